@@ -1,0 +1,17 @@
+"""Behaviour logs, splits, negatives and jagged batches."""
+
+from resemb_gnn.data.behavior_log import BehaviorLog
+from resemb_gnn.data.examples import Batch, Examples
+from resemb_gnn.data.negatives import NEGATIVES, NegativeSampler
+from resemb_gnn.data.split import SPLITS, Split, split_log
+
+__all__ = [
+    "NEGATIVES",
+    "SPLITS",
+    "Batch",
+    "BehaviorLog",
+    "Examples",
+    "NegativeSampler",
+    "Split",
+    "split_log",
+]

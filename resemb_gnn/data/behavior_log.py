@@ -1,0 +1,260 @@
+"""The behaviour log: who acted on which item, in time order."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import torch
+from torch import Tensor
+
+from resemb_gnn.data.frame import Frame, parse_ids, parse_labels, parse_times, read_columns
+from resemb_gnn.errors import InputError
+
+if TYPE_CHECKING:
+    from resemb_gnn.data.split import Split
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BehaviorLog:
+    r"""Users' behaviours as flat tensors in user-then-time order (compressed sparse rows).
+
+    The behaviours of user ``u`` stand at ``ptr[u]:ptr[u + 1]``, oldest first; behaviours of the
+    same time keep their order of input. A repeated row is a repeated behaviour and is kept.
+    Users and items are numbered from 0 in the sorted order of their ids, so a log does not
+    depend on the order of its rows.
+
+    Args:
+        items: item of each behaviour, int64 ``[num_behaviors]``.
+        ptr: offsets of the users, int64 ``[num_users + 1]``.
+        times: time of each behaviour, int64 or float64 ``[num_behaviors]``; dates are
+            microseconds since 1970.
+        user_ids: the users' own ids, ``[num_users]``.
+        item_ids: the items' own ids (the vocabulary), ``[num_items]``.
+        labels: click labels (0 or 1), float32 ``[num_behaviors]``; ``None`` if every row is a
+            positive behaviour.
+        item_category: category number of each item, int64 ``[num_items]``.
+        category_ids: the categories' own ids, ``[num_categories]``.
+
+    Raises:
+        InputError: if the parts do not fit each other.
+    """
+
+    items: Tensor
+    ptr: Tensor
+    times: Tensor
+    user_ids: pl.Series
+    item_ids: pl.Series
+    labels: Tensor | None = None
+    item_category: Tensor | None = None
+    category_ids: pl.Series | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        rows = self.items.numel()
+        steps = self.ptr.diff()
+        if (
+            self.ptr.numel() != len(self.user_ids) + 1
+            or int(self.ptr[0]) != 0
+            or int(self.ptr[-1]) != rows
+            or bool((steps < 0).any())
+        ):
+            raise InputError(f"ptr does not cut {rows} behaviours among {len(self.user_ids)} users")
+        for name, values in (("times", self.times), ("labels", self.labels)):
+            if values is not None and values.shape != (rows,):
+                raise InputError(f"{name} has shape {list(values.shape)}, not [{rows}]")
+        if rows and not 0 <= int(self.items.min()) <= int(self.items.max()) < self.num_items:
+            raise InputError(f"items must lie in 0..{self.num_items - 1}")
+        if (self.item_category is None) != (self.category_ids is None):
+            raise InputError("item_category and category_ids go together")
+        if self.item_category is not None and self.item_category.shape != (self.num_items,):
+            raise InputError(
+                f"item_category has shape {list(self.item_category.shape)}, not [{self.num_items}]"
+            )
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: Frame,
+        user: str,
+        item: str,
+        time: str,
+        category: str | None = None,
+        label: str | None = None,
+    ) -> "BehaviorLog":
+        """Reads a log from a table with one behaviour a row.
+
+        Args:
+            frame: polars or pandas frame, or the path of a ``.csv``, ``.csv.gz`` or ``.parquet``.
+            user: column of the users' ids (integers or strings).
+            item: column of the items' ids (integers or strings).
+            time: column of times: numbers, dates, or strings that hold either.
+            category: column of the items' categories. An item that comes with several gets
+                its most frequent one; a missing category is a category of its own.
+            label: column of click labels (0 or 1), for a log of impressions.
+
+        Raises:
+            InputError: if a column is missing, the table is empty, or an id, a time or a label
+                is missing or cannot be read; it names column, row and value.
+        """
+        columns = [user, item, time] + [name for name in (category, label) if name is not None]
+        table = read_columns(frame, columns)
+        users, user_ids = _encode(parse_ids(table[user]))
+        items, item_ids = _encode(parse_ids(table[item]))
+        parts = {"user": users, "item": items, "time": parse_times(table[time])}
+        if label is not None:
+            parts["label"] = parse_labels(table[label])
+        item_category = category_ids = None
+        if category is not None:
+            codes, category_ids = _encode(table[category])
+            item_category = _most_frequent(items, codes)
+        rows = pl.DataFrame(parts).sort("user", "time", maintain_order=True)
+        counts = rows["user"].to_torch().bincount(minlength=len(user_ids))
+        return cls(
+            items=rows["item"].to_torch(),
+            ptr=torch.nn.functional.pad(counts.cumsum(0), (1, 0)),
+            times=rows["time"].to_torch(),
+            user_ids=user_ids,
+            item_ids=item_ids,
+            labels=rows["label"].to_torch() if label is not None else None,
+            item_category=item_category,
+            category_ids=category_ids,
+        )
+
+    @property
+    def num_users(self) -> int:
+        return len(self.user_ids)
+
+    @property
+    def num_items(self) -> int:
+        return len(self.item_ids)
+
+    @property
+    def num_behaviors(self) -> int:
+        return self.items.numel()
+
+    @property
+    def num_categories(self) -> int:
+        """Number of categories; 0 if the log has none."""
+        return 0 if self.category_ids is None else len(self.category_ids)
+
+    @property
+    def users(self) -> Tensor:
+        """User of each behaviour, int64 ``[num_behaviors]``."""
+        return torch.arange(self.num_users).repeat_interleave(self.ptr.diff())
+
+    def item_counts(self) -> Tensor:
+        """Behaviours of each item, int64 ``[num_items]``."""
+        return self.items.bincount(minlength=self.num_items)
+
+    def select(self, mask: Tensor) -> "BehaviorLog":
+        """The log of the behaviours in ``mask`` (bool ``[num_behaviors]``), same vocabularies."""
+        counts = self.users[mask].bincount(minlength=self.num_users)
+        return BehaviorLog(
+            items=self.items[mask],
+            ptr=torch.nn.functional.pad(counts.cumsum(0), (1, 0)),
+            times=self.times[mask],
+            user_ids=self.user_ids,
+            item_ids=self.item_ids,
+            labels=None if self.labels is None else self.labels[mask],
+            item_category=self.item_category,
+            category_ids=self.category_ids,
+        )
+
+    def positives(self) -> "BehaviorLog":
+        """The log of the positive behaviours alone, without labels; itself if it has none."""
+        if self.labels is None:
+            return self
+        clicked = self.select(self.labels > 0)
+        return BehaviorLog(
+            clicked.items,
+            clicked.ptr,
+            clicked.times,
+            clicked.user_ids,
+            clicked.item_ids,
+            item_category=clicked.item_category,
+            category_ids=clicked.category_ids,
+        )
+
+    def split(self, by: str = "last", **options: Any) -> "Split":
+        """Cuts the log into training, validation and test: see :func:`resemb_gnn.data.split_log`."""
+        from resemb_gnn.data.split import split_log
+
+        return split_log(self, by, **options)
+
+    def save(self, folder: str | Path) -> None:
+        """Writes behaviours, users and items (the vocabularies) as Parquet files."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        behaviors = {"item": self.items.numpy(), "time": self.times.numpy()}
+        if self.labels is not None:
+            behaviors["label"] = self.labels.numpy()
+        pl.DataFrame(behaviors).write_parquet(folder / "behaviors.parquet")
+        users = pl.DataFrame({"user_id": self.user_ids, "behaviors": self.ptr.diff().numpy()})
+        users.write_parquet(folder / "users.parquet")
+        items = pl.DataFrame({"item_id": self.item_ids})
+        if self.item_category is not None and self.category_ids is not None:
+            items = items.with_columns(category=pl.Series(self.item_category.numpy()))
+            categories = pl.DataFrame({"category_id": self.category_ids})
+            categories.write_parquet(folder / "categories.parquet")
+        items.write_parquet(folder / "items.parquet")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "BehaviorLog":
+        """Reads what :meth:`save` wrote.
+
+        Raises:
+            InputError: if a file is missing or damaged, or the files do not fit each other.
+        """
+        folder = Path(folder)
+        behaviors = _read_saved(folder / "behaviors.parquet", "item", "time")
+        users = _read_saved(folder / "users.parquet", "user_id", "behaviors")
+        items = _read_saved(folder / "items.parquet", "item_id")
+        category_ids = None
+        if "category" in items.columns:
+            category_ids = _read_saved(folder / "categories.parquet", "category_id")["category_id"]
+        return cls(
+            items=behaviors["item"].to_torch(),
+            ptr=torch.nn.functional.pad(users["behaviors"].to_torch().cumsum(0), (1, 0)),
+            times=behaviors["time"].to_torch(),
+            user_ids=users["user_id"],
+            item_ids=items["item_id"],
+            labels=behaviors["label"].to_torch() if "label" in behaviors.columns else None,
+            item_category=items["category"].to_torch() if category_ids is not None else None,
+            category_ids=category_ids,
+        )
+
+    def __repr__(self) -> str:
+        parts = f"users={self.num_users}, items={self.num_items}, behaviors={self.num_behaviors}"
+        if self.labels is not None:
+            parts += f", positives={int(self.labels.sum())}"
+        if self.category_ids is not None:
+            parts += f", categories={self.num_categories}"
+        return f"{type(self).__name__}({parts})"
+
+
+def _encode(column: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Numbers of the values in sorted order (a null, where allowed, comes first), and the values."""
+    vocabulary = column.unique().sort()
+    codes = column.rank("dense").cast(pl.Int64) - 1
+    if column.null_count():
+        codes = (codes + 1).fill_null(0)
+    return codes, vocabulary
+
+
+def _most_frequent(items: pl.Series, categories: pl.Series) -> Tensor:
+    """Most frequent category of each item (the smallest of equally frequent ones)."""
+    pairs = pl.DataFrame({"item": items, "category": categories})
+    counted = pairs.group_by("item", "category").len()
+    best = counted.sort(["item", "len", "category"], descending=[False, True, False])
+    return best.unique("item", keep="first", maintain_order=True)["category"].to_torch()
+
+
+def _read_saved(path: Path, *columns: str) -> pl.DataFrame:
+    try:
+        table = pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise InputError(f"{path} has no column {missing[0]!r}")
+    return table

@@ -1,0 +1,114 @@
+"""Training and test examples as windows into a flat log, and jagged batches cut from them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from resemb_gnn.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """A jagged batch: histories of different lengths one after the other, no padding.
+
+    Args:
+        history: item of each behaviour, int64 ``[num_behaviors]``, oldest first.
+        ptr: the history of example ``b`` is ``history[ptr[b]:ptr[b + 1]]``, int64
+            ``[batch_size + 1]``.
+        target: candidate item, int64 ``[batch_size]``.
+        label: clicked or not, float32 ``[batch_size]``.
+        user: user, int64 ``[batch_size]``.
+    """
+
+    history: Tensor
+    ptr: Tensor
+    target: Tensor
+    label: Tensor
+    user: Tensor
+
+    def __len__(self) -> int:
+        return self.target.numel()
+
+    def to(self, device: torch.device | str) -> "Batch":
+        return Batch(**{name: part.to(device) for name, part in vars(self).items()})
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Examples of click prediction; the history of each is a window into one flat log.
+
+    Args:
+        items: the flat log of positive behaviours, int64 ``[num_behaviors]``.
+        start: first behaviour of each example's history, int64 ``[num_examples]``.
+        end: one past its last behaviour, int64 ``[num_examples]``; may equal ``start``.
+        target: candidate item, int64 ``[num_examples]``.
+        label: clicked or not, float32 ``[num_examples]``.
+        user: user, int64 ``[num_examples]``.
+    """
+
+    items: Tensor
+    start: Tensor
+    end: Tensor
+    target: Tensor
+    label: Tensor
+    user: Tensor
+
+    def __post_init__(self) -> None:
+        sizes = {name: part.numel() for name, part in vars(self).items() if name != "items"}
+        if len(set(sizes.values())) > 1:
+            raise InputError(f"the parts of the examples differ in size: {sizes}")
+
+    def __len__(self) -> int:
+        return self.target.numel()
+
+    def __repr__(self) -> str:
+        return f"Examples({len(self)}, positives={int(self.label.sum())})"
+
+    def __getitem__(self, index: Tensor) -> "Examples":
+        """The examples at ``index`` (int64 or bool tensor)."""
+        parts = {name: part[index] for name, part in vars(self).items() if name != "items"}
+        return Examples(items=self.items, **parts)
+
+    def to(self, device: torch.device | str) -> "Examples":
+        return Examples(**{name: part.to(device) for name, part in vars(self).items()})
+
+    def batch(self, index: Tensor, max_history: int | None = None) -> Batch:
+        """Cuts the examples at ``index`` (int64 ``[batch_size]``) into a jagged batch.
+
+        Args:
+            index: which examples.
+            max_history: keep only so many most recent behaviours of each history.
+        """
+        end = self.end[index]
+        start = self.start[index]
+        if max_history is not None:
+            start = torch.maximum(start, end - max_history)
+        length = end - start
+        ptr = torch.nn.functional.pad(length.cumsum(0), (1, 0))
+        # Position p of the batch, in example b, is position p + (start_b - ptr_b) of the log.
+        shift = (start - ptr[:-1]).repeat_interleave(length)
+        history = self.items[torch.arange(shift.numel(), device=shift.device) + shift]
+        return Batch(history, ptr, self.target[index], self.label[index], self.user[index])
+
+    def batches(
+        self,
+        batch_size: int,
+        max_history: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Iterator[Batch]:
+        """All examples in batches: in order, or shuffled if a ``generator`` is given.
+
+        Args:
+            batch_size: examples a batch; the last batch may be smaller.
+            max_history: keep only so many most recent behaviours of each history.
+            generator: source of the shuffling.
+        """
+        device = self.target.device
+        if generator is None:
+            order = torch.arange(len(self), device=device)
+        else:
+            order = torch.randperm(len(self), generator=generator).to(device)
+        for index in order.split(batch_size):
+            yield self.batch(index, max_history)

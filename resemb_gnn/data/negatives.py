@@ -1,0 +1,96 @@
+"""Negative items for a log of positive behaviours."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from resemb_gnn.errors import InputError
+
+NEGATIVES = ("uniform", "popularity")
+_ROUNDS = 30  # of rejection before the few rows left are enumerated
+
+
+class NegativeSampler:
+    """Draws items that a user had not acted on before a point of their history.
+
+    Args:
+        items: the flat log of positive behaviours, int64 ``[num_behaviors]``.
+        users: user of each behaviour, int64 ``[num_behaviors]``.
+        weight: how often an item is drawn in proportion to others, int64 ``[num_items]``: ones
+            for uniform negatives, counts of the training behaviours for popularity.
+
+    Raises:
+        InputError: if fewer than two items can be drawn.
+    """
+
+    def __init__(self, items: Tensor, users: Tensor, weight: Tensor) -> None:
+        self.num_items = weight.numel()
+        if int((weight > 0).sum()) < 2:
+            raise InputError(
+                f"negatives cannot be drawn: of {self.num_items} items fewer than two"
+                " can be a negative"
+            )
+        self.cumulative = weight.cumsum(0).numpy()
+        key, order = (users * self.num_items + items).sort(stable=True)
+        first = torch.ones_like(key, dtype=torch.bool)
+        first[1:] = key[1:] != key[:-1]
+        self.key, self.first_position = key[first].numpy(), order[first].numpy()
+
+    def draw(
+        self, user: Tensor, end: Tensor, target: Tensor, num: int, rng: np.random.Generator
+    ) -> Tensor:
+        """Negatives for each example, int64 ``[num_examples, num]``.
+
+        None of them is the example's target or an item that its user acted on before flat
+        position ``end`` of the log. Several negatives of one example are drawn independently.
+
+        Args:
+            user: int64 ``[num_examples]``.
+            end: one past the last behaviour of each history, int64 ``[num_examples]``.
+            target: int64 ``[num_examples]``.
+            num: negatives an example.
+            rng: source of the draws.
+
+        Raises:
+            InputError: if a user acted on every item that can be drawn.
+        """
+        users, ends, targets = (
+            np.repeat(part.numpy(), num) for part in (user, end, target)
+        )
+        drawn = np.empty_like(targets)
+        open_rows = np.arange(targets.size)
+        for _ in range(_ROUNDS):
+            if not open_rows.size:
+                break
+            candidate = self._candidates(open_rows.size, rng)
+            drawn[open_rows] = candidate
+            bad = candidate == targets[open_rows]
+            bad |= self._seen(users[open_rows], candidate, ends[open_rows])
+            open_rows = open_rows[bad]
+        for row in open_rows:
+            drawn[row] = self._enumerate(users[row], ends[row], targets[row], rng)
+        return torch.from_numpy(drawn.reshape(-1, num))
+
+    def _candidates(self, size: int, rng: np.random.Generator) -> "np.ndarray":
+        ticket = rng.integers(self.cumulative[-1], size=size)
+        return np.searchsorted(self.cumulative, ticket, side="right")
+
+    def _seen(
+        self, user: "np.ndarray", item: "np.ndarray", end: "np.ndarray"
+    ) -> "np.ndarray":
+        key = user * self.num_items + item
+        at = np.minimum(np.searchsorted(self.key, key), self.key.size - 1)
+        return np.asarray((self.key[at] == key) & (self.first_position[at] < end))
+
+    def _enumerate(self, user: int, end: int, target: int, rng: np.random.Generator) -> int:
+        """One draw for a user who has acted on nearly everything."""
+        every = np.arange(self.num_items)
+        weight = np.diff(self.cumulative, prepend=0)
+        weight[self._seen(np.full_like(every, user), every, np.full_like(every, end))] = 0
+        weight[target] = 0
+        if not weight.sum():
+            raise InputError(
+                f"user number {user} has acted on every item before behaviour {end} of the log:"
+                " no negative is left"
+            )
+        return int(rng.choice(every, p=weight / weight.sum()))

@@ -1,0 +1,232 @@
+"""Cutting a log into training, validation and test examples."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from resemb_gnn.data.behavior_log import BehaviorLog
+from resemb_gnn.data.examples import Examples
+from resemb_gnn.data.frame import parse_times
+from resemb_gnn.data.negatives import NEGATIVES, NegativeSampler
+from resemb_gnn.errors import InputError
+
+SPLITS = ("last", "time")
+TRAIN, VALID, TEST = 0, 1, 2
+_SAMPLE = 3
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Split:
+    """Examples for training, validation and test, and the log that may build the graph.
+
+    Args:
+        train: training examples.
+        valid: validation examples, for every choice that is made.
+        test: test examples, to be looked at once.
+        train_sample: training examples drawn as the test examples were (by ``last``: one
+            behaviour a user; by ``time``: as many as in the test), to measure the
+            generalisation gap on.
+        history: the positive behaviours of the training part alone.
+        settings: how the log was split.
+    """
+
+    train: Examples
+    valid: Examples
+    test: Examples
+    train_sample: Examples
+    history: BehaviorLog
+    settings: dict[str, Any]
+
+    def __repr__(self) -> str:
+        sizes = f"train={len(self.train)}, valid={len(self.valid)}, test={len(self.test)}"
+        return f"Split({sizes}, by={self.settings['by']!r})"
+
+
+def split_log(
+    log: BehaviorLog,
+    by: str = "last",
+    *,
+    valid_from: float | str | date | None = None,
+    test_from: float | str | date | None = None,
+    negatives: str = "uniform",
+    num_negatives: int = 1,
+    train_targets: int | None = None,
+    seed: int = 0,
+) -> Split:
+    """Cuts a log into training, validation and test examples.
+
+    Each positive behaviour that has at least one before it is a target, and its history is all
+    that its user did before. In a log without labels it is followed by ``num_negatives`` drawn
+    items, never its target nor an item of its history; they are drawn once, here. In a log
+    with labels every row is an example with its own label, and its history is the user's
+    positive behaviours of strictly earlier time (it may be empty).
+
+    Args:
+        log: the log.
+        by: ``"last"``: the last row of each user tests, the one before validates, the rest
+            trains; a user with fewer than three rows trains only. ``"time"``: rows from
+            ``test_from`` on test, rows from ``valid_from`` on before it validate.
+        valid_from: a time as in the log (number, date or ISO string). If neither point is
+            given, they are the times that 80 % and 90 % of the rows precede.
+        test_from: likewise.
+        negatives: ``"uniform"`` over all items, or ``"popularity"``: in proportion to an
+            item's positive training behaviours.
+        num_negatives: negatives a positive.
+        train_targets: only so many last training rows of each user become training
+            examples; earlier ones are still history and graph.
+        seed: seed of negatives and of the training sample.
+
+    Raises:
+        InputError: if an option is unknown, the points of time are in the wrong order, or a
+            part comes out empty.
+    """
+    if by not in SPLITS:
+        raise InputError(f"split by={by!r} is unknown; choose from {', '.join(SPLITS)}")
+    if negatives not in NEGATIVES:
+        raise InputError(f"negatives={negatives!r} is unknown; choose from {', '.join(NEGATIVES)}")
+    for name, value in (("num_negatives", num_negatives), ("train_targets", train_targets)):
+        if value is not None and value < 1:
+            raise InputError(f"{name} must be at least 1, not {value}")
+    settings: dict[str, Any] = {"by": by, "negatives": "logged", "num_negatives": None}
+    if log.labels is None:
+        settings.update(negatives=negatives, num_negatives=num_negatives)
+    settings.update(train_targets=train_targets, seed=seed)
+    if by == "last":
+        if valid_from is not None or test_from is not None:
+            raise InputError("valid_from and test_from go with split by='time'")
+        part = _parts_by_last(log)
+    else:
+        valid_time, test_time = _time_points(log.times, valid_from, test_from)
+        settings.update(valid_from=valid_time, test_from=test_time)
+        part = (log.times >= valid_time).long() + (log.times >= test_time).long()
+
+    positives = log.positives()
+    start, end = _windows(log, positives)
+    keep = end > start if log.labels is None else torch.ones_like(end, dtype=torch.bool)
+    trains = part == TRAIN
+    if train_targets is not None:
+        keep &= ~trains | (_training_rows_from_here(log, trains) <= train_targets)
+    rows = Examples(
+        items=positives.items,
+        start=start,
+        end=end,
+        target=log.items,
+        label=log.labels if log.labels is not None else torch.ones(log.num_behaviors),
+        user=log.users,
+    )
+    history = log.select(trains).positives()
+    numbers = {
+        name: (keep & (part == which)).nonzero().flatten()
+        for name, which in (("training", TRAIN), ("validation", VALID), ("test", TEST))
+    }
+    for name, index in numbers.items():
+        if not index.numel():
+            raise InputError(f"the split by {by} leaves no {name} example in {log!r}")
+
+    rng = np.random.default_rng([seed, _SAMPLE])
+    train_rows = rows[numbers["training"]]
+    sample = _sample_like_test(train_rows, rows[numbers["test"]], by, rng)
+    if log.labels is not None:
+        train, valid, test = (rows[index] for index in numbers.values())
+        return Split(train, valid, test, train[sample], history, settings)
+    weight = torch.ones(log.num_items, dtype=torch.long)
+    if negatives == "popularity":
+        weight = history.item_counts()
+    sampler = NegativeSampler(positives.items, positives.users, weight)
+    train, valid, test = (
+        _with_negatives(rows[index], sampler, num_negatives, np.random.default_rng([seed, which]))
+        for which, index in enumerate(numbers.values())
+    )
+    # A training row and its negatives stand together.
+    group = torch.arange(1 + num_negatives)
+    sample = (sample[:, None] * (1 + num_negatives) + group).flatten()
+    return Split(train, valid, test, train[sample], history, settings)
+
+
+def _parts_by_last(log: BehaviorLog) -> Tensor:
+    part = torch.full((log.num_behaviors,), TRAIN)
+    last = log.ptr[1:][log.ptr.diff() >= 3] - 1
+    part[last] = TEST
+    part[last - 1] = VALID
+    return part
+
+
+def _time_points(
+    times: Tensor, valid_from: float | str | date | None, test_from: float | str | date | None
+) -> tuple[float, float]:
+    if (valid_from is None) != (test_from is None):
+        raise InputError("give both valid_from and test_from, or neither")
+    if valid_from is None or test_from is None:
+        ordered = times.sort().values
+        at = [int(share * (ordered.numel() - 1)) for share in (0.8, 0.9)]
+        valid_time, test_time = (ordered[i].item() for i in at)
+    else:
+        valid_time, test_time = _as_time(valid_from), _as_time(test_from)
+    if not valid_time < test_time:
+        raise InputError(f"valid_from={valid_time} must come before test_from={test_time}")
+    return valid_time, test_time
+
+
+def _as_time(value: float | str | date) -> float:
+    column = pl.Series("valid_from or test_from", [value])
+    if isinstance(value, date) and not isinstance(value, datetime):
+        column = column.cast(pl.Datetime("us"))
+    return float(parse_times(column)[0])
+
+
+def _windows(log: BehaviorLog, positives: BehaviorLog) -> tuple[Tensor, Tensor]:
+    """Window into the positives that precedes each row of the log."""
+    users = log.users
+    start = positives.ptr[users]
+    rows = torch.arange(log.num_behaviors)
+    if log.labels is None:
+        return start, rows
+    # Positives before the first row of the same user and time, so that rows shown together
+    # do not tell each other's labels.
+    new = torch.ones_like(rows, dtype=torch.bool)
+    new[1:] = (users[1:] != users[:-1]) | (log.times[1:] != log.times[:-1])
+    first_of_time = torch.where(new, rows, 0).cummax(0).values
+    clicks_before = torch.nn.functional.pad(log.labels.long().cumsum(0), (1, 0))
+    return start, clicks_before[first_of_time]
+
+
+def _training_rows_from_here(log: BehaviorLog, trains: Tensor) -> Tensor:
+    """For each row, how many training rows its user has from it to the last, itself included."""
+    before = torch.nn.functional.pad(trains.long().cumsum(0), (1, 0))
+    return before[log.ptr[1:]][log.users] - before[:-1]
+
+
+def _sample_like_test(
+    train: Examples, test: Examples, by: str, rng: np.random.Generator
+) -> Tensor:
+    """Numbers of training rows that follow the law by which the test rows were chosen."""
+    shuffled = torch.from_numpy(rng.permutation(len(train)))
+    if by == "last":
+        shuffled = shuffled[torch.isin(train.user[shuffled], test.user)]
+        users, order = train.user[shuffled].sort(stable=True)
+        first = torch.ones_like(users, dtype=torch.bool)
+        first[1:] = users[1:] != users[:-1]
+        return shuffled[order[first]].sort().values
+    return shuffled[: len(test)].sort().values
+
+
+def _with_negatives(
+    positives: Examples, sampler: NegativeSampler, num: int, rng: np.random.Generator
+) -> Examples:
+    """Each positive followed by ``num`` examples with the same history and a drawn target."""
+    drawn = sampler.draw(positives.user, positives.end, positives.target, num, rng)
+    label = torch.zeros(len(positives), 1 + num)
+    label[:, 0] = 1
+    return Examples(
+        items=positives.items,
+        start=positives.start.repeat_interleave(1 + num),
+        end=positives.end.repeat_interleave(1 + num),
+        target=torch.cat([positives.target[:, None], drawn], dim=1).flatten(),
+        label=label.flatten(),
+        user=positives.user.repeat_interleave(1 + num),
+    )
