@@ -1,0 +1,29 @@
+"""Res-embedding for click-through-rate models, on PyTorch Geometric."""
+
+from resemb_gnn.data import Batch, BehaviorLog, Examples, Split
+from resemb_gnn.errors import InputError
+from resemb_gnn.graph import PermuteNodes, SpectralFeatures, covisit_graph
+from resemb_gnn.models import DIN
+from resemb_gnn.nn import DINAttention, ResEmbedding
+from resemb_gnn.training import FitResult, Metrics, evaluate, fit, predict
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DIN",
+    "Batch",
+    "BehaviorLog",
+    "DINAttention",
+    "Examples",
+    "FitResult",
+    "InputError",
+    "Metrics",
+    "PermuteNodes",
+    "ResEmbedding",
+    "SpectralFeatures",
+    "Split",
+    "covisit_graph",
+    "evaluate",
+    "fit",
+    "predict",
+]

@@ -1,0 +1,23 @@
+"""The item co-visit graph, its features and its normalised adjacency."""
+
+from resemb_gnn.graph.adjacency import (
+    Adjacency,
+    check_graph,
+    gcn_adjacency,
+    mean_adjacency,
+    plain_adjacency,
+)
+from resemb_gnn.graph.covisit import covisit_graph
+from resemb_gnn.graph.permute_nodes import PermuteNodes
+from resemb_gnn.graph.spectral_features import SpectralFeatures
+
+__all__ = [
+    "Adjacency",
+    "PermuteNodes",
+    "SpectralFeatures",
+    "check_graph",
+    "covisit_graph",
+    "gcn_adjacency",
+    "mean_adjacency",
+    "plain_adjacency",
+]

@@ -1,0 +1,113 @@
+"""Checked, normalised adjacency of a graph as compressed sparse rows."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+from torch_geometric.nn.conv.gcn_conv import gcn_norm
+from torch_geometric.utils import add_remaining_self_loops, index_sort, scatter
+
+from resemb_gnn.errors import InputError
+
+
+class Adjacency(NamedTuple):
+    """A sparse matrix as compressed sparse rows.
+
+    Args:
+        ptr: offsets of the rows, int64 ``[num_nodes + 1]``.
+        index: column of each entry, int64 ``[num_entries]``.
+        weight: value of each entry, float32 ``[num_entries]``.
+    """
+
+    ptr: Tensor
+    index: Tensor
+    weight: Tensor
+
+    def rows(self, ids: Tensor) -> "Adjacency":
+        """The rows ``ids`` (int64 ``[n]``) as a matrix of ``n`` rows."""
+        start = self.ptr[ids]
+        length = self.ptr[ids + 1] - start
+        ptr = torch.nn.functional.pad(length.cumsum(0), (1, 0))
+        shift = (start - ptr[:-1]).repeat_interleave(length)
+        entry = torch.arange(shift.numel(), device=shift.device) + shift
+        return Adjacency(ptr, self.index[entry], self.weight[entry])
+
+    def matmul(self, x: Tensor) -> Tensor:
+        """Product with ``x`` (``[num_nodes, num_features]``), differentiable in ``x`` and weight."""
+        return torch.nn.functional.embedding_bag(
+            self.index, x, self.ptr[:-1], mode="sum", per_sample_weights=self.weight
+        )
+
+
+def check_graph(graph: Data) -> None:
+    """Refuses a graph that the encoders cannot use.
+
+    Raises:
+        InputError: if ``edge_index`` is missing, of another shape or out of range, an edge weight
+            is negative or not finite, or ``x`` or ``count`` has another number of rows than
+            ``num_nodes``.
+    """
+    edge_index, size = graph.edge_index, graph.num_nodes
+    if edge_index is None or edge_index.dim() != 2 or edge_index.size(0) != 2:
+        raise InputError("the graph has no edge_index of shape [2, num_edges]")
+    if not size:
+        raise InputError("the graph has no nodes")
+    if edge_index.numel() and not 0 <= int(edge_index.min()) <= int(edge_index.max()) < size:
+        raise InputError(f"edge_index names nodes outside 0..{size - 1}")
+    weight = graph.edge_weight
+    if weight is not None:
+        if weight.shape != (edge_index.size(1),):
+            raise InputError(
+                f"edge_weight has shape {list(weight.shape)}, not [{edge_index.size(1)}]"
+            )
+        bad = (~weight.isfinite() | (weight < 0)).nonzero()
+        if bad.numel():
+            at = int(bad[0])
+            raise InputError(f"edge_weight[{at}] is {weight[at]}; weights must not be negative")
+    for name in ("x", "count"):
+        rows = graph.get(name)
+        if rows is not None and rows.size(0) != size:
+            raise InputError(f"graph.{name} has {rows.size(0)} rows, but the graph {size} nodes")
+    x = graph.x
+    if x is not None and not bool(x.isfinite().all()):
+        raise InputError("graph.x holds a value that is not finite")
+
+
+def gcn_adjacency(graph: Data) -> Adjacency:
+    r"""Symmetric normalisation with self-loops, :math:`D^{-1/2} (A + I) D^{-1/2}` (Kipf and
+    Welling, ICLR 2017), as PyG's ``GCNConv`` uses it.
+    """
+    edge_index, weight = gcn_norm(graph.edge_index, graph.edge_weight, graph.num_nodes)
+    return _to_rows(edge_index, weight, graph)
+
+
+def mean_adjacency(graph: Data) -> Adjacency:
+    r"""Row normalisation with self-loops, :math:`D^{-1} (A + I)`."""
+    edge_index, weight = _with_self_loops(graph)
+    degree = scatter(weight, edge_index[1], dim_size=graph.num_nodes, reduce="sum")
+    return _to_rows(edge_index, weight / degree[edge_index[1]], graph)
+
+
+def plain_adjacency(graph: Data) -> Adjacency:
+    """The edges with self-loops, weights as they are."""
+    return _to_rows(*_with_self_loops(graph), graph)
+
+
+def _with_self_loops(graph: Data) -> tuple[Tensor, Tensor]:
+    weight = graph.edge_weight
+    if weight is None:
+        weight = torch.ones(graph.edge_index.size(1), device=graph.edge_index.device)
+    edge_index, weight = add_remaining_self_loops(
+        graph.edge_index, weight, fill_value=1.0, num_nodes=graph.num_nodes
+    )
+    return edge_index, weight
+
+
+def _to_rows(edge_index: Tensor, weight: Tensor, graph: Data) -> Adjacency:
+    # PyG sends messages from edge_index[0] to edge_index[1]: the receiver is the row.
+    source, target = edge_index
+    target, order = index_sort(target, max_value=graph.num_nodes, stable=True)
+    counts = target.bincount(minlength=graph.num_nodes)
+    ptr = torch.nn.functional.pad(counts.cumsum(0), (1, 0))
+    return Adjacency(ptr, source[order], weight[order].float())

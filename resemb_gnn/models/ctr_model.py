@@ -1,0 +1,68 @@
+"""What the click models share."""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from resemb_gnn.data import Batch
+from resemb_gnn.errors import InputError
+from resemb_gnn.models.category import WithCategory
+
+
+class CTRModel(nn.Module):
+    """Base class: scores the candidate of each example against the user's history.
+
+    Subclasses write :meth:`score`; the distinct items of a batch are embedded once, here.
+
+    Args:
+        embedding: any module with ``embedding_dim`` that maps item ids ``[*]`` to
+            ``[*, embedding_dim]``. If it has ``penalty(ids)``, the training adds it to the loss.
+        item_category: category of each item, int64 ``[num_items]``; its embedding, as wide as the
+            item's, is a second feature of every item.
+
+    Shapes:
+        - **input:** :class:`~resemb_gnn.data.Batch`
+        - **output:** logits of the click probability, ``[batch_size]``
+
+    Raises:
+        InputError: if the embedding has no ``embedding_dim``.
+    """
+
+    def __init__(self, embedding: nn.Module, item_category: Tensor | None = None) -> None:
+        super().__init__()
+        if not isinstance(getattr(embedding, "embedding_dim", None), int):
+            raise InputError(f"{type(embedding).__name__} has no embedding_dim")
+        self.embedding = embedding
+        self.features = embedding
+        if item_category is not None:
+            width = cast(int, embedding.embedding_dim)
+            self.features = WithCategory(embedding, item_category, width)
+
+    @property
+    def feature_dim(self) -> int:
+        """Width of an item's features."""
+        return cast(int, self.features.embedding_dim)
+
+    def forward(self, batch: Batch) -> Tensor:
+        both = torch.cat([batch.history, batch.target])
+        ids, position = both.unique(return_inverse=True)
+        items = self.features(ids)
+        history, target = position.split([batch.history.numel(), batch.target.numel()])
+        return self.score(items, history, target, batch)
+
+    def score(self, items: Tensor, history: Tensor, target: Tensor, batch: Batch) -> Tensor:
+        """Logits ``[batch_size]``.
+
+        Args:
+            items: features of the batch's distinct items, ``[num_distinct, feature_dim]``.
+            history: which of them each behaviour is, int64 ``[num_behaviors]``.
+            target: which of them each candidate is, int64 ``[batch_size]``.
+            batch: the batch itself.
+        """
+        raise NotImplementedError
+
+    def penalty(self, batch: Batch) -> Tensor | None:
+        """The embedding's own penalty on the candidates of the batch, if it has one."""
+        penalty = getattr(self.embedding, "penalty", None)
+        return None if penalty is None else cast(Tensor, penalty(batch.target))

@@ -1,0 +1,69 @@
+"""Deep Interest Network."""
+
+import torch
+from torch import Tensor, nn
+
+from resemb_gnn.data import Batch
+from resemb_gnn.errors import InputError
+from resemb_gnn.models.ctr_model import CTRModel
+from resemb_gnn.nn import DINAttention, make_mlp
+
+
+class DIN(CTRModel):
+    r"""Deep Interest Network (Zhou et al., KDD 2018) over jagged histories.
+
+    .. math::
+        \hat y = \mathrm{MLP}(\mathrm{BN}([v, q, v \odot q]))
+
+    with :math:`q` the candidate's features and :math:`v` the user's interest in it from
+    :class:`~resemb_gnn.nn.DINAttention`. Batch normalisation is shared by positive and negative
+    examples (statistics of each apart would tell the label).
+
+    Args:
+        embedding: any module with ``embedding_dim`` that maps item ids to vectors:
+            ``torch.nn.Embedding``, :class:`~resemb_gnn.ResEmbedding` or your own.
+        item_category: category of each item, int64 ``[num_items]``, as a second feature.
+        attention_hidden: hidden widths of the local activation unit.
+        hidden: hidden widths of the MLP.
+        activation: ``"dice"``, ``"prelu"`` or ``"relu"``.
+        attention_normalization: ``"none"`` (as in the paper) or ``"softmax"``.
+        item_bias: add a learnt bias of the candidate item.
+
+    Shapes:
+        - **input:** :class:`~resemb_gnn.data.Batch`
+        - **output:** logits of the click probability, ``[batch_size]``
+    """
+
+    def __init__(
+        self,
+        embedding: nn.Module,
+        *,
+        item_category: Tensor | None = None,
+        attention_hidden: tuple[int, ...] = (36,),
+        hidden: tuple[int, ...] = (200, 80),
+        activation: str = "dice",
+        attention_normalization: str = "none",
+        item_bias: bool = False,
+    ) -> None:
+        super().__init__(embedding, item_category)
+        dim = self.feature_dim
+        self.attention = DINAttention(dim, attention_hidden, activation, attention_normalization)
+        self.norm = nn.BatchNorm1d(3 * dim)
+        self.mlp = make_mlp(3 * dim, hidden, activation)
+        self.item_bias: nn.Embedding | None = None
+        if item_bias:
+            if not hasattr(embedding, "num_embeddings"):
+                raise InputError(f"item_bias needs {type(embedding).__name__}.num_embeddings")
+            self.item_bias = nn.Embedding(int(embedding.num_embeddings), 1)  # type: ignore[arg-type]
+            nn.init.zeros_(self.item_bias.weight)
+
+    def score(self, items: Tensor, history: Tensor, target: Tensor, batch: Batch) -> Tensor:
+        query = items[target]
+        interest = self.attention(query, items, history, batch.ptr)
+        features = torch.cat([interest, query, interest * query], dim=1)  # [batch_size, 3 * dim]
+        if not self.training or len(batch) > 1:  # one example has no variance
+            features = self.norm(features)
+        logit: Tensor = self.mlp(features).squeeze(1)
+        if self.item_bias is not None:
+            logit = logit + self.item_bias(batch.target).squeeze(1)
+        return logit

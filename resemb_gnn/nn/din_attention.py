@@ -1,0 +1,82 @@
+"""The local activation unit of DIN, over jagged histories."""
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.utils import softmax as segment_softmax
+
+from resemb_gnn.errors import InputError
+from resemb_gnn.nn.mlp import make_activation, make_mlp
+
+NORMALIZATIONS = ("none", "softmax")
+
+
+class DINAttention(nn.Module):
+    r"""Interest of a user with respect to a candidate (Zhou et al., "Deep Interest Network for
+    Click-Through Rate Prediction", KDD 2018).
+
+    .. math::
+        v_b = \sum_{t} a(q_b, k_t)\, k_t, \qquad
+        a(q, k) = \mathrm{MLP}([q, k, q - k, q \odot k])
+
+    summed over the behaviours :math:`t` of example :math:`b` without normalisation, as in the
+    paper, or after a softmax over them. An empty history gives zeros.
+
+    The first layer is linear in its parts, so it splits:
+    :math:`W[q, k, q-k, q \odot k] = (W_q + W_d) q + (W_k - W_d) k + W_p (q \odot k)`. The first
+    part is computed once an example, the second once a distinct item, and only the last once a
+    behaviour.
+
+    Args:
+        dim: width :math:`d` of queries and keys.
+        hidden: widths of the MLP's hidden layers.
+        activation: ``"dice"``, ``"prelu"`` or ``"relu"``.
+        normalization: ``"none"`` or ``"softmax"``.
+
+    Shapes:
+        - **input:** query ``[batch_size, dim]``, keys ``[num_keys, dim]``, which key each
+          behaviour has, int64 ``[num_behaviors]``, ptr int64 ``[batch_size + 1]``
+        - **output:** ``[batch_size, dim]``
+
+    Raises:
+        InputError: if ``hidden`` is empty or a name is unknown.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        hidden: tuple[int, ...] = (36,),
+        activation: str = "dice",
+        normalization: str = "none",
+    ) -> None:
+        super().__init__()
+        if normalization not in NORMALIZATIONS:
+            raise InputError(
+                f"normalization={normalization!r} is unknown;"
+                f" choose from {', '.join(NORMALIZATIONS)}"
+            )
+        if not hidden:
+            raise InputError("the attention needs at least one hidden layer")
+        self.dim = dim
+        self.normalization = normalization
+        self.first = nn.Linear(4 * dim, hidden[0])
+        self.activation = make_activation(activation, hidden[0])
+        self.rest = make_mlp(hidden[0], hidden[1:], activation)
+
+    def forward(self, query: Tensor, keys: Tensor, key_index: Tensor, ptr: Tensor) -> Tensor:
+        weight = self.weights(query, keys, key_index, ptr)
+        return nn.functional.embedding_bag(
+            key_index, keys, ptr[:-1], mode="sum", per_sample_weights=weight
+        )
+
+    def weights(self, query: Tensor, keys: Tensor, key_index: Tensor, ptr: Tensor) -> Tensor:
+        """Attention of each behaviour, ``[num_behaviors]``; shapes as in ``forward``."""
+        w_query, w_key, w_difference, w_product = self.first.weight.split(self.dim, dim=1)
+        example = torch.arange(query.size(0), device=query.device).repeat_interleave(ptr.diff())
+        per_example = torch.addmm(self.first.bias, query, (w_query + w_difference).t())
+        per_key = keys @ (w_key - w_difference).t()
+        product = query[example] * keys[key_index]  # [num_behaviors, dim]
+        hidden = per_example[example] + per_key[key_index] + product @ w_product.t()
+        score: Tensor = self.rest(self.activation(hidden)).squeeze(1)
+        if self.normalization == "softmax":
+            score = segment_softmax(score / self.dim**0.5, ptr=ptr)
+        return score

@@ -1,0 +1,25 @@
+"""Training, evaluation and metrics."""
+
+from resemb_gnn.training.fit import (
+    Epoch,
+    FitResult,
+    Metrics,
+    evaluate,
+    fit,
+    predict,
+    seed_everything,
+)
+from resemb_gnn.training.metrics import auc, gauc, log_loss
+
+__all__ = [
+    "Epoch",
+    "FitResult",
+    "Metrics",
+    "auc",
+    "evaluate",
+    "fit",
+    "gauc",
+    "log_loss",
+    "predict",
+    "seed_everything",
+]
