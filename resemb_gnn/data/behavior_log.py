@@ -70,6 +70,10 @@ class BehaviorLog:
             raise InputError(
                 f"item_category has shape {list(self.item_category.shape)}, not [{self.num_items}]"
             )
+        if self.item_category is not None and self.num_items:
+            low, high = self.item_category.aminmax()
+            if not 0 <= int(low) <= int(high) < self.num_categories:
+                raise InputError(f"item_category must lie in 0..{self.num_categories - 1}")
 
     @classmethod
     def from_frame(
@@ -105,7 +109,7 @@ class BehaviorLog:
             parts["label"] = parse_labels(table[label])
         item_category = category_ids = None
         if category is not None:
-            codes, category_ids = _encode(table[category])
+            codes, category_ids = _encode(parse_ids(table[category], nullable=True))
             item_category = _most_frequent(items, codes)
         rows = pl.DataFrame(parts).sort("user", "time", maintain_order=True)
         counts = rows["user"].to_torch().bincount(minlength=len(user_ids))
@@ -176,7 +180,7 @@ class BehaviorLog:
         )
 
     def split(self, by: str = "last", **options: Any) -> "Split":
-        """Cuts the log into training, validation and test: see :func:`resemb_gnn.data.split_log`."""
+        """Cuts the log into training, validation and test: :func:`~resemb_gnn.data.split_log`."""
         from resemb_gnn.data.split import split_log
 
         return split_log(self, by, **options)
@@ -233,7 +237,7 @@ class BehaviorLog:
 
 
 def _encode(column: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Numbers of the values in sorted order (a null, where allowed, comes first), and the values."""
+    """Numbers of the values in sorted order (a null comes first), and the values."""
     vocabulary = column.unique().sort()
     codes = column.rank("dense").cast(pl.Int64) - 1
     if column.null_count():
@@ -251,7 +255,7 @@ def _most_frequent(items: pl.Series, categories: pl.Series) -> Tensor:
 
 def _read_saved(path: Path, *columns: str) -> pl.DataFrame:
     try:
-        table = pl.read_parquet(path)
+        table = pl.read_parquet(path, glob=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     missing = [name for name in columns if name not in table.columns]

@@ -1,7 +1,8 @@
 """Reading a log's columns from a file or a frame, checked row by row."""
 
+import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
 
@@ -45,28 +46,42 @@ def _open(frame: Frame, columns: list[str]) -> tuple[pl.LazyFrame, list[str]]:
         if not path.is_file():
             raise InputError(f"no such file: {path}")
         if path.name.endswith((".csv", ".csv.gz")):
-            lazy = pl.scan_csv(path, infer_schema=False)
+            lazy = pl.scan_csv(path, infer_schema=False, glob=False)
         elif path.suffix in (".parquet", ".pq"):
-            lazy = pl.scan_parquet(path)
+            lazy = pl.scan_parquet(path, glob=False)
         else:
             raise InputError(f"{path}: unknown kind of file; known are .csv, .csv.gz and .parquet")
         return lazy, lazy.collect_schema().names()
     if isinstance(frame, pl.DataFrame):
         return frame.lazy(), frame.columns
-    names = [str(name) for name in frame.columns]
+    names = list(frame.columns)
     twice = [name for name in columns if names.count(name) > 1]
     if twice:
         raise InputError(f"the frame has more than one column {twice[0]!r}")
     wanted = [name for name in dict.fromkeys(columns) if name in names]
-    return pl.from_pandas(frame[wanted]).lazy(), names
+    return pl.LazyFrame({name: _from_pandas(name, frame[name]) for name in wanted}), names
 
 
-def parse_ids(column: pl.Series) -> pl.Series:
-    """Ids as integers or strings; a string column of canonical integers becomes integers."""
-    _refuse_nulls(column)
+def _from_pandas(name: str, column: "pd.Series[Any]") -> pl.Series:
+    try:
+        return pl.from_pandas(column)
+    except (ValueError, TypeError, NotImplementedError, OverflowError) as error:  # pyarrow's
+        raise InputError(f"column {name!r} holds values of no one kind: {error}") from error
+
+
+def parse_ids(column: pl.Series, nullable: bool = False) -> pl.Series:
+    """Ids as integers or strings; a string column of canonical integers becomes integers.
+
+    Missing ids are refused unless ``nullable``.
+    """
+    if nullable and column.dtype.is_float():
+        column = column.fill_nan(None)
+    if not nullable:
+        _refuse_nulls(column)
     if column.dtype == pl.String:
         numbers = column.cast(pl.Int64, strict=False)
-        if numbers.null_count() == 0 and bool((numbers.cast(pl.String) == column).all()):
+        read = numbers.null_count() == column.null_count()
+        if read and bool((numbers.cast(pl.String) == column).all()):  # null pairs do not count
             return numbers
     elif column.dtype.is_float():
         _refuse(column, ~column.is_finite(), "not an id")
@@ -82,11 +97,9 @@ def parse_times(column: pl.Series) -> pl.Series:
     _refuse_nulls(column)
     if column.dtype == pl.String:
         # Whichever reading fits most rows is the one that was meant; the rest is reported.
-        readings = [
-            column.cast(pl.Int64, strict=False),
-            column.cast(pl.Float64, strict=False),
-            column.str.to_datetime(strict=False, time_unit="us"),
-        ]
+        readings = [column.cast(pl.Int64, strict=False), column.cast(pl.Float64, strict=False)]
+        with contextlib.suppress(pl.exceptions.PolarsError):  # no row looks like a date
+            readings.append(column.str.to_datetime(strict=False, time_unit="us"))
         best = min(readings, key=lambda reading: reading.null_count())
         _refuse(column, best.is_null(), "not a time (a number, or a date as 2024-05-31T12:00:00)")
         column = best
@@ -95,7 +108,9 @@ def parse_times(column: pl.Series) -> pl.Series:
             raise InputError(f"column {column.name!r} holds {column.dtype}, which is not a date")
         return column.cast(pl.Datetime("us")).to_physical()
     if column.dtype.is_integer():
-        return column.cast(pl.Int64)
+        numbers = column.cast(pl.Int64, strict=False)
+        _refuse(column, numbers.is_null(), "not a time: it does not fit 64 bits")
+        return numbers
     if column.dtype.is_float():
         _refuse(column, ~column.is_finite(), "not a time")
         return column.cast(pl.Float64)

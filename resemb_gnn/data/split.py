@@ -103,7 +103,7 @@ def split_log(
     else:
         valid_time, test_time = _time_points(log.times, valid_from, test_from)
         settings.update(valid_from=valid_time, test_from=test_time)
-        part = (log.times >= valid_time).long() + (log.times >= test_time).long()
+        part = _parts_by_time(log, valid_time, test_time)
 
     positives = log.positives()
     start, end = _windows(log, positives)
@@ -156,6 +156,12 @@ def _parts_by_last(log: BehaviorLog) -> Tensor:
     return part
 
 
+def _parts_by_time(log: BehaviorLog, valid_time: float, test_time: float) -> Tensor:
+    # NumPy, because PyTorch compares integers with a float number in 32 bits.
+    times = log.times.numpy()
+    return torch.from_numpy((times >= valid_time).astype(np.int64) + (times >= test_time))
+
+
 def _time_points(
     times: Tensor, valid_from: float | str | date | None, test_from: float | str | date | None
 ) -> tuple[float, float]:
@@ -163,7 +169,7 @@ def _time_points(
         raise InputError("give both valid_from and test_from, or neither")
     if valid_from is None or test_from is None:
         ordered = times.sort().values
-        at = [int(share * (ordered.numel() - 1)) for share in (0.8, 0.9)]
+        at = [ordered.numel() * tenths // 10 for tenths in (8, 9)]
         valid_time, test_time = (ordered[i].item() for i in at)
     else:
         valid_time, test_time = _as_time(valid_from), _as_time(test_from)
@@ -176,7 +182,8 @@ def _as_time(value: float | str | date) -> float:
     column = pl.Series("valid_from or test_from", [value])
     if isinstance(value, date) and not isinstance(value, datetime):
         column = column.cast(pl.Datetime("us"))
-    return float(parse_times(column)[0])
+    time: float = parse_times(column)[0]
+    return time
 
 
 def _windows(log: BehaviorLog, positives: BehaviorLog) -> tuple[Tensor, Tensor]:
@@ -201,9 +208,7 @@ def _training_rows_from_here(log: BehaviorLog, trains: Tensor) -> Tensor:
     return before[log.ptr[1:]][log.users] - before[:-1]
 
 
-def _sample_like_test(
-    train: Examples, test: Examples, by: str, rng: np.random.Generator
-) -> Tensor:
+def _sample_like_test(train: Examples, test: Examples, by: str, rng: np.random.Generator) -> Tensor:
     """Numbers of training rows that follow the law by which the test rows were chosen."""
     shuffled = torch.from_numpy(rng.permutation(len(train)))
     if by == "last":

@@ -36,9 +36,11 @@ def read_sequence_file(path: str | Path) -> BehaviorLog:
     table = table.with_columns(
         user=pl.col("token").list.first(), item=pl.col("token").list.slice(1)
     )
-    twice = table.filter(pl.col("user").is_duplicated())
+    twice = table.filter(~pl.col("user").is_first_distinct())
     if not twice.is_empty():
-        raise InputError(f"{path}, line {twice['number'][1]}: user {twice['user'][1]!r} came before")
+        raise InputError(
+            f"{path}, line {twice['number'][0]}: user {twice['user'][0]!r} came before"
+        )
     table = table.with_columns(time=pl.int_ranges(pl.col("item").list.len()))
     behaviors = table.select("user", "item", "time").explode("item", "time")
     return BehaviorLog.from_frame(behaviors, user="user", item="item", time="time")

@@ -48,7 +48,8 @@ class SpectralFeatures(BaseTransform):
         if matrix.nnz:
             vectors, values = _truncated_svd(matrix, rank)
             features[:, :rank] = vectors * np.sqrt(values)
-        rows = np.abs(features).sum(axis=1) > 0
+        rows = np.diff(matrix.indptr) > 0
+        features[~rows] = 0  # exactly, where the decomposition leaves rounding noise
         if self.scale and rows.any():
             features *= np.sqrt(self.dim / np.square(features[rows]).sum(axis=1).mean())
         data.x = torch.from_numpy(features)
@@ -66,8 +67,11 @@ def positive_pmi(data: Data) -> "scipy.sparse.csr_array":
     if not np.isfinite(weight).all() or (weight < 0).any():
         at = np.flatnonzero(~np.isfinite(weight) | (weight < 0))[0]
         raise InputError(f"edge_weight[{at}] is {weight[at]}; counts must not be negative")
-    row, column, weight = (part[weight > 0] for part in (row, column, weight))
     size = int(data.num_nodes or 0)
+    counts = scipy.sparse.csr_array((weight, (row, column)), shape=(size, size))  # adds repeats
+    counts.eliminate_zeros()
+    row, column = counts.nonzero()
+    weight = counts.data
     out_sum = np.bincount(row, weight, size)
     in_sum = np.bincount(column, weight, size)
     pmi = np.log(weight * weight.sum() / (out_sum[row] * in_sum[column]))
@@ -75,9 +79,7 @@ def positive_pmi(data: Data) -> "scipy.sparse.csr_array":
     return scipy.sparse.csr_array((pmi[keep], (row[keep], column[keep])), shape=(size, size))
 
 
-def _truncated_svd(
-    matrix: "scipy.sparse.csr_array", rank: int
-) -> "tuple[np.ndarray, np.ndarray]":
+def _truncated_svd(matrix: "scipy.sparse.csr_array", rank: int) -> "tuple[np.ndarray, np.ndarray]":
     """Left singular vectors ``[size, rank]`` and singular values ``[rank]``, largest first."""
     size = matrix.shape[0]
     if size <= max(200, 4 * rank):  # ARPACK wants a rank well below the size
