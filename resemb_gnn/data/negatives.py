@@ -54,9 +54,7 @@ class NegativeSampler:
         Raises:
             InputError: if a user acted on every item that can be drawn.
         """
-        users, ends, targets = (
-            np.repeat(part.numpy(), num) for part in (user, end, target)
-        )
+        users, ends, targets = (np.repeat(part.numpy(), num) for part in (user, end, target))
         drawn = np.empty_like(targets)
         open_rows = np.arange(targets.size)
         for _ in range(_ROUNDS):
@@ -75,9 +73,7 @@ class NegativeSampler:
         ticket = rng.integers(self.cumulative[-1], size=size)
         return np.searchsorted(self.cumulative, ticket, side="right")
 
-    def _seen(
-        self, user: "np.ndarray", item: "np.ndarray", end: "np.ndarray"
-    ) -> "np.ndarray":
+    def _seen(self, user: "np.ndarray", item: "np.ndarray", end: "np.ndarray") -> "np.ndarray":
         key = user * self.num_items + item
         at = np.minimum(np.searchsorted(self.key, key), self.key.size - 1)
         return np.asarray((self.key[at] == key) & (self.first_position[at] < end))

@@ -1,6 +1,6 @@
 """Checked, normalised adjacency of a graph as compressed sparse rows."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,7 +11,8 @@ from torch_geometric.utils import add_remaining_self_loops, index_sort, scatter
 from resemb_gnn.errors import InputError
 
 
-class Adjacency(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Adjacency:
     """A sparse matrix as compressed sparse rows.
 
     Args:
@@ -34,7 +35,7 @@ class Adjacency(NamedTuple):
         return Adjacency(ptr, self.index[entry], self.weight[entry])
 
     def matmul(self, x: Tensor) -> Tensor:
-        """Product with ``x`` (``[num_nodes, num_features]``), differentiable in ``x`` and weight."""
+        """Product with ``x`` (``[num_nodes, dim]``), differentiable in ``x`` and ``weight``."""
         return torch.nn.functional.embedding_bag(
             self.index, x, self.ptr[:-1], mode="sum", per_sample_weights=self.weight
         )

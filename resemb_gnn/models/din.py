@@ -61,9 +61,17 @@ class DIN(CTRModel):
         query = items[target]
         interest = self.attention(query, items, history, batch.ptr)
         features = torch.cat([interest, query, interest * query], dim=1)  # [batch_size, 3 * dim]
-        if not self.training or len(batch) > 1:  # one example has no variance
-            features = self.norm(features)
-        logit: Tensor = self.mlp(features).squeeze(1)
+        logit: Tensor = self.mlp(self._normalized(features)).squeeze(1)
         if self.item_bias is not None:
             logit = logit + self.item_bias(batch.target).squeeze(1)
         return logit
+
+    def _normalized(self, features: Tensor) -> Tensor:
+        norm = self.norm
+        if self.training and features.size(0) < 2:
+            # One example has no variance: the moving averages stand in, as in Dice.
+            return nn.functional.batch_norm(
+                features, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
+            )
+        normalized: Tensor = norm(features)
+        return normalized

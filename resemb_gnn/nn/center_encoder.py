@@ -1,6 +1,7 @@
 """Encoders of the co-visit graph: which centres an item belongs to, and how much."""
 
 import inspect
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +9,7 @@ from torch_geometric.data import Data
 from torch_geometric.nn.inits import glorot, zeros
 from torch_geometric.utils import softmax as edge_softmax
 
+from resemb_gnn.errors import InputError
 from resemb_gnn.graph import Adjacency, gcn_adjacency, mean_adjacency, plain_adjacency
 
 
@@ -36,14 +38,14 @@ class CenterEncoder(nn.Module):
 
 
 class _GraphEncoder(CenterEncoder):
-    """Keeps an adjacency and node features as buffers; both are rebuilt from the graph, not saved."""
+    """Keeps an adjacency as buffers, which are rebuilt from the graph and not saved."""
 
     ptr: Tensor
     index: Tensor
     weight: Tensor
 
     def _keep(self, adjacency: Adjacency) -> None:
-        for name, part in adjacency._asdict().items():
+        for name, part in vars(adjacency).items():
             self.register_buffer(name, part, persistent=False)
 
     @property
@@ -95,7 +97,7 @@ class AverageEncoder(_GraphEncoder):
         self.num_centers = num_centers
         self.temperature = temperature
         self._keep(mean_adjacency(graph))
-        self.register_buffer("x", graph.x, persistent=False)
+        self.register_buffer("x", graph.x.float(), persistent=False)
         self.assignment = nn.Parameter(torch.empty(self.x.size(1), num_centers))
         self.reset_parameters()
 
@@ -106,7 +108,7 @@ class AverageEncoder(_GraphEncoder):
         rows = self.adjacency.rows(ids)
         neighbors, position = rows.index.unique(return_inverse=True)
         own = (self.x[neighbors] @ self.assignment / self.temperature).softmax(dim=-1)
-        return rows._replace(index=position).matmul(own)
+        return replace(rows, index=position).matmul(own)
 
 
 class GCNEncoder(CenterEncoder):
@@ -149,9 +151,10 @@ class GATEncoder(_GraphEncoder):
     r"""``gat``: softmax of graph attention (Veličković et al., ICLR 2018).
 
     .. math::
-        \alpha_{ij} = \mathrm{softmax}_j\left(\mathrm{LeakyReLU}(a_s^\top W^\top x_j +
-                      a_t^\top W^\top x_i)\right), \qquad
-        w_i = \mathrm{softmax}\left(\left(\textstyle\sum_j \alpha_{ij} x_j W + b\right) / \tau\right)
+        \alpha_{ij} &= \mathrm{softmax}_j\left(\mathrm{LeakyReLU}(a_s^\top W^\top x_j +
+                       a_t^\top W^\top x_i)\right) \\
+        w_i &= \mathrm{softmax}\left(\left(\textstyle\sum_j \alpha_{ij} x_j W + b\right)
+               / \tau\right)
 
     over the neighbours :math:`j` of :math:`i` and :math:`i` itself. The logits equal PyG's
     ``GATConv`` with one head and the same parameters. Edge weights are not used.
@@ -201,12 +204,12 @@ class GATEncoder(_GraphEncoder):
             source_score = self.x[rows.index] @ source
         target_score = (self.x[ids] @ target).repeat_interleave(rows.ptr.diff())
         score = nn.functional.leaky_relu(source_score + target_score, self.negative_slope)
-        mean = rows._replace(weight=edge_softmax(score, ptr=rows.ptr)).matmul(self.x)
+        mean = replace(rows, weight=edge_softmax(score, ptr=rows.ptr)).matmul(self.x)
         return (torch.addmm(self.bias, mean, self.lin) / self.temperature).softmax(dim=-1)
 
 
 class FullGraphEncoder(CenterEncoder):
-    r"""Any PyG module as encoder: :math:`w = \mathrm{softmax}(f(X, E) / \tau)` over the whole graph.
+    r"""Any PyG module over the whole graph as encoder, :math:`w = \mathrm{softmax}(f(X, E) / \tau)`.
 
     Args:
         graph: co-visit graph with node features ``x`` ``[num_nodes, num_features]``.
@@ -214,6 +217,9 @@ class FullGraphEncoder(CenterEncoder):
             ``forward`` has no ``edge_weight``; returns ``[num_nodes, num_centers]``.
         num_centers: number of centres :math:`K`.
         temperature: :math:`\tau`.
+
+    Raises:
+        InputError: in ``forward``, if the module returns another shape.
     """
 
     x: Tensor
@@ -229,16 +235,25 @@ class FullGraphEncoder(CenterEncoder):
         self.module = module
         self.register_buffer("x", graph.x.float(), persistent=False)
         self.register_buffer("edge_index", graph.edge_index, persistent=False)
-        self.register_buffer("edge_weight", graph.edge_weight, persistent=False)
+        weight = graph.edge_weight
+        self.register_buffer(
+            "edge_weight", None if weight is None else weight.float(), persistent=False
+        )
         self.takes_weight = "edge_weight" in inspect.signature(module.forward).parameters
 
     def reset_parameters(self) -> None:
-        if hasattr(self.module, "reset_parameters"):
-            self.module.reset_parameters()
+        reset = getattr(self.module, "reset_parameters", None)
+        if callable(reset):
+            reset()
 
     def forward(self, ids: Tensor) -> Tensor:
         if self.takes_weight:
             logits = self.module(self.x, self.edge_index, edge_weight=self.edge_weight)
         else:
             logits = self.module(self.x, self.edge_index)
+        if logits.shape != (self.x.size(0), self.num_centers):
+            raise InputError(
+                f"the encoder {type(self.module).__name__} returned shape {list(logits.shape)},"
+                f" not [num_nodes, num_centers] = {[self.x.size(0), self.num_centers]}"
+            )
         return (logits[ids] / self.temperature).softmax(dim=-1)

@@ -19,7 +19,8 @@ class DINAttention(nn.Module):
         a(q, k) = \mathrm{MLP}([q, k, q - k, q \odot k])
 
     summed over the behaviours :math:`t` of example :math:`b` without normalisation, as in the
-    paper, or after a softmax over them. An empty history gives zeros.
+    paper, or with :math:`\mathrm{softmax}_t(a(q_b, k_t) / \sqrt d)` in the place of :math:`a`. An
+    empty history gives zeros.
 
     The first layer is linear in its parts, so it splits:
     :math:`W[q, k, q-k, q \odot k] = (W_q + W_d) q + (W_k - W_d) k + W_p (q \odot k)`. The first

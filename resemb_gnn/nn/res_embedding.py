@@ -41,7 +41,9 @@ class ResEmbedding(nn.Module):
         encoder: ``"average"``, ``"gcn"``, ``"gat"``, or any module with PyG's call
             ``(x, edge_index, edge_weight) -> [num_nodes, num_centers]`` (logits).
         temperature: divides the encoder's logits; the smaller, the harder the assignment.
-        center_std: standard deviation of the centres at the start.
+        center_std: standard deviation of the centres at the start. By default 0.4 for shared
+            centres, and 0.01 with one centre an item, where the start has nothing to tell apart
+            and a wide one is memorised.
         residual_std: standard deviation of the residuals at the start.
         shrinkage: :math:`n_0`, in behaviours, or ``None``.
         residual_penalty: :math:`\lambda` of :meth:`penalty`.
@@ -55,7 +57,7 @@ class ResEmbedding(nn.Module):
         InputError: if a setting is out of its range, the encoder unknown, or the graph unusable.
     """
 
-    count: Tensor | None
+    residual_scale: Tensor | None
     graph_hash: Tensor
 
     def __init__(
@@ -66,8 +68,8 @@ class ResEmbedding(nn.Module):
         encoder: str | nn.Module = "gcn",
         *,
         temperature: float = 0.2,
-        center_std: float = 0.4,
-        residual_std: float = 0.01,
+        center_std: float | None = None,
+        residual_std: float = 0.001,
         shrinkage: float | None = 1000.0,
         residual_penalty: float = 1.0,
         feature_dim: int = 32,
@@ -77,12 +79,14 @@ class ResEmbedding(nn.Module):
         check_graph(graph)
         self.num_embeddings = int(graph.num_nodes or 0)
         self.embedding_dim = embedding_dim
-        self.center_std = center_std
         self.residual_std = residual_std
         self.shrinkage = shrinkage
         self.residual_penalty = residual_penalty
         self.encoder = _make_encoder(graph, encoder, num_centers, temperature, feature_dim)
         self.num_centers = self.encoder.num_centers
+        if center_std is None:
+            center_std = 0.4 if num_centers is not None else 0.01
+        self.center_std = center_std
         self.centers = nn.Parameter(torch.empty(self.num_centers, embedding_dim))
         self.residual = nn.Parameter(torch.empty(self.num_embeddings, embedding_dim))
         scale = None
@@ -90,7 +94,8 @@ class ResEmbedding(nn.Module):
             if graph.get("count") is None:
                 raise InputError("shrinkage needs graph.count, the behaviours of each item")
             count = graph.count.float()
-            scale = (count / (count + shrinkage)).unsqueeze(1)
+            # Nothing seen and nothing to shrink by, 0 / 0, is the limit of small n_0: no residual.
+            scale = (count / (count + shrinkage)).nan_to_num(0.0).unsqueeze(1)
         self.register_buffer("residual_scale", scale, persistent=False)
         self.register_buffer("graph_hash", _hash_graph(graph))
         self.register_load_state_dict_pre_hook(_refuse_another_graph)
@@ -204,6 +209,7 @@ def _hash_graph(graph: Data) -> Tensor:
 def _refuse_another_graph(
     module: nn.Module, state_dict: dict[str, Tensor], prefix: str, *args: object
 ) -> None:
+    assert isinstance(module, ResEmbedding)
     saved = state_dict.get(prefix + "graph_hash")
     if saved is not None and not torch.equal(saved.cpu(), module.graph_hash.cpu()):
         raise InputError(

@@ -170,7 +170,7 @@ def _train_epoch(
             if penalty is not None:
                 loss = loss + penalty
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             total += loss.detach() * len(batch)
             bar.update(len(batch))
@@ -216,9 +216,7 @@ def seed_everything(seed: int) -> torch.Generator:
 def _check_num_items(model: nn.Module, num_items: int) -> None:
     size = getattr(getattr(model, "embedding", None), "num_embeddings", num_items)
     if size != num_items:
-        raise InputError(
-            f"the embedding (and its graph) has {size} items, but the log {num_items}"
-        )
+        raise InputError(f"the embedding (and its graph) has {size} items, but the log {num_items}")
 
 
 def _check_device(device: torch.device | str) -> torch.device:
@@ -226,6 +224,9 @@ def _check_device(device: torch.device | str) -> torch.device:
         device = torch.device(device)
     except RuntimeError as error:
         raise InputError(f"device={device!r} is unknown; choose cpu or cuda") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise InputError("device='cuda' was asked for, but PyTorch sees no CUDA device")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(
+            f"device='{device}' was asked for, but PyTorch sees"
+            f" {torch.cuda.device_count() or 'no'} CUDA devices"
+        )
     return device

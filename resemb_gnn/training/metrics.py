@@ -17,7 +17,7 @@ def auc(score: Tensor, label: Tensor) -> float:
         label: 0 or 1, ``[n]``.
 
     Returns:
-        NaN if there is no positive or no negative.
+        NaN if there is no positive or no negative, or a score is NaN.
     """
     grouped = _auc_by_group(score, label, torch.zeros_like(label, dtype=torch.long))
     return float(grouped[0][0]) if grouped[0].size else float("nan")
@@ -38,7 +38,7 @@ def gauc(score: Tensor, label: Tensor, user: Tensor) -> float:
         user: int64 ``[n]``.
 
     Returns:
-        NaN if no user has both a positive and a negative.
+        NaN if no user has both a positive and a negative, or a score is NaN.
     """
     each, size = _auc_by_group(score, label, user)
     return float((each * size).sum() / size.sum()) if size.size else float("nan")
@@ -50,17 +50,18 @@ def log_loss(logit: Tensor, label: Tensor) -> float:
     return float(loss)
 
 
-def _auc_by_group(
-    score: Tensor, label: Tensor, group: Tensor
-) -> "tuple[np.ndarray, np.ndarray]":
+def _auc_by_group(score: Tensor, label: Tensor, group: Tensor) -> "tuple[np.ndarray, np.ndarray]":
     """AUC and size of each group that has both labels."""
     scores, groups = score.cpu().numpy(), group.cpu().numpy()
     order = np.argsort(scores, kind="stable")
     order = order[np.argsort(groups[order], kind="stable")]
     scores, groups = scores[order], groups[order]
+    if np.isnan(scores).any():  # a score that is none has no rank
+        return np.empty(0), np.empty(0)
     positive = label.cpu().numpy()[order] > 0
     starts = np.flatnonzero(np.diff(groups, prepend=groups[:1] - 1))
-    new_value = np.diff(scores, prepend=np.nan) != 0
+    new_value = np.ones(scores.size, dtype=bool)
+    new_value[1:] = scores[1:] != scores[:-1]
     new_value[starts] = True
     # Rows of equal score in a group share the mean of their places.
     value_start = np.flatnonzero(new_value)

@@ -1,0 +1,5 @@
+import sys
+
+from resemb_gnn.cli import main
+
+sys.exit(main())

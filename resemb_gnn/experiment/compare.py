@@ -1,0 +1,183 @@
+"""Embeddings compared inside one model, over seeds, on the same examples."""
+
+import shlex
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from resemb_gnn.data import Split
+from resemb_gnn.datasets import DataSource, load_source
+from resemb_gnn.errors import InputError
+from resemb_gnn.experiment.arms import make_arm
+from resemb_gnn.experiment.geometry import ItemGeometry, item_geometry
+from resemb_gnn.experiment.report import html, markdown
+from resemb_gnn.experiment.results import (
+    SCHEMA,
+    fingerprint,
+    read_results,
+    refuse_other_settings,
+    versions,
+    write_atomically,
+    write_results,
+)
+from resemb_gnn.experiment.settings import CompareSettings
+from resemb_gnn.graph import PermuteNodes, SpectralFeatures, covisit_graph
+from resemb_gnn.nn import ResEmbedding
+from resemb_gnn.training import FitResult, fit
+
+
+def compare(
+    settings: CompareSettings, log: Callable[[str], None] = lambda line: None
+) -> dict[str, Any]:
+    """Trains each embedding over each seed and writes results.json, results.md and report.html.
+
+    Every arm sees the same training, validation and test examples (drawn from seed 0); a run's
+    seed decides its start and the order of its batches. A run lands in results.json as it ends,
+    by atomic replacement; with ``resume``, runs that stand there are not made again.
+
+    Args:
+        settings: what to compare.
+        log: called with a line of text on what happens.
+
+    Returns:
+        The contents of results.json.
+
+    Raises:
+        InputError: if the data or a setting cannot be used, or the folder holds the results of
+            another comparison (or of this one, without ``resume``).
+    """
+    folder = Path(settings.out)
+    path = folder / "results.json"
+    if path.exists() and not settings.resume:
+        raise InputError(f"{path} exists: add --resume to go on with it, or choose another --out")
+    source = load_source(
+        settings.data,
+        user=settings.user,
+        item=settings.item,
+        time=settings.time,
+        category=settings.category,
+        label=settings.label,
+    )
+    log(f"{source.name}: {source.log}")
+    split = _split(source, settings)
+    results = _start(source, split, settings)
+    if path.exists():
+        old = read_results(path)
+        refuse_other_settings(path, old, results)
+        results["runs"] = old["runs"]
+    graph = covisit_graph(split.history, window=settings.window)
+    if settings.graph == "permuted":
+        graph = PermuteNodes(seed=0)(graph)
+    graph = SpectralFeatures(dim=32)(graph)
+    log(f"{split}, graph: {graph.num_nodes} items, {graph.edge_index.size(1) // 2} edges")
+
+    done = {(run["embedding"], run["seed"]) for run in results["runs"]}
+    # Seed by seed, so that a stopped comparison still compares like with like.
+    for seed in range(settings.seeds):
+        for name in settings.embeddings:
+            if (name, seed) in done:
+                continue
+            category = source.log.item_category if settings.use_category else None
+            model = make_arm(name, settings.model, graph, settings.embedding_dim, category, seed)
+            result = fit(
+                model,
+                split,
+                epochs=settings.epochs,
+                batch_size=settings.batch_size,
+                lr=settings.lr,
+                patience=settings.patience,
+                max_history=settings.max_history,
+                seed=seed,
+                device=settings.device,
+                progress=not settings.quiet,
+            )
+            embedding = model.embedding
+            if seed == 0 and isinstance(embedding, ResEmbedding):
+                (folder / "geometry").mkdir(parents=True, exist_ok=True)
+                item_geometry(embedding.cpu()).save(_geometry_path(folder, name))
+            results["runs"].append(_run(name, settings.model, seed, result))
+            write_results(path, results)
+            log(
+                f"{name}, seed {seed}: test AUC {result.test.auc:.4f},"
+                f" best epoch {result.best_epoch} of {len(result.curve)},"
+                f" {result.examples_per_second:,.0f} examples/s"
+            )
+    write_atomically(folder / "results.md", markdown(results))
+    write_atomically(folder / "report.html", html(results, _geometries(folder, settings)))
+    return results
+
+
+def _split(source: DataSource, settings: CompareSettings) -> Split:
+    options = dict(source.split)
+    if settings.split is not None and settings.split != options["by"]:
+        options = {"by": settings.split}
+    return source.log.split(**options, negatives=settings.negatives)
+
+
+def _start(source: DataSource, split: Split, settings: CompareSettings) -> dict[str, Any]:
+    log = source.log
+    return {
+        "schema": SCHEMA,
+        "data": {
+            "name": source.name,
+            "description": source.description,
+            "num_users": log.num_users,
+            "num_items": log.num_items,
+            "num_behaviors": log.num_behaviors,
+            "num_categories": log.num_categories,
+            "split": split.settings,
+            "train_examples": len(split.train),
+            "valid_examples": len(split.valid),
+            "test_examples": len(split.test),
+            "fingerprint": fingerprint(log),
+        },
+        "settings": settings.identity() | {"threads": torch.get_num_threads()},
+        "runs": [],
+        "versions": versions(),
+        "command": command(settings),
+    }
+
+
+def command(settings: CompareSettings) -> str:
+    """The command line that makes this comparison; settings at their defaults are left out."""
+    words = ["resemb-gnn", "compare"]
+    defaults = asdict(CompareSettings())
+    for name, value in asdict(settings).items():
+        if name in ("resume", "quiet") or value == defaults[name]:
+            continue
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            words += [f"--{flag}", *(map(str, value) if isinstance(value, tuple) else [str(value)])]
+    return shlex.join(words)
+
+
+def _run(embedding: str, model: str, seed: int, result: FitResult) -> dict[str, Any]:
+    return {
+        "embedding": embedding,
+        "model": model,
+        "seed": seed,
+        "test": asdict(result.test),
+        "valid": asdict(result.valid),
+        "train": asdict(result.train),
+        "gap": result.gap,
+        "best_epoch": result.best_epoch,
+        "epochs": len(result.curve),
+        "seconds_per_epoch": result.seconds_per_epoch,
+        "examples_per_second": result.examples_per_second,
+        "num_parameters": result.num_parameters,
+        "curve": [asdict(epoch) for epoch in result.curve],
+    }
+
+
+def _geometry_path(folder: Path, embedding: str) -> Path:
+    return folder / "geometry" / f"{embedding}.npz"
+
+
+def _geometries(folder: Path, settings: CompareSettings) -> dict[str, ItemGeometry]:
+    paths = {name: _geometry_path(folder, name) for name in settings.embeddings}
+    return {name: ItemGeometry.load(path) for name, path in paths.items() if path.exists()}
