@@ -1,10 +1,13 @@
 """Fixtures shared by all tests."""
 
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from resemb_gnn import BehaviorLog
 
@@ -64,3 +67,34 @@ def labelled_log() -> BehaviorLog:
         category="category",
         label="label",
     )
+
+
+@pytest.fixture(scope="session")
+def make_log() -> Callable[..., BehaviorLog]:
+    """A function that makes a log of one history of item numbers a user.
+
+    ``times`` and ``labels`` have the shape of the histories; a time is a place if not given.
+    """
+
+    def make(
+        histories: Sequence[Sequence[int]],
+        num_items: int | None = None,
+        times: Sequence[Sequence[float]] | None = None,
+        labels: Sequence[Sequence[int]] | None = None,
+    ) -> BehaviorLog:
+        def flat(nested: Sequence[Sequence[float]], dtype: torch.dtype | None) -> torch.Tensor:
+            return torch.tensor([value for part in nested for value in part], dtype=dtype)
+
+        items = flat(histories, torch.long)
+        if num_items is None:
+            num_items = int(items.max()) + 1
+        return BehaviorLog(
+            items=items,
+            ptr=torch.tensor([0, *accumulate(len(history) for history in histories)]),
+            times=flat(times or [range(len(history)) for history in histories], None),
+            user_ids=pl.Series([f"u{user}" for user in range(len(histories))]),
+            item_ids=pl.Series(range(num_items)),
+            labels=None if labels is None else flat(labels, torch.float),
+        )
+
+    return make

@@ -28,7 +28,7 @@ class PermuteNodes(BaseTransform):
         data.edge_index = order[data.edge_index]
         if "x" in data:
             del data.x
-        return data.coalesce()
+        return data.sort()  # edge weights move along, which Data.coalesce does not see to
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(seed={self.seed})"
