@@ -154,15 +154,20 @@ def test_a_linear_model_has_its_own_constant():
         label=torch.tensor([1.0, 0.0, 1.0]),
         user=torch.tensor([0, 0, 1]),
     )
+    fresh = examples[torch.tensor([1, 2])]
     found = gap_bound(
-        model, examples, examples, torch.tensor([0, 0, 1]), max_history=3, logit_bound=1e6
+        model, examples, fresh, torch.tensor([0, 0, 1]), max_history=3, logit_bound=20.0
     )
     assert found.lipschitz == pytest.approx(3 * 5 + 2)  # three behaviours and the target
     assert found.radius == pytest.approx(0.5)
     # Items 0 and 1 meet halfway: the logits change by 2 - 1 = 1, 0 and -1.
     assert found.shift_train == pytest.approx(((1 + 0) / 2 + 1) / 2)
-    assert found.gap == 0
-    assert found.by_radius == pytest.approx(2 * 17 * 0.5 + 1e6 * found.deviation)
+    assert found.shift_fresh == pytest.approx((0 + 1) / 2)
+    # The logits are 2, 49 (clamped to 20) and 2; user 0 has lost one of two examples.
+    easy, hard = math.log1p(math.exp(-2)), 20 + math.log1p(math.exp(-20))
+    assert found.gap == pytest.approx((hard + easy) / 2 - ((easy + hard) / 2 + easy) / 2)
+    assert found.by_shift == pytest.approx(0.75 + 0.5 + 20 * found.deviation)
+    assert found.by_radius == pytest.approx(2 * 17 * 0.5 + 20 * found.deviation)
 
 
 @pytest.mark.parametrize(("interests", "length"), [(1, 3), (2, 2), (3, 4), (4, 0)])
@@ -194,6 +199,11 @@ def test_deviation_covers_the_distance_in_variation(rows):
         assert np.mean(distances) > 0.75 * math.sqrt(num_cells / (2 * num_users))  # not idle
     assert deviation_term(num_cells, num_users, 0.99) > limit
     assert deviation_term(num_cells, 4 * num_users, 0.95) == pytest.approx(limit / 2)
+
+
+def test_deviation_by_hand():
+    # sqrt(50 / 20000) + sqrt(log(20) / 20000)
+    assert deviation_term(50, 10_000, 0.95) == pytest.approx(0.05 + 0.0122387, abs=1e-6)
 
 
 def test_deviation_is_never_above_one():

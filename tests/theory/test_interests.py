@@ -38,6 +38,15 @@ def test_weights_decide():
         assert community.unique().numel() == 2
 
 
+@pytest.mark.parametrize("one_way", [(9.0, 0.1), (0.1, 9.0)])
+def test_both_directions_count(one_way):
+    # 0-1 and 2-3 are heavy one way alone; 1-2 and 3-0 weigh more than their other way.
+    edges = torch.tensor([[0, 1, 2, 3, 1, 2, 3, 0], [1, 0, 3, 2, 2, 1, 0, 3]])
+    weight = torch.tensor([*one_way, *one_way, 1.5, 1.5, 1.5, 1.5])
+    community = graph_communities(Data(edge_index=edges, edge_weight=weight, num_nodes=4))
+    assert community.tolist() == [0, 0, 1, 1]
+
+
 def test_modularity_equals_that_of_networkx_on_its_own_graph():
     world = InterestDelayModel(num_users=300, num_items=60, num_interests=4, dwell=0.95)
     graph = covisit_graph(world.sample())
@@ -69,8 +78,9 @@ def test_resolution_sets_the_size():
 def test_loops_and_directions_change_nothing():
     edges = torch.cat([clique_edges((4, 6)), torch.tensor([[0], [5]])], dim=1)
     one_way = Data(edge_index=edges, num_nodes=10)
-    loops = torch.arange(10).repeat(2, 1)
-    looped = Data(edge_index=torch.cat([to_undirected(edges), loops], dim=1), num_nodes=10)
+    both, loops = to_undirected(edges), torch.arange(10).repeat(2, 1)
+    weight = torch.cat([torch.ones(both.size(1)), torch.full((10,), 100.0)])
+    looped = Data(edge_index=torch.cat([both, loops], dim=1), edge_weight=weight, num_nodes=10)
     want = [1] * 4 + [0] * 6
     assert graph_communities(one_way).tolist() == want
     assert graph_communities(looped).tolist() == want
