@@ -1,6 +1,7 @@
 """Behaviour logs, splits, negatives and jagged batches."""
 
 from resemb_gnn.data.behavior_log import BehaviorLog
+from resemb_gnn.data.distinct import distinct
 from resemb_gnn.data.examples import Batch, Examples
 from resemb_gnn.data.negatives import NEGATIVES, NegativeSampler
 from resemb_gnn.data.split import SPLITS, Split, split_log
@@ -13,5 +14,6 @@ __all__ = [
     "Examples",
     "NegativeSampler",
     "Split",
+    "distinct",
     "split_log",
 ]

@@ -1,7 +1,7 @@
 """Training and test examples as windows into a flat log, and jagged batches cut from them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ class Batch:
         target: candidate item, int64 ``[batch_size]``.
         label: clicked or not, float32 ``[batch_size]``.
         user: user, int64 ``[batch_size]``.
+        fold: the fold of all of the batch's users, if the batches were cut by fold.
     """
 
     history: Tensor
@@ -27,12 +28,20 @@ class Batch:
     target: Tensor
     label: Tensor
     user: Tensor
+    fold: int | None = None
 
     def __len__(self) -> int:
         return self.target.numel()
 
     def to(self, device: torch.device | str) -> "Batch":
-        return Batch(**{name: part.to(device) for name, part in vars(self).items()})
+        return Batch(
+            self.history.to(device),
+            self.ptr.to(device),
+            self.target.to(device),
+            self.label.to(device),
+            self.user.to(device),
+            self.fold,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,18 +106,47 @@ class Examples:
         batch_size: int,
         max_history: int | None = None,
         generator: torch.Generator | None = None,
+        user_fold: Tensor | None = None,
     ) -> Iterator[Batch]:
         """All examples in batches: in order, or shuffled if a ``generator`` is given.
+
+        With ``user_fold`` each batch holds users of one fold only, and the batches of all folds
+        come in random order.
 
         Args:
             batch_size: examples a batch; the last batch may be smaller.
             max_history: keep only so many most recent behaviours of each history.
             generator: source of the shuffling.
+            user_fold: fold of each user, int64 ``[num_users]``; needs a ``generator``.
         """
         device = self.target.device
+        if user_fold is not None:
+            yield from self._batches_by_fold(batch_size, max_history, generator, user_fold)
+            return
         if generator is None:
             order = torch.arange(len(self), device=device)
         else:
             order = torch.randperm(len(self), generator=generator).to(device)
         for index in order.split(batch_size):
             yield self.batch(index, max_history)
+
+    def _batches_by_fold(
+        self,
+        batch_size: int,
+        max_history: int | None,
+        generator: torch.Generator | None,
+        user_fold: Tensor,
+    ) -> Iterator[Batch]:
+        device = self.target.device
+        order = torch.randperm(len(self), generator=generator).to(device)
+        fold, by_fold = user_fold.to(device)[self.user[order]].sort(stable=True)
+        sizes = fold.bincount().tolist()
+        parts = [
+            (number, index)
+            for number, indices in enumerate(order[by_fold].split(sizes))
+            for index in indices.split(batch_size)
+            if index.numel()
+        ]
+        for at in torch.randperm(len(parts), generator=generator).tolist():
+            number, index = parts[at]
+            yield replace(self.batch(index, max_history), fold=number)

@@ -73,6 +73,10 @@ def check_graph(graph: Data) -> None:
     x = graph.x
     if x is not None and not bool(x.isfinite().all()):
         raise InputError("graph.x holds a value that is not finite")
+    for fold, part in enumerate(graph.get("fold_graphs") or []):
+        if part.num_nodes != size:
+            raise InputError(f"fold graph {fold} has {part.num_nodes} nodes, the graph {size}")
+        check_graph(part)
 
 
 def gcn_adjacency(graph: Data) -> Adjacency:

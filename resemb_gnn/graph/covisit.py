@@ -11,7 +11,12 @@ from resemb_gnn.errors import InputError
 
 
 def covisit_graph(
-    log: BehaviorLog, window: int = 5, min_count: int = 1, top_k: int | None = None
+    log: BehaviorLog,
+    window: int = 5,
+    min_count: int = 1,
+    top_k: int | None = None,
+    folds: int | None = None,
+    seed: int = 0,
 ) -> Data:
     r"""The graph that joins items visited near each other by the same user.
 
@@ -22,25 +27,49 @@ def covisit_graph(
     with :math:`x_{us}` the item of behaviour :math:`s` of user :math:`u` (each unordered pair of
     behaviours counts once).
 
+    **Folds.** A training target stands near its own history in the log, so the full graph joins
+    the two by an edge that tells the label; a test target has no such edge, and a model that
+    trusts it overfits. With ``folds``, users are dealt into groups at random, and
+    ``fold_graphs[f]`` is the graph without the behaviours of group ``f``: the graph that training
+    examples of these users may see (as in cross-fitting, Chernozhukov et al., "Double/debiased
+    machine learning", 2018, and out-of-fold target encoding). Everything else uses the full graph.
+
     Args:
         log: the log, usually ``split.history``; of a labelled log its positive rows count.
         window: how many places apart two behaviours may stand.
         min_count: leave out pairs that were visited together less often.
         top_k: keep each item's so many heaviest edges (of equal ones those to the lowest item
             number); an edge stays if either end keeps it. ``None`` keeps all.
+        folds: number of groups of users, or ``None`` for the full graph alone.
+        seed: seed of the groups.
 
     Returns:
         ``Data`` with ``edge_index`` int64 ``[2, num_edges]``, undirected, coalesced, sorted by row
         then column; ``edge_weight`` float32 ``[num_edges]``, the counts; ``count`` int64
-        ``[num_nodes]``, behaviours of each item; ``num_nodes``, all items of the vocabulary.
+        ``[num_nodes]``, behaviours of each item; ``num_nodes``, all items of the vocabulary. With
+        folds also ``user_fold`` int64 ``[num_users]`` and ``fold_graphs``, a list of such graphs.
 
     Raises:
-        InputError: if an argument is below 1.
+        InputError: if an argument is below 1, or ``folds`` below 2.
     """
     for name, value in (("window", window), ("min_count", min_count), ("top_k", top_k)):
         if value is not None and value < 1:
             raise InputError(f"{name} must be at least 1, not {value}")
+    if folds is not None and folds < 2:
+        raise InputError(f"folds must be at least 2, not {folds}")
     log = log.positives()
+    graph = _build(log, window, min_count, top_k)
+    if folds is not None:
+        generator = torch.Generator().manual_seed(seed)
+        graph.user_fold = torch.randperm(log.num_users, generator=generator) % folds
+        fold = graph.user_fold[log.users]
+        graph.fold_graphs = [
+            _build(log.select(fold != f), window, min_count, top_k) for f in range(folds)
+        ]
+    return graph
+
+
+def _build(log: BehaviorLog, window: int, min_count: int, top_k: int | None) -> Data:
     keys, counts = _count_sorted(_pair_keys(log, window))
     if min_count > 1:
         keep = counts >= min_count

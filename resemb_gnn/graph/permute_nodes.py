@@ -1,6 +1,7 @@
 """The control of every graph experiment."""
 
 import torch
+from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
@@ -25,10 +26,18 @@ class PermuteNodes(BaseTransform):
         size = int(data.num_nodes or 0)
         generator = torch.Generator().manual_seed(self.seed)
         order = torch.randperm(size, generator=generator)
-        data.edge_index = order[data.edge_index]
-        if "x" in data:
-            del data.x
-        return data.sort()  # edge weights move along, which Data.coalesce does not see to
+        for part in data.get("fold_graphs") or []:
+            _move(part, order)
+        return _move(data, order)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(seed={self.seed})"
+
+
+def _move(data: Data, order: Tensor) -> Data:
+    data.edge_index = order[data.edge_index]
+    if "x" in data:
+        del data.x
+    # Edge weights move along, which Data.coalesce does not see to.
+    data.update(data.sort())
+    return data

@@ -1,6 +1,7 @@
 """Spectral node features of a co-visit graph."""
 
 import numpy as np
+import scipy.linalg
 import scipy.sparse
 import scipy.sparse.linalg
 import torch
@@ -24,7 +25,8 @@ class SpectralFeatures(BaseTransform):
 
     The columns are ordered by singular value and signed so that the entry of largest absolute
     value is positive; with the fixed start of the iteration this makes the result
-    deterministic. An item without edges gets zeros.
+    deterministic. An item without edges gets zeros. Features of ``fold_graphs`` are made in the
+    same way and turned to the full graph's by the best rotation (orthogonal Procrustes).
 
     Args:
         dim: number of features; columns beyond the rank of the matrix are zero.
@@ -42,6 +44,15 @@ class SpectralFeatures(BaseTransform):
         self.scale = scale
 
     def forward(self, data: Data) -> Data:
+        full = self._features(data)
+        data.x = torch.from_numpy(full)
+        for part in data.get("fold_graphs") or []:
+            features = self._features(part)
+            rotation, _ = scipy.linalg.orthogonal_procrustes(features, full)
+            part.x = torch.from_numpy(features @ rotation)
+        return data
+
+    def _features(self, data: Data) -> "np.ndarray":
         matrix = positive_pmi(data)
         features = np.zeros((matrix.shape[0], self.dim), dtype=np.float32)
         rank = min(self.dim, matrix.shape[0])
@@ -52,8 +63,7 @@ class SpectralFeatures(BaseTransform):
         features[~rows] = 0  # exactly, where the decomposition leaves rounding noise
         if self.scale and rows.any():
             features *= np.sqrt(self.dim / np.square(features[rows]).sum(axis=1).mean())
-        data.x = torch.from_numpy(features)
-        return data
+        return features
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(dim={self.dim})"

@@ -35,6 +35,6 @@ class WithCategory(nn.Module):
         self.category_embedding = nn.Embedding(int(item_category.max()) + 1, category_dim)
         nn.init.normal_(self.category_embedding.weight, std=0.1)
 
-    def forward(self, ids: Tensor) -> Tensor:
+    def forward(self, ids: Tensor, **options: int) -> Tensor:
         category = self.category_embedding(self.item_category[ids])
-        return torch.cat([self.embedding(ids), category], dim=-1)
+        return torch.cat([self.embedding(ids, **options), category], dim=-1)

@@ -5,7 +5,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from resemb_gnn.data import Batch
+from resemb_gnn.data import Batch, distinct
 from resemb_gnn.errors import InputError
 from resemb_gnn.models.category import WithCategory
 
@@ -46,8 +46,9 @@ class CTRModel(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         both = torch.cat([batch.history, batch.target])
-        ids, position = both.unique(return_inverse=True)
-        items = self.features(ids)
+        ids, position = distinct(both, getattr(self.embedding, "num_embeddings", None))
+        # Only an embedding that knows folds (it has user_fold) is trained on batches of one.
+        items = self.features(ids) if batch.fold is None else self.features(ids, fold=batch.fold)
         history, target = position.split([batch.history.numel(), batch.target.numel()])
         return self.score(items, history, target, batch)
 

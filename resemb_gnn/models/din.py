@@ -58,7 +58,7 @@ class DIN(CTRModel):
             nn.init.zeros_(self.item_bias.weight)
 
     def score(self, items: Tensor, history: Tensor, target: Tensor, batch: Batch) -> Tensor:
-        query = items[target]
+        query = items.index_select(0, target)
         interest = self.attention(query, items, history, batch.ptr)
         features = torch.cat([interest, query, interest * query], dim=1)  # [batch_size, 3 * dim]
         logit: Tensor = self.mlp(self._normalized(features)).squeeze(1)

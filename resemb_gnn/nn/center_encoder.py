@@ -1,6 +1,7 @@
 """Encoders of the co-visit graph: which centres an item belongs to, and how much."""
 
 import inspect
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -9,26 +10,61 @@ from torch_geometric.data import Data
 from torch_geometric.nn.inits import glorot, zeros
 from torch_geometric.utils import softmax as edge_softmax
 
+from resemb_gnn.data import distinct
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph import Adjacency, gcn_adjacency, mean_adjacency, plain_adjacency
+from resemb_gnn.nn.segment import segment_index
+
+
+class View(nn.Module):
+    """What an encoder needs of one graph: buffers that are rebuilt from it and not saved."""
+
+    ptr: Tensor
+    index: Tensor
+    weight: Tensor
+    x: Tensor
+    propagated: Tensor
+    edge_index: Tensor
+    edge_weight: Tensor | None
+
+    def __init__(self, **buffers: Tensor | None) -> None:
+        super().__init__()
+        for name, value in buffers.items():
+            self.register_buffer(name, value, persistent=False)
+
+    @property
+    def adjacency(self) -> Adjacency:
+        return Adjacency(self.ptr, self.index, self.weight)
 
 
 class CenterEncoder(nn.Module):
     r"""Base class: maps item ids to centre weights :math:`w_i \ge 0`, :math:`\sum_k w_{ik} = 1`.
 
     Only the rows asked for are computed, with the values and the gradients that encoding the
-    whole graph would give.
+    whole graph would give. If the graph has ``fold_graphs``, ``fold`` names the one to look at.
 
     Shapes:
-        - **input:** ids, int64 ``[n]``
+        - **input:** ids, int64 ``[n]``; fold, int or ``None`` for the full graph
         - **output:** centre weights ``[n, num_centers]``
     """
 
-    num_centers: int
+    def __init__(self, graph: Data, num_centers: int, view: Callable[[Data], View]) -> None:
+        super().__init__()
+        self.num_centers = num_centers
+        graphs = [*(graph.get("fold_graphs") or []), graph]
+        for part in graphs:
+            part.x = graph.x if part.x is None else part.x  # features that no user made are shared
+        self.views = nn.ModuleList(view(part) for part in graphs)
 
-    def mix(self, ids: Tensor, centers: Tensor) -> Tensor:
+    def view(self, fold: int | None) -> View:
+        """The full graph's view, or a fold's."""
+        view = self.views[-1 if fold is None else fold]
+        assert isinstance(view, View)
+        return view
+
+    def mix(self, ids: Tensor, centers: Tensor, fold: int | None = None) -> Tensor:
         """Weighted sum of the centres (``[num_centers, dim]``) for each id, ``[n, dim]``."""
-        return self(ids) @ centers
+        return self(ids, fold) @ centers
 
     def reset_parameters(self) -> None:
         """Draws the parameters anew."""
@@ -37,23 +73,7 @@ class CenterEncoder(nn.Module):
         return f"num_centers={self.num_centers}"
 
 
-class _GraphEncoder(CenterEncoder):
-    """Keeps an adjacency as buffers, which are rebuilt from the graph and not saved."""
-
-    ptr: Tensor
-    index: Tensor
-    weight: Tensor
-
-    def _keep(self, adjacency: Adjacency) -> None:
-        for name, part in vars(adjacency).items():
-            self.register_buffer(name, part, persistent=False)
-
-    @property
-    def adjacency(self) -> Adjacency:
-        return Adjacency(self.ptr, self.index, self.weight)
-
-
-class ItemAverageEncoder(_GraphEncoder):
+class ItemAverageEncoder(CenterEncoder):
     r"""``average`` with one centre an item: the row of the row-normalised co-visit matrix.
 
     .. math::
@@ -64,21 +84,20 @@ class ItemAverageEncoder(_GraphEncoder):
     """
 
     def __init__(self, graph: Data) -> None:
-        super().__init__()
-        self.num_centers = int(graph.num_nodes or 0)
-        self._keep(mean_adjacency(graph))
+        num_centers = int(graph.num_nodes or 0)
+        super().__init__(graph, num_centers, lambda part: View(**vars(mean_adjacency(part))))
 
-    def forward(self, ids: Tensor) -> Tensor:
-        rows = self.adjacency.rows(ids)
-        row = torch.arange(ids.numel(), device=ids.device).repeat_interleave(rows.ptr.diff())
+    def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
+        rows = self.view(fold).adjacency.rows(ids)
+        row = segment_index(rows.ptr)
         out = rows.weight.new_zeros(ids.numel(), self.num_centers)
         return out.index_put((row, rows.index), rows.weight, accumulate=True)
 
-    def mix(self, ids: Tensor, centers: Tensor) -> Tensor:
-        return self.adjacency.rows(ids).matmul(centers)
+    def mix(self, ids: Tensor, centers: Tensor, fold: int | None = None) -> Tensor:
+        return self.view(fold).adjacency.rows(ids).matmul(centers)
 
 
-class AverageEncoder(_GraphEncoder):
+class AverageEncoder(CenterEncoder):
     r"""``average`` with :math:`K` centres: the neighbourhood mean of the items' own assignments.
 
     .. math::
@@ -90,24 +109,24 @@ class AverageEncoder(_GraphEncoder):
         temperature: :math:`\tau`; the smaller, the harder the assignment.
     """
 
-    x: Tensor
-
     def __init__(self, graph: Data, num_centers: int, temperature: float = 1.0) -> None:
-        super().__init__()
-        self.num_centers = num_centers
+        super().__init__(
+            graph,
+            num_centers,
+            lambda part: View(x=part.x.float(), **vars(mean_adjacency(part))),
+        )
         self.temperature = temperature
-        self._keep(mean_adjacency(graph))
-        self.register_buffer("x", graph.x.float(), persistent=False)
-        self.assignment = nn.Parameter(torch.empty(self.x.size(1), num_centers))
+        self.assignment = nn.Parameter(torch.empty(graph.x.size(1), num_centers))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         glorot(self.assignment)
 
-    def forward(self, ids: Tensor) -> Tensor:
-        rows = self.adjacency.rows(ids)
-        neighbors, position = rows.index.unique(return_inverse=True)
-        own = (self.x[neighbors] @ self.assignment / self.temperature).softmax(dim=-1)
+    def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
+        view = self.view(fold)
+        rows = view.adjacency.rows(ids)
+        neighbors, position = distinct(rows.index, view.x.size(0))
+        own = (view.x[neighbors] @ self.assignment / self.temperature).softmax(dim=-1)
         return replace(rows, index=position).matmul(own)
 
 
@@ -115,7 +134,7 @@ class GCNEncoder(CenterEncoder):
     r"""``gcn``: softmax of a graph convolution (Kipf and Welling, ICLR 2017).
 
     .. math::
-        w_i = \mathrm{softmax}\left(\left((D^{-1/2} (A + I) D^{-1/2} X)_i W + b\right) / \tau\right)
+        w_i = \mathrm{softmax}((D^{-1/2} (A + I) D^{-1/2} X W + b)_i / \tau)
 
     The logits equal PyG's ``GCNConv`` with the same parameters. Node features are fixed, so the
     propagated features are computed once; a step costs a dense layer on the rows asked for.
@@ -126,15 +145,14 @@ class GCNEncoder(CenterEncoder):
         temperature: :math:`\tau`; the smaller, the harder the assignment.
     """
 
-    propagated: Tensor
-
     def __init__(self, graph: Data, num_centers: int, temperature: float = 1.0) -> None:
-        super().__init__()
-        self.num_centers = num_centers
+        super().__init__(
+            graph,
+            num_centers,
+            lambda part: View(propagated=gcn_adjacency(part).matmul(part.x.float())),
+        )
         self.temperature = temperature
-        propagated = gcn_adjacency(graph).matmul(graph.x.float())
-        self.register_buffer("propagated", propagated, persistent=False)
-        self.weight = nn.Parameter(torch.empty(propagated.size(1), num_centers))
+        self.weight = nn.Parameter(torch.empty(graph.x.size(1), num_centers))
         self.bias = nn.Parameter(torch.empty(num_centers))
         self.reset_parameters()
 
@@ -142,12 +160,14 @@ class GCNEncoder(CenterEncoder):
         glorot(self.weight)
         zeros(self.bias)
 
-    def forward(self, ids: Tensor) -> Tensor:
-        logits = torch.addmm(self.bias, self.propagated[ids], self.weight)
-        return (logits / self.temperature).softmax(dim=-1)
+    def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
+        # The temperature divides the parameters rather than a row of logits an item.
+        weight, bias = self.weight / self.temperature, self.bias / self.temperature
+        rows = self.view(fold).propagated.index_select(0, ids)
+        return torch.addmm(bias, rows, weight).softmax(dim=-1)
 
 
-class GATEncoder(_GraphEncoder):
+class GATEncoder(CenterEncoder):
     r"""``gat``: softmax of graph attention (Veličković et al., ICLR 2018).
 
     .. math::
@@ -166,8 +186,6 @@ class GATEncoder(_GraphEncoder):
         negative_slope: slope of the LeakyReLU.
     """
 
-    x: Tensor
-
     def __init__(
         self,
         graph: Data,
@@ -175,13 +193,14 @@ class GATEncoder(_GraphEncoder):
         temperature: float = 1.0,
         negative_slope: float = 0.2,
     ) -> None:
-        super().__init__()
-        self.num_centers = num_centers
+        super().__init__(
+            graph,
+            num_centers,
+            lambda part: View(x=part.x.float(), **vars(plain_adjacency(part))),
+        )
         self.temperature = temperature
         self.negative_slope = negative_slope
-        self._keep(plain_adjacency(graph))
-        self.register_buffer("x", graph.x.float(), persistent=False)
-        self.lin = nn.Parameter(torch.empty(self.x.size(1), num_centers))
+        self.lin = nn.Parameter(torch.empty(graph.x.size(1), num_centers))
         self.att_source = nn.Parameter(torch.empty(1, num_centers))
         self.att_target = nn.Parameter(torch.empty(1, num_centers))
         self.bias = nn.Parameter(torch.empty(num_centers))
@@ -193,23 +212,25 @@ class GATEncoder(_GraphEncoder):
         glorot(self.att_target)
         zeros(self.bias)
 
-    def forward(self, ids: Tensor) -> Tensor:
-        rows = self.adjacency.rows(ids)
+    def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
+        view = self.view(fold)
+        rows = view.adjacency.rows(ids)
         # x W a = x (W a): scores need no K-wide row an edge, and neither does the sum below.
         source = self.lin @ self.att_source[0]
         target = self.lin @ self.att_target[0]
-        if self.x.size(0) <= rows.index.numel():
-            source_score = (self.x @ source)[rows.index]
+        if view.x.size(0) <= rows.index.numel():
+            source_score = (view.x @ source).index_select(0, rows.index)
         else:
-            source_score = self.x[rows.index] @ source
-        target_score = (self.x[ids] @ target).repeat_interleave(rows.ptr.diff())
+            source_score = view.x.index_select(0, rows.index) @ source
+        target_score = (view.x.index_select(0, ids) @ target).repeat_interleave(rows.ptr.diff())
         score = nn.functional.leaky_relu(source_score + target_score, self.negative_slope)
-        mean = replace(rows, weight=edge_softmax(score, ptr=rows.ptr)).matmul(self.x)
-        return (torch.addmm(self.bias, mean, self.lin) / self.temperature).softmax(dim=-1)
+        mean = replace(rows, weight=edge_softmax(score, ptr=rows.ptr)).matmul(view.x)
+        weight, bias = self.lin / self.temperature, self.bias / self.temperature
+        return torch.addmm(bias, mean, weight).softmax(dim=-1)
 
 
 class FullGraphEncoder(CenterEncoder):
-    r"""Any PyG module over the whole graph as encoder, :math:`w = \mathrm{softmax}(f(X, E) / \tau)`.
+    r"""Any PyG module over the whole graph, :math:`w = \mathrm{softmax}(f(X, E) / \tau)`.
 
     Args:
         graph: co-visit graph with node features ``x`` ``[num_nodes, num_features]``.
@@ -222,23 +243,20 @@ class FullGraphEncoder(CenterEncoder):
         InputError: in ``forward``, if the module returns another shape.
     """
 
-    x: Tensor
-    edge_index: Tensor
-    edge_weight: Tensor | None
-
     def __init__(
         self, graph: Data, module: nn.Module, num_centers: int, temperature: float = 1.0
     ) -> None:
-        super().__init__()
-        self.num_centers = num_centers
+        super().__init__(
+            graph,
+            num_centers,
+            lambda part: View(
+                x=part.x.float(),
+                edge_index=part.edge_index,
+                edge_weight=None if part.edge_weight is None else part.edge_weight.float(),
+            ),
+        )
         self.temperature = temperature
         self.module = module
-        self.register_buffer("x", graph.x.float(), persistent=False)
-        self.register_buffer("edge_index", graph.edge_index, persistent=False)
-        weight = graph.edge_weight
-        self.register_buffer(
-            "edge_weight", None if weight is None else weight.float(), persistent=False
-        )
         self.takes_weight = "edge_weight" in inspect.signature(module.forward).parameters
 
     def reset_parameters(self) -> None:
@@ -246,14 +264,16 @@ class FullGraphEncoder(CenterEncoder):
         if callable(reset):
             reset()
 
-    def forward(self, ids: Tensor) -> Tensor:
+    def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
+        view = self.view(fold)
         if self.takes_weight:
-            logits = self.module(self.x, self.edge_index, edge_weight=self.edge_weight)
+            logits = self.module(view.x, view.edge_index, edge_weight=view.edge_weight)
         else:
-            logits = self.module(self.x, self.edge_index)
-        if logits.shape != (self.x.size(0), self.num_centers):
+            logits = self.module(view.x, view.edge_index)
+        shape = (view.x.size(0), self.num_centers)
+        if logits.shape != shape:
             raise InputError(
                 f"the encoder {type(self.module).__name__} returned shape {list(logits.shape)},"
-                f" not [num_nodes, num_centers] = {[self.x.size(0), self.num_centers]}"
+                f" not [num_nodes, num_centers] = {list(shape)}"
             )
         return (logits[ids] / self.temperature).softmax(dim=-1)

@@ -6,6 +6,7 @@ from torch_geometric.utils import softmax as segment_softmax
 
 from resemb_gnn.errors import InputError
 from resemb_gnn.nn.mlp import make_activation, make_mlp
+from resemb_gnn.nn.segment import expand, segment_index, segment_sum
 
 NORMALIZATIONS = ("none", "softmax")
 
@@ -64,19 +65,31 @@ class DINAttention(nn.Module):
         self.rest = make_mlp(hidden[0], hidden[1:], activation)
 
     def forward(self, query: Tensor, keys: Tensor, key_index: Tensor, ptr: Tensor) -> Tensor:
-        weight = self.weights(query, keys, key_index, ptr)
-        return nn.functional.embedding_bag(
-            key_index, keys, ptr[:-1], mode="sum", per_sample_weights=weight
-        )
+        example = segment_index(ptr)
+        behavior = keys.index_select(0, key_index)  # [num_behaviors, dim]
+        weight = self._weights(query, keys, key_index, ptr, example, behavior)
+        return segment_sum(weight.unsqueeze(1) * behavior, ptr, example)
 
     def weights(self, query: Tensor, keys: Tensor, key_index: Tensor, ptr: Tensor) -> Tensor:
         """Attention of each behaviour, ``[num_behaviors]``; shapes as in ``forward``."""
+        behavior = keys.index_select(0, key_index)
+        return self._weights(query, keys, key_index, ptr, segment_index(ptr), behavior)
+
+    def _weights(
+        self,
+        query: Tensor,
+        keys: Tensor,
+        key_index: Tensor,
+        ptr: Tensor,
+        example: Tensor,
+        behavior: Tensor,
+    ) -> Tensor:
         w_query, w_key, w_difference, w_product = self.first.weight.split(self.dim, dim=1)
-        example = torch.arange(query.size(0), device=query.device).repeat_interleave(ptr.diff())
         per_example = torch.addmm(self.first.bias, query, (w_query + w_difference).t())
         per_key = keys @ (w_key - w_difference).t()
-        product = query[example] * keys[key_index]  # [num_behaviors, dim]
-        hidden = per_example[example] + per_key[key_index] + product @ w_product.t()
+        product = expand(query, ptr, example) * behavior
+        hidden = torch.addmm(per_key.index_select(0, key_index), product, w_product.t())
+        hidden = hidden + expand(per_example, ptr, example)
         score: Tensor = self.rest(self.activation(hidden)).squeeze(1)
         if self.normalization == "softmax":
             score = segment_softmax(score / self.dim**0.5, ptr=ptr)

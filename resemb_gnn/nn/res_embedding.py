@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
+from resemb_gnn.data import distinct
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph import SpectralFeatures, check_graph
 from resemb_gnn.nn.center_encoder import (
@@ -33,6 +34,10 @@ class ResEmbedding(nn.Module):
 
     Takes the place of ``torch.nn.Embedding(num_embeddings, embedding_dim)``.
 
+    If the graph was built with ``folds``, a training batch of users of one fold is embedded with
+    ``fold=``, from the graph that these users had no part in; ``fit`` does so (see
+    :func:`~resemb_gnn.covisit_graph`). Without ``fold``, the full graph counts.
+
     Args:
         graph: co-visit graph. Its ``x`` are the node features; without ``x``,
             :class:`~resemb_gnn.SpectralFeatures` are made. ``count`` is needed by shrinkage.
@@ -50,7 +55,7 @@ class ResEmbedding(nn.Module):
         feature_dim: width of the spectral features, if they are made.
 
     Shapes:
-        - **input:** item ids, int64 ``[*]``
+        - **input:** item ids, int64 ``[*]``; fold, int or ``None``
         - **output:** embeddings ``[*, embedding_dim]``
 
     Raises:
@@ -58,6 +63,7 @@ class ResEmbedding(nn.Module):
     """
 
     residual_scale: Tensor | None
+    user_fold: Tensor | None
     graph_hash: Tensor
 
     def __init__(
@@ -97,6 +103,7 @@ class ResEmbedding(nn.Module):
             # Nothing seen and nothing to shrink by, 0 / 0, is the limit of small n_0: no residual.
             scale = (count / (count + shrinkage)).nan_to_num(0.0).unsqueeze(1)
         self.register_buffer("residual_scale", scale, persistent=False)
+        self.register_buffer("user_fold", graph.get("user_fold"), persistent=False)
         self.register_buffer("graph_hash", _hash_graph(graph))
         self.register_load_state_dict_pre_hook(_refuse_another_graph)
         self.reset_parameters()
@@ -107,15 +114,20 @@ class ResEmbedding(nn.Module):
         nn.init.normal_(self.centers, std=self.center_std)
         nn.init.normal_(self.residual, std=self.residual_std)
 
-    def forward(self, ids: Tensor) -> Tensor:
+    def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
         if ids.dim() == 1:
-            return self._rows(ids)
+            return self._rows(ids, fold)
         # A batch of padded sequences repeats its items: each is computed once.
-        unique, position = ids.unique(return_inverse=True)
-        return self._rows(unique)[position]
+        unique, position = distinct(ids.flatten(), self.num_embeddings)
+        rows = self._rows(unique, fold).index_select(0, position)
+        return rows.view(*ids.shape, self.embedding_dim)
 
-    def _rows(self, ids: Tensor) -> Tensor:
-        return self.encoder.mix(ids, self.centers) + self.residual_part(ids)
+    def _rows(self, ids: Tensor, fold: int | None = None) -> Tensor:
+        mixed = self.encoder.mix(ids, self.centers, fold)
+        residual = nn.functional.embedding(ids, self.residual)
+        if self.residual_scale is None:
+            return mixed + residual
+        return torch.addcmul(mixed, residual, self.residual_scale.index_select(0, ids))
 
     def center_weights(self, ids: Tensor) -> Tensor:
         """Centre weights :math:`w_i`, ``[*] -> [*, num_centers]``; rows sum to 1."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from resemb_gnn.data import Examples, Split
+from resemb_gnn.data import BehaviorLog, Examples, Split
 from resemb_gnn.errors import InputError
 from resemb_gnn.training.metrics import auc, gauc, log_loss
 
@@ -111,12 +111,12 @@ def fit(
         raise InputError(f"lr must be above 0, not {lr}")
     if max_history is not None and max_history < 1:
         raise InputError(f"max_history must be at least 1, not {max_history}")
-    _check_num_items(model, split.history.num_items)
+    _check_vocabulary(model, split.history)
     device = _check_device(device)
     generator = seed_everything(seed)
     model.to(device)
     train, valid = split.train.to(device), split.valid.to(device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
     curve: list[Epoch] = []
     best_epoch, best_state = 0, copy.deepcopy(model.state_dict())
     for number in range(1, epochs + 1):
@@ -162,9 +162,11 @@ def _train_epoch(
     model.train()
     total = torch.zeros((), device=train.target.device)  # stays on the device: no wait a step
     penalty_of = getattr(model, "penalty", None)
+    user_fold = getattr(getattr(model, "embedding", None), "user_fold", None)
+    batches = train.batches(batch_size, max_history, generator, user_fold)
     bar = tqdm(total=len(train), desc=title, unit="ex", unit_scale=True, disable=not progress)
     with bar:
-        for step, batch in enumerate(train.batches(batch_size, max_history, generator)):
+        for step, batch in enumerate(batches):
             loss = nn.functional.binary_cross_entropy_with_logits(model(batch), batch.label)
             penalty = penalty_of(batch) if penalty_of is not None else None
             if penalty is not None:
@@ -213,10 +215,18 @@ def seed_everything(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def _check_num_items(model: nn.Module, num_items: int) -> None:
-    size = getattr(getattr(model, "embedding", None), "num_embeddings", num_items)
-    if size != num_items:
-        raise InputError(f"the embedding (and its graph) has {size} items, but the log {num_items}")
+def _check_vocabulary(model: nn.Module, log: BehaviorLog) -> None:
+    embedding = getattr(model, "embedding", None)
+    size = getattr(embedding, "num_embeddings", log.num_items)
+    if size != log.num_items:
+        raise InputError(
+            f"the embedding (and its graph) has {size} items, but the log {log.num_items}"
+        )
+    user_fold = getattr(embedding, "user_fold", None)
+    if user_fold is not None and user_fold.numel() != log.num_users:
+        raise InputError(
+            f"the graph's folds deal out {user_fold.numel()} users, but the log has {log.num_users}"
+        )
 
 
 def _check_device(device: torch.device | str) -> torch.device:

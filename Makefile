@@ -1,0 +1,46 @@
+# Each target sets up what it needs in .venv: python3, pip and a C++ compiler are all it takes.
+PYTHON ?= python3
+VENV ?= .venv
+PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+ARGS ?=
+
+.PHONY: compare test test-scatter lint format clean
+
+compare: $(VENV)/.installed ## the main job on the embedded data set
+	$(VENV)/bin/resemb-gnn compare --data complete-journey --embeddings plain average gcn gat \
+		--seeds 3 --out runs/demo --resume $(ARGS)
+
+test: $(VENV)/.dev ## the whole suite, without torch-scatter
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+test-scatter: $(VENV)/.scatter ## the layers again, on torch-scatter's kernels
+	$(VENV)/bin/python -m pytest tests/nn tests/models $(ARGS)
+
+lint: $(VENV)/.dev ## style and types
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+format: $(VENV)/.dev
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# torch comes first and pinned: a looser request may bring a GPU build of several gigabytes.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) torch
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.installed
+	$(PIP) -e ".[dev]"
+	touch $@
+
+# Compiles for minutes; its set-up imports torch, hence no build isolation.
+$(VENV)/.scatter: $(VENV)/.dev
+	$(PIP) setuptools wheel
+	$(PIP) --no-build-isolation torch-scatter
+	touch $@

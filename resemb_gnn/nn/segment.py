@@ -1,0 +1,72 @@
+"""Sums over the rows of each example, and the reverse: each the other's gradient."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class _SegmentSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, ptr: Tensor, segment: Tensor) -> Tensor:
+        ctx.save_for_backward(ptr, segment)
+        return _sum_rows(x, ptr)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        ptr, segment = ctx.saved_tensors
+        return _Expand.apply(grad, ptr, segment), None, None
+
+
+class _Expand(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, ptr: Tensor, segment: Tensor) -> Tensor:
+        ctx.save_for_backward(ptr, segment)
+        return x.index_select(0, segment)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        ptr, segment = ctx.saved_tensors
+        return _SegmentSum.apply(grad, ptr, segment), None, None
+
+
+def _sum_rows(x: Tensor, ptr: Tensor) -> Tensor:
+    # The embedding-bag kernel sums sorted rows faster than segment_reduce and index_add.
+    rows = torch.arange(x.size(0), device=x.device)
+    return torch.nn.functional.embedding_bag(rows, x.contiguous(), ptr[:-1], mode="sum")
+
+
+def segment_index(ptr: Tensor) -> Tensor:
+    """Segment of each row, int64 ``[num_rows]``, from offsets ``ptr`` ``[num_segments + 1]``."""
+    segments = torch.arange(ptr.numel() - 1, device=ptr.device)
+    return segments.repeat_interleave(ptr.diff())
+
+
+def segment_sum(x: Tensor, ptr: Tensor, segment: Tensor) -> Tensor:
+    """Sum of each segment's rows; an empty segment gives zeros.
+
+    Args:
+        x: ``[num_rows, dim]``.
+        ptr: offsets of the segments, int64 ``[num_segments + 1]``.
+        segment: segment of each row (:func:`segment_index`), int64 ``[num_rows]``.
+
+    Returns:
+        ``[num_segments, dim]``.
+    """
+    out: Tensor = _SegmentSum.apply(x, ptr, segment)
+    return out
+
+
+def expand(x: Tensor, ptr: Tensor, segment: Tensor) -> Tensor:
+    """Each segment's row, repeated for each of its rows: ``x[segment]``.
+
+    Args:
+        x: ``[num_segments, dim]``.
+        ptr: offsets of the segments, int64 ``[num_segments + 1]``.
+        segment: segment of each row (:func:`segment_index`), int64 ``[num_rows]``.
+
+    Returns:
+        ``[num_rows, dim]``.
+    """
+    out: Tensor = _Expand.apply(x, ptr, segment)
+    return out

@@ -1,0 +1,47 @@
+"""Data sets by name and path."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from resemb_gnn import InputError
+from resemb_gnn.datasets import load_source
+
+
+def test_table(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("u,i,t,k\nb,2,2024-01-02,x\na,1,2024-01-01,y\nb,1,2024-01-01,y\n")
+    source = load_source(str(path), user="u", item="i", time="t", category="k")
+    assert source.name == "log.csv"
+    assert source.split == {"by": "last"}
+    assert source.log.items.tolist() == [0, 0, 1]
+    assert source.log.num_categories == 2
+
+
+def test_sequence_file(tmp_path: Path) -> None:
+    path = tmp_path / "seq.txt"
+    path.write_text("7 3 1 3\n9 1\n")
+    log = load_source(str(path)).log
+    assert log.items.tolist() == [1, 0, 1, 0]
+    assert log.ptr.tolist() == [0, 3, 4]
+
+
+def test_complete_journey_holds_first_purchases() -> None:
+    source = load_source("complete-journey")
+    log = source.log
+    assert (log.num_users, log.num_items, log.num_behaviors) == (2461, 17148, 740763)
+    pairs = log.users * log.num_items + log.items
+    assert pairs.unique().numel() == pairs.numel()  # a household buys a product first once
+    assert int(log.item_counts().min()) >= 10
+    assert bool((log.times.diff() >= 0)[log.users.diff() == 0].all())
+    split = log.split(**source.split)
+    per_household = torch.bincount(split.train.user[split.train.label > 0])
+    assert int(per_household.max()) == 40
+    assert int(split.history.times.max()) < split.settings["valid_from"]
+
+
+@pytest.mark.parametrize("data", ["complete-journy", "nowhere.parquet", ""])
+def test_unknown_data_names_the_choices(data: str) -> None:
+    with pytest.raises(InputError, match="complete-journey"):
+        load_source(data, **({"user": "u"} if data.endswith("parquet") else {}))

@@ -1,0 +1,208 @@
+"""A whole comparison on a small log: files, resumption, honesty of the figures."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import resemb_gnn.experiment.comparison as module
+from resemb_gnn import BehaviorLog, InputError, evaluate
+from resemb_gnn.experiment import CompareSettings, compare
+from resemb_gnn.experiment.comparison import command
+from resemb_gnn.experiment.results import read_results
+
+
+@pytest.fixture
+def table(tmp_path: Path, log: BehaviorLog) -> Path:
+    path = tmp_path / "log.parquet"
+    users = log.user_ids.gather(log.users.numpy())
+    items = log.item_ids.gather(log.items.numpy())
+    frame = pl.DataFrame({"u": users, "i": items, "t": log.times.numpy()})
+    frame.with_columns(c=pl.col("i") // 8).write_parquet(path)
+    return path
+
+
+def settings(table: Path, out: Path, **changes: object) -> CompareSettings:
+    options = {
+        "data": str(table),
+        "user": "u",
+        "item": "i",
+        "time": "t",
+        "embeddings": ("plain", "gcn"),
+        "seeds": 2,
+        "epochs": 2,
+        "out": str(out),
+        "quiet": True,
+    }
+    return CompareSettings(**(options | changes))  # type: ignore[arg-type]
+
+
+def test_compare_writes_what_the_schema_says(table: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    results = compare(settings(table, tmp_path / "out"), log=lines.append)
+    assert read_results(tmp_path / "out" / "results.json") == results
+    assert results["schema"] == 1
+    assert [(run["embedding"], run["seed"]) for run in results["runs"]] == [
+        ("plain", 0), ("gcn", 0), ("plain", 1), ("gcn", 1),
+    ]  # fmt: skip
+    for run in results["runs"]:
+        assert run["model"] == "din"
+        assert run["gap"] == pytest.approx(run["test"]["logloss"] - run["train"]["logloss"])
+        assert run["epochs"] == len(run["curve"]) <= 2
+        assert run["valid"]["auc"] == max(epoch["valid"]["auc"] for epoch in run["curve"])
+        assert run["examples_per_second"] == pytest.approx(
+            results["data"]["train_examples"] / run["seconds_per_epoch"]
+        )
+    assert results["data"]["num_items"] == 40
+    assert results["data"]["split"]["negatives"] == "uniform"
+    assert results["settings"]["max_history"] == 50
+    assert any("gcn, seed 1" in line for line in lines)
+    page = (tmp_path / "out" / "report.html").read_text()
+    for run in results["runs"][:2]:
+        assert f"{run['embedding']}" in page
+    assert "gcn" in (tmp_path / "out" / "results.md").read_text()
+    assert (tmp_path / "out" / "geometry" / "gcn.npz").exists()
+    assert not list((tmp_path / "out").glob(".results*"))  # no temporary file is left
+
+
+def test_a_stopped_comparison_goes_on_where_it_was(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = compare(settings(table, tmp_path / "whole"))
+    calls = []
+    true_fit = module.fit
+
+    def fit_then_stop(*args: object, **kwargs: object) -> object:
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        calls.append(1)
+        return true_fit(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "fit", fit_then_stop)
+    with pytest.raises(KeyboardInterrupt):
+        compare(settings(table, tmp_path / "out"))
+    assert len(read_results(tmp_path / "out" / "results.json")["runs"]) == 3
+    monkeypatch.setattr(module, "fit", true_fit)
+    resumed = compare(settings(table, tmp_path / "out", resume=True))
+    for one, other in zip(whole["runs"], resumed["runs"], strict=True):
+        assert {key: one[key] for key in ("embedding", "seed", "test", "valid", "train")} == {
+            key: other[key] for key in ("embedding", "seed", "test", "valid", "train")
+        }
+
+
+def test_resume_may_add_embeddings_and_seeds(table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    compare(settings(table, out, embeddings=("plain",), seeds=1, epochs=1))
+    first = read_results(out / "results.json")["runs"][0]
+    results = compare(settings(table, out, epochs=1, resume=True))
+    assert len(results["runs"]) == 4
+    assert results["runs"][0] == first
+
+
+def test_resume_refuses_other_settings_and_other_data(table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    compare(settings(table, out, embeddings=("plain",), seeds=1, epochs=1))
+    before = (out / "results.json").read_text()
+    with pytest.raises(InputError, match=r"results.json exists: add --resume"):
+        compare(settings(table, out, epochs=1))
+    with pytest.raises(InputError, match=r"lr was 0.001 and is 0.01"):
+        compare(settings(table, out, epochs=1, lr=0.01, resume=True))
+    frame = pl.read_parquet(table)
+    frame[:-1].write_parquet(table)
+    with pytest.raises(InputError, match="data fingerprint"):
+        compare(settings(table, out, epochs=1, resume=True))
+    assert (out / "results.json").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "not a results file"),
+        ('{"schema": 7}', "not a results file of schema 1"),
+        ('{"schema": 1, "data": {}}', "lacks command, runs, settings, versions"),
+    ],
+)
+def test_resume_refuses_a_damaged_file(
+    table: Path, tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "results.json").write_text(text)
+    with pytest.raises(InputError, match=message):
+        compare(settings(table, tmp_path, resume=True))
+    assert (tmp_path / "results.json").read_text() == text
+
+
+def test_same_settings_give_the_same_figures(table: Path, tmp_path: Path) -> None:
+    one, other = (
+        compare(settings(table, tmp_path / name, embeddings=("average", "gat"), seeds=1))
+        for name in ("one", "other")
+    )
+    timing = {"seconds_per_epoch", "examples_per_second", "curve"}
+    for run, again in zip(one["runs"], other["runs"], strict=True):
+        assert {k: v for k, v in run.items() if k not in timing} == {
+            k: v for k, v in again.items() if k not in timing
+        }
+
+
+def test_permuted_graph_and_category_change_the_model(table: Path, tmp_path: Path) -> None:
+    plain = compare(settings(table, tmp_path / "a", embeddings=("gcn",), seeds=1, epochs=1))
+    permuted = compare(
+        settings(table, tmp_path / "b", embeddings=("gcn",), seeds=1, epochs=1, graph="permuted")
+    )
+    category = compare(
+        settings(table, tmp_path / "c", embeddings=("gcn",), seeds=1, epochs=1, category="c")
+    )
+    without = compare(
+        settings(
+            table, tmp_path / "d", embeddings=("gcn",), seeds=1, epochs=1, category="c",
+            use_category=False,
+        )
+    )  # fmt: skip
+    runs = [results["runs"][0] for results in (plain, permuted, category, without)]
+    assert runs[0]["test"] != runs[1]["test"]
+    assert runs[2]["num_parameters"] > runs[0]["num_parameters"]
+    assert runs[3]["test"] == runs[0]["test"]
+
+
+def test_figures_are_those_of_the_best_weights(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = []
+    true_fit = module.fit
+
+    def keep(model, split, **options):  # type: ignore[no-untyped-def]
+        result = true_fit(model, split, **options)
+        kept.append((result.model, split))
+        return result
+
+    monkeypatch.setattr(module, "fit", keep)
+    results = compare(settings(table, tmp_path / "out", embeddings=("gcn",), seeds=1))
+    model, split = kept[0]
+    assert evaluate(model, split.test).auc == results["runs"][0]["test"]["auc"]
+
+
+def test_not_a_number_is_written_as_null(tmp_path: Path) -> None:
+    from resemb_gnn.experiment.results import write_results
+
+    path = tmp_path / "results.json"
+    runs = [{"test": {"auc": float("nan")}, "gap": float("inf")}]
+    write_results(
+        path,
+        {"schema": 1, "data": {}, "settings": {"user": None}, "runs": runs, "versions": {},
+         "command": ""},
+    )  # fmt: skip
+    assert json.loads(path.read_text())["runs"][0] == {"test": {"auc": None}, "gap": None}
+    results = read_results(path)
+    assert np.isnan(results["runs"][0]["test"]["auc"])
+    assert results["settings"]["user"] is None
+
+
+def test_command_names_what_differs_from_the_defaults() -> None:
+    one = CompareSettings(
+        data="my log.csv", user="u", embeddings=("plain", "gat"), use_category=False, resume=True
+    )
+    assert command(one) == (
+        "resemb-gnn compare --data 'my log.csv' --user u --embeddings plain gat --no-use-category"
+    )

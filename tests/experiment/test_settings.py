@@ -1,0 +1,32 @@
+"""Settings refuse what they do not know."""
+
+import pytest
+
+from resemb_gnn import InputError
+from resemb_gnn.experiment import CompareSettings
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"embeddings": ("plain", "gnc")}, r"embeddings='gnc' is unknown; choose from plain, "),
+        ({"model": "dim"}, r"model='dim' is unknown; choose from din"),
+        ({"split": "random"}, r"split='random' is unknown; choose from last, time"),
+        ({"negatives": "hard"}, r"negatives='hard' is unknown; choose from uniform, popularity"),
+        ({"graph": "shuffled"}, r"graph='shuffled' is unknown; choose from covisit, permuted"),
+        ({"epochs": 0}, r"epochs must be above 0, not 0"),
+        ({"lr": -1.0}, r"lr must be above 0, not -1.0"),
+        ({"seeds": 0}, r"seeds must be above 0, not 0"),
+        ({"embeddings": ()}, r"at least one embedding"),
+    ],
+)
+def test_unknown_choices_and_numbers_out_of_range(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        CompareSettings(**changes)  # type: ignore[arg-type]
+
+
+def test_identity_leaves_out_what_may_change_on_resume() -> None:
+    one = CompareSettings(embeddings=("plain",), seeds=1, out="a", quiet=True)
+    other = CompareSettings(embeddings=("gcn",), seeds=5, out="b", resume=True)
+    assert one.identity() == other.identity()
+    assert one.identity() != CompareSettings(window=6).identity()

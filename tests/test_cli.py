@@ -1,0 +1,128 @@
+"""The command line: flags, messages and exit codes."""
+
+import json
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+import resemb_gnn.cli as cli
+from resemb_gnn.experiment import CompareSettings
+
+
+@pytest.fixture
+def sequence_file(tmp_path: Path) -> Path:
+    lines = [f"{u} " + " ".join(str((u + k) % 12) for k in range(3 + u % 4)) for u in range(30)]
+    path = tmp_path / "small.txt"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_compare_prints_the_table(
+    sequence_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    code = cli.main(
+        ["compare", "--data", str(sequence_file), "--embeddings", "plain", "average", "--seeds",
+         "1", "--epochs", "1", "--out", str(out), "--quiet"]
+    )  # fmt: skip
+    assert code == 0
+    printed = capsys.readouterr().out
+    runs = json.loads((out / "results.json").read_text())["runs"]
+    assert [run["embedding"] for run in runs] == ["plain", "average"]
+    for run in runs:
+        assert f"{run['test']['auc']:.4f}"[1:5] in printed
+    assert "report.html" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "nowhere.txt"], "neither a known data set (complete-journey) nor a file"),
+        (["--data", "log.csv"], "neither a known data set"),
+        (["--epochs", "0"], "epochs must be above 0, not 0"),
+    ],
+)
+def test_bad_input_ends_with_a_message_and_status_2(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["compare", *arguments]) == 2
+    errors = capsys.readouterr().err
+    assert message in errors
+    assert "Traceback" not in errors
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--embeddings", "gnc"], "invalid choice: 'gnc' (choose from"),
+        (["--embedings", "gcn"], "unrecognized arguments: --embedings"),
+        (["--seeds", "three"], "invalid int value: 'three'"),
+    ],
+)
+def test_unknown_flags_and_choices(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["compare", *arguments])
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_columns_of_a_sequence_file_are_refused(
+    sequence_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["compare", "--data", str(sequence_file), "--user", "u"]) == 2
+    assert "--user name columns of a table" in capsys.readouterr().err
+
+
+def test_table_without_named_columns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("u,i,t\n1,2,3\n")
+    assert cli.main(["compare", "--data", str(path), "--user", "u"]) == 2
+    assert "name its columns by --item, --time" in capsys.readouterr().err
+
+
+def test_help_explains_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["compare", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for spec in fields(CompareSettings):
+        assert "--" + spec.name.replace("_", "-") in text
+        assert " ".join(spec.metadata["help"].split())[:20] in text
+
+
+def test_flags_reach_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def keep(settings: CompareSettings, log: object) -> dict[str, object]:
+        seen.append(settings)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "compare", keep)
+    flags = ["--split", "time", "--negatives", "popularity", "--graph", "permuted", "--lr", "0.01"]
+    assert cli.main(["compare", *flags, "--no-use-category", "--embeddings", "gat", "gat"]) == 130
+    assert seen == [
+        CompareSettings(
+            split="time", negatives="popularity", graph="permuted", lr=0.01, use_category=False,
+            embeddings=("gat",),
+        )
+    ]  # fmt: skip
+
+
+def test_runs_as_a_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "resemb_gnn", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("resemb-gnn 0.")
