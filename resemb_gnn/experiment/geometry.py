@@ -1,0 +1,169 @@
+"""A picture in two dimensions of items around their centres, computed from a trained embedding."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from torch import Tensor
+
+from resemb_gnn.errors import InputError
+from resemb_gnn.nn import ResEmbedding
+
+_BLOCK = 2**23  # centre weights held at a time
+
+
+@dataclass(frozen=True, eq=False)
+class ItemGeometry:
+    r"""Items and centres, projected to the first two principal axes of the drawn items' embeddings.
+
+    The projection is linear, so the arrow from ``central[i]`` to ``embedding[i]`` is that of the
+    residual.
+
+    Args:
+        items: the items drawn, int64 ``[n]``.
+        most_visited: whether they are the most visited ones, or drawn at random; bool ``[]``.
+        embedding: their embeddings :math:`e_i`, float32 ``[n, 2]``.
+        central: their central parts :math:`\sum_k w_{ik} c_k`, float32 ``[n, 2]``.
+        main_center: the centre of each with the largest weight, int64 ``[n]``.
+        centers: all centres :math:`c_k`, float32 ``[num_centers, 2]``.
+        usage: mean weight :math:`\frac{1}{N} \sum_i w_{ik}` of each centre over all :math:`N`
+            items, float32 ``[num_centers]``; sums to 1.
+        explained: share of the drawn embeddings' variance along each axis, float32 ``[2]``.
+        num_items: number of all items :math:`N`, int64 ``[]``.
+    """
+
+    items: NDArray[np.int64]
+    most_visited: NDArray[np.bool]
+    embedding: NDArray[np.float32]
+    central: NDArray[np.float32]
+    main_center: NDArray[np.int64]
+    centers: NDArray[np.float32]
+    usage: NDArray[np.float32]
+    explained: NDArray[np.float32]
+    num_items: NDArray[np.int64]
+
+    @property
+    def center_per_item(self) -> bool:
+        """Whether there is one centre an item (``average`` with ``num_centers=None``)."""
+        return len(self.centers) == int(self.num_items)
+
+    @property
+    def effective_centers(self) -> float:
+        r"""Perplexity of the centre usage, :math:`\exp(-\sum_k u_k \log u_k)`: 1 if all items live
+        at one centre, ``num_centers`` if all centres are used alike.
+        """
+        used = self.usage[self.usage > 0].astype(np.float64)
+        return float(np.exp(-(used * np.log(used)).sum()))
+
+    def save(self, path: str | Path) -> None:
+        """Writes a NumPy archive (``.npz``)."""
+        with Path(path).open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **vars(self))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "ItemGeometry":
+        """Reads what :meth:`save` wrote; no pickle is loaded.
+
+        Raises:
+            InputError: if the file is missing, damaged or lacks an array.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                return cls(**{field.name: archive[field.name] for field in fields(cls)})
+        except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
+            raise InputError(f"{path} is not an item geometry: {error}") from error
+
+
+@torch.no_grad()
+def item_geometry(
+    embedding: ResEmbedding, max_items: int = 800, seed: int = 0, *, count: Tensor | None = None
+) -> ItemGeometry:
+    """Projects the most visited items and all centres to two dimensions.
+
+    Rarely visited items hardly move from where training found them, and hide the rest.
+
+    Args:
+        embedding: a trained embedding.
+        max_items: how many items to draw at most.
+        seed: seed of the draw, where it is a random one.
+        count: behaviours of each item, ``[num_items]``. Without them the scale of the residuals
+            tells their order (it grows with the count); without shrinkage items are drawn at
+            random.
+
+    Raises:
+        InputError: if ``max_items`` is below 1, ``count`` has another length than the embedding,
+            or the embedding holds values that are not finite.
+    """
+    if max_items < 1:
+        raise InputError(f"max_items must be at least 1, not {max_items}")
+    size = embedding.num_embeddings
+    if count is not None and count.shape != (size,):
+        raise InputError(f"count has shape {list(count.shape)}, but the embedding {size} items")
+    if count is None and embedding.residual_scale is not None:
+        count = embedding.residual_scale.flatten()
+    if count is not None:
+        order = np.argsort(-count.cpu().numpy(), kind="stable")
+    else:
+        order = np.random.default_rng(seed).permutation(size)
+    ids = torch.from_numpy(np.sort(order[:max_items])).to(embedding.residual.device)
+    rows, central = embedding(ids), embedding.center_part(ids)
+    if not (rows.isfinite().all() and embedding.centers.isfinite().all()):
+        raise InputError("the embedding holds values that are not finite")
+    mean, axes, explained = _principal_axes(rows.cpu().numpy())
+
+    def project(points: Tensor) -> NDArray[np.float32]:
+        flat: NDArray[np.float32] = (points.cpu().numpy() - mean) @ axes.T
+        return flat
+
+    # One centre an item makes rows as wide as there are items.
+    blocks = ids.split(max(1, _BLOCK // embedding.num_centers))
+    return ItemGeometry(
+        items=ids.cpu().numpy(),
+        most_visited=np.array(count is not None),
+        embedding=project(rows),
+        central=project(central),
+        main_center=torch.cat([embedding.center_weights(b).argmax(1) for b in blocks])
+        .cpu()
+        .numpy(),
+        centers=project(embedding.centers),
+        usage=_usage(embedding),
+        explained=explained,
+        num_items=np.array(size),
+    )
+
+
+def _principal_axes(
+    table: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Mean ``[dim]``, first two axes ``[2, dim]`` and their share of the variance ``[2]``."""
+    axes = np.zeros((2, table.shape[1]), dtype=np.float32)
+    explained = np.zeros(2, dtype=np.float32)
+    mean = table.mean(axis=0)
+    if (table == table[0]).all():  # no variance, no axes
+        return mean, axes, explained
+    pca = PCA(min(2, *table.shape), svd_solver="full").fit(table)
+    found = len(pca.components_)
+    axes[:found] = pca.components_
+    explained[:found] = pca.explained_variance_ratio_
+    return mean, axes, explained
+
+
+@torch.enable_grad()
+def _usage(embedding: ResEmbedding) -> NDArray[np.float32]:
+    r"""Mean weight of each centre over all items.
+
+    It is the derivative of the items' mean of :math:`\sum_k w_{ik} z_k` in :math:`z`, which the
+    encoder gives without rows as wide as the number of centres (one an item for ``average``).
+    """
+    device = embedding.residual.device
+    z = torch.zeros(embedding.num_centers, 1, device=device, requires_grad=True)
+    usage = torch.zeros(embedding.num_centers, device=device)
+    for ids in torch.arange(embedding.num_embeddings, device=device).split(8192):
+        (part,) = torch.autograd.grad(embedding.encoder.mix(ids, z).sum(), z)
+        usage += part[:, 0]
+    result: NDArray[np.float32] = (usage / embedding.num_embeddings).cpu().numpy()
+    return result

@@ -1,0 +1,136 @@
+"""The statistics of a comparison: means and spread over seeds, paired differences to plain."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+BASELINE = "plain"
+CONFIDENCE = 0.95
+
+Results = dict[str, Any]
+Run = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Stat:
+    """Mean and standard deviation (``ddof=1``) over seeds.
+
+    Both are NaN if a value is not finite; the deviation of a single value is NaN.
+    """
+
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean of paired differences, and its 95 % t-interval (NaN from a single pair)."""
+
+    mean: float
+    low: float
+    high: float
+    num_pairs: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """An embedding's figures over its seeds.
+
+    Args:
+        embedding: name of the embedding.
+        seeds: the seeds that were run.
+        test_auc: test AUC at the epoch chosen on validation.
+        difference: test AUC less that of ``plain`` with the same seed; ``None`` for ``plain``
+            itself, and where no seed is shared.
+        test_gauc: impression-weighted per-user AUC of the test examples.
+        test_logloss: test log loss in nats.
+        gap: test log loss less that of equally drawn training examples.
+        valid_auc: validation AUC at the chosen epoch.
+        seconds_per_epoch: training time of an epoch, evaluation not counted.
+        num_parameters: learnable numbers of the model (the seeds share it).
+    """
+
+    embedding: str
+    seeds: tuple[int, ...]
+    test_auc: Stat
+    difference: Difference | None
+    test_gauc: Stat
+    test_logloss: Stat
+    gap: Stat
+    valid_auc: Stat
+    seconds_per_epoch: Stat
+    num_parameters: float
+
+
+def summary(results: Results) -> list[Row]:
+    """One row an embedding, in the order in which they first appear among the runs."""
+    arms = by_embedding(results)
+    return [_row(name, runs, arms.get(BASELINE, [])) for name, runs in arms.items()]
+
+
+def by_embedding(results: Results) -> dict[str, list[Run]]:
+    """The runs of each embedding, in the order in which they stand."""
+    arms: dict[str, list[Run]] = {}
+    for run in results["runs"]:
+        arms.setdefault(str(run["embedding"]), []).append(run)
+    return arms
+
+
+def missing_seeds(results: Results) -> dict[str, list[int]]:
+    """Seeds that some embedding was run with and another was not (a stopped comparison)."""
+    arms = {name: {run["seed"] for run in runs} for name, runs in by_embedding(results).items()}
+    every = set().union(*arms.values())
+    return {name: sorted(every - seeds) for name, seeds in arms.items() if every - seeds}
+
+
+def number(run: Run, *path: str) -> float:
+    """A figure of a run, such as ``number(run, "test", "auc")``; NaN where it is not there."""
+    value: Any = run
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return math.nan if value is None else float(value)
+
+
+def paired_differences(runs: Sequence[Run], baseline: Sequence[Run], *path: str) -> list[float]:
+    """A figure less the baseline's with the same seed, for each seed that both have."""
+    base = {run["seed"]: number(run, *path) for run in baseline}
+    return [number(run, *path) - base[run["seed"]] for run in runs if run["seed"] in base]
+
+
+def difference(values: Sequence[float]) -> Difference:
+    r"""Mean and 95 % interval :math:`\bar d \pm t_{n-1} s / \sqrt n` of paired differences."""
+    stat = describe(values)
+    half = stats.t.ppf((1 + CONFIDENCE) / 2, max(len(values) - 1, 1)) * stat.std
+    half = float(half / math.sqrt(len(values)))
+    return Difference(stat.mean, stat.mean - half, stat.mean + half, len(values))
+
+
+def describe(values: Sequence[float]) -> Stat:
+    """Mean and standard deviation of a figure over seeds."""
+    if not values or not np.isfinite(values).all():
+        return Stat(math.nan, math.nan)
+    std = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+    return Stat(float(np.mean(values)), std)
+
+
+def _row(name: str, runs: list[Run], baseline: list[Run]) -> Row:
+    def stat(*path: str) -> Stat:
+        return describe([number(run, *path) for run in runs])
+
+    pairs = [] if name == BASELINE else paired_differences(runs, baseline, "test", "auc")
+    return Row(
+        embedding=name,
+        seeds=tuple(run["seed"] for run in runs),
+        test_auc=stat("test", "auc"),
+        difference=difference(pairs) if pairs else None,
+        test_gauc=stat("test", "gauc"),
+        test_logloss=stat("test", "logloss"),
+        gap=stat("gap"),
+        valid_auc=stat("valid", "auc"),
+        seconds_per_epoch=stat("seconds_per_epoch"),
+        num_parameters=stat("num_parameters").mean,
+    )
