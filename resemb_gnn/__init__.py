@@ -2,7 +2,7 @@
 
 from resemb_gnn.data import Batch, BehaviorLog, Examples, Split
 from resemb_gnn.errors import InputError
-from resemb_gnn.graph import PermuteNodes, SpectralFeatures, covisit_graph
+from resemb_gnn.graph import CountFeature, PermuteNodes, SpectralFeatures, covisit_graph
 from resemb_gnn.models import DIN
 from resemb_gnn.nn import DINAttention, ResEmbedding
 from resemb_gnn.training import FitResult, Metrics, evaluate, fit, predict
@@ -13,6 +13,7 @@ __all__ = [
     "DIN",
     "Batch",
     "BehaviorLog",
+    "CountFeature",
     "DINAttention",
     "Examples",
     "FitResult",

@@ -24,7 +24,7 @@ from resemb_gnn.experiment.results import (
     write_results,
 )
 from resemb_gnn.experiment.settings import CompareSettings
-from resemb_gnn.graph import PermuteNodes, SpectralFeatures, covisit_graph
+from resemb_gnn.graph import CountFeature, PermuteNodes, SpectralFeatures, covisit_graph
 from resemb_gnn.nn import ResEmbedding
 from resemb_gnn.training import FitResult, fit
 
@@ -68,10 +68,11 @@ def compare(
         old = read_results(path)
         refuse_other_settings(path, old, results)
         results["runs"] = old["runs"]
-    graph = covisit_graph(split.history, window=settings.window)
+    folds = settings.folds if settings.folds > 1 else None
+    graph = covisit_graph(split.history, window=settings.window, folds=folds)
     if settings.graph == "permuted":
         graph = PermuteNodes(seed=0)(graph)
-    graph = SpectralFeatures(dim=32)(graph)
+    graph = CountFeature()(SpectralFeatures(dim=32)(graph))
     log(f"{split}, graph: {graph.num_nodes} items, {graph.edge_index.size(1) // 2} edges")
 
     done = {(run["embedding"], run["seed"]) for run in results["runs"]}
@@ -97,7 +98,7 @@ def compare(
             embedding = model.embedding
             if seed == 0 and isinstance(embedding, ResEmbedding):
                 (folder / "geometry").mkdir(parents=True, exist_ok=True)
-                item_geometry(embedding.cpu()).save(_geometry_path(folder, name))
+                item_geometry(embedding.cpu(), count=graph.count).save(_geometry_path(folder, name))
             results["runs"].append(_run(name, settings.model, seed, result))
             write_results(path, results)
             log(

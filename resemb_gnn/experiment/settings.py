@@ -45,6 +45,11 @@ class CompareSettings:
         "covisit", "co-visit graph, or the control: the same with its nodes permuted", GRAPHS
     )
     window: int = _flag(5, "behaviours that stand at most so many places apart are joined")
+    folds: int = _flag(
+        10,
+        "groups of users whose training examples see a graph that they had no part in;"
+        " 1 for the full graph alone",
+    )
     max_history: int = _flag(50, "most recent behaviours of a history that are used")
     use_category: bool = _flag(
         True, "use the item's category, if the data have one, as a second feature"

@@ -7,12 +7,14 @@ from resemb_gnn.graph.adjacency import (
     mean_adjacency,
     plain_adjacency,
 )
+from resemb_gnn.graph.count_feature import CountFeature
 from resemb_gnn.graph.covisit import covisit_graph
 from resemb_gnn.graph.permute_nodes import PermuteNodes
 from resemb_gnn.graph.spectral_features import SpectralFeatures
 
 __all__ = [
     "Adjacency",
+    "CountFeature",
     "PermuteNodes",
     "SpectralFeatures",
     "check_graph",

@@ -1,10 +1,13 @@
 """The control of every graph experiment."""
 
+import copy
+
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
+from torch_geometric.utils import sort_edge_index
 
 
 @functional_transform("permute_nodes")
@@ -26,8 +29,8 @@ class PermuteNodes(BaseTransform):
         size = int(data.num_nodes or 0)
         generator = torch.Generator().manual_seed(self.seed)
         order = torch.randperm(size, generator=generator)
-        for part in data.get("fold_graphs") or []:
-            _move(part, order)
+        if "fold_graphs" in data:
+            data.fold_graphs = [_move(part, order) for part in data.fold_graphs]
         return _move(data, order)
 
     def __repr__(self) -> str:
@@ -35,9 +38,12 @@ class PermuteNodes(BaseTransform):
 
 
 def _move(data: Data, order: Tensor) -> Data:
-    data.edge_index = order[data.edge_index]
+    data = copy.copy(data)
+    # Not Data.coalesce, which leaves the weights behind, nor Data.sort, which would take a
+    # user_fold that happens to be as long as the edges for one of their attributes.
+    data.edge_index, data.edge_weight = sort_edge_index(
+        order[data.edge_index], data.edge_weight, num_nodes=data.num_nodes
+    )
     if "x" in data:
         del data.x
-    # Edge weights move along, which Data.coalesce does not see to.
-    data.update(data.sort())
     return data

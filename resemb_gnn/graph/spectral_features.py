@@ -1,5 +1,7 @@
 """Spectral node features of a co-visit graph."""
 
+import copy
+
 import numpy as np
 import scipy.linalg
 import scipy.sparse
@@ -46,10 +48,16 @@ class SpectralFeatures(BaseTransform):
     def forward(self, data: Data) -> Data:
         full = self._features(data)
         data.x = torch.from_numpy(full)
-        for part in data.get("fold_graphs") or []:
-            features = self._features(part)
-            rotation, _ = scipy.linalg.orthogonal_procrustes(features, full)
-            part.x = torch.from_numpy(features @ rotation)
+        if "fold_graphs" in data:  # the input keeps its own
+            data.fold_graphs = [copy.copy(part) for part in data.fold_graphs]
+        if "fold_graphs" in data:
+            data.fold_graphs = [self._turned(copy.copy(part), full) for part in data.fold_graphs]
+        return data
+
+    def _turned(self, data: Data, full: "np.ndarray") -> Data:
+        features = self._features(data)
+        rotation, _ = scipy.linalg.orthogonal_procrustes(features, full)
+        data.x = torch.from_numpy(features @ rotation)
         return data
 
     def _features(self, data: Data) -> "np.ndarray":

@@ -1,5 +1,6 @@
 """Encoders of the co-visit graph: which centres an item belongs to, and how much."""
 
+import copy
 import inspect
 from collections.abc import Callable
 from dataclasses import replace
@@ -51,10 +52,11 @@ class CenterEncoder(nn.Module):
     def __init__(self, graph: Data, num_centers: int, view: Callable[[Data], View]) -> None:
         super().__init__()
         self.num_centers = num_centers
-        graphs = [*(graph.get("fold_graphs") or []), graph]
+        graphs = [copy.copy(part) for part in graph.get("fold_graphs") or []]
         for part in graphs:
-            part.x = graph.x if part.x is None else part.x  # features that no user made are shared
-        self.views = nn.ModuleList(view(part) for part in graphs)
+            if part.x is None:
+                part.x = graph.x  # features that the log had no part in
+        self.views = nn.ModuleList(view(part) for part in [*graphs, graph])
 
     def view(self, fold: int | None) -> View:
         """The full graph's view, or a fold's."""
@@ -69,8 +71,8 @@ class CenterEncoder(nn.Module):
     def reset_parameters(self) -> None:
         """Draws the parameters anew."""
 
-    def extra_repr(self) -> str:
-        return f"num_centers={self.num_centers}"
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(num_centers={self.num_centers})"
 
 
 class ItemAverageEncoder(CenterEncoder):
@@ -277,3 +279,8 @@ class FullGraphEncoder(CenterEncoder):
                 f" not [num_nodes, num_centers] = {list(shape)}"
             )
         return (logits[ids] / self.temperature).softmax(dim=-1)
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({type(self.module).__name__}, num_centers={self.num_centers})"
+        )

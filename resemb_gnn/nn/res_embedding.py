@@ -6,7 +6,7 @@ from torch_geometric.data import Data
 
 from resemb_gnn.data import distinct
 from resemb_gnn.errors import InputError
-from resemb_gnn.graph import SpectralFeatures, check_graph
+from resemb_gnn.graph import CountFeature, SpectralFeatures, check_graph
 from resemb_gnn.nn.center_encoder import (
     AverageEncoder,
     CenterEncoder,
@@ -40,13 +40,14 @@ class ResEmbedding(nn.Module):
 
     Args:
         graph: co-visit graph. Its ``x`` are the node features; without ``x``,
-            :class:`~resemb_gnn.SpectralFeatures` are made. ``count`` is needed by shrinkage.
+            :class:`~resemb_gnn.SpectralFeatures` are made, and :class:`~resemb_gnn.CountFeature` if
+            it has ``count``, which shrinkage needs too.
         embedding_dim: width of the embeddings.
         num_centers: number of centres :math:`K`; ``None`` (``average`` only) for one an item.
         encoder: ``"average"``, ``"gcn"``, ``"gat"``, or any module with PyG's call
             ``(x, edge_index, edge_weight) -> [num_nodes, num_centers]`` (logits).
         temperature: divides the encoder's logits; the smaller, the harder the assignment.
-        center_std: standard deviation of the centres at the start. By default 0.4 for shared
+        center_std: standard deviation of the centres at the start. By default 0.1 for shared
             centres, and 0.01 with one centre an item, where the start has nothing to tell apart
             and a wide one is memorised.
         residual_std: standard deviation of the residuals at the start.
@@ -70,10 +71,10 @@ class ResEmbedding(nn.Module):
         self,
         graph: Data,
         embedding_dim: int = 32,
-        num_centers: int | None = 256,
+        num_centers: int | None = 64,
         encoder: str | nn.Module = "gcn",
         *,
-        temperature: float = 0.2,
+        temperature: float = 1.0,
         center_std: float | None = None,
         residual_std: float = 0.001,
         shrinkage: float | None = 1000.0,
@@ -91,7 +92,7 @@ class ResEmbedding(nn.Module):
         self.encoder = _make_encoder(graph, encoder, num_centers, temperature, feature_dim)
         self.num_centers = self.encoder.num_centers
         if center_std is None:
-            center_std = 0.4 if num_centers is not None else 0.01
+            center_std = 0.1 if num_centers is not None else 0.01
         self.center_std = center_std
         self.centers = nn.Parameter(torch.empty(self.num_centers, embedding_dim))
         self.residual = nn.Parameter(torch.empty(self.num_embeddings, embedding_dim))
@@ -197,6 +198,8 @@ def _make_encoder(
         raise InputError("num_centers=None (one centre an item) goes with encoder='average' only")
     if graph.x is None:
         graph = SpectralFeatures(feature_dim)(graph)
+        if graph.get("count") is not None:
+            graph = CountFeature()(graph)
     if isinstance(encoder, nn.Module):
         return FullGraphEncoder(graph, encoder, num_centers, temperature)
     if encoder == "average":

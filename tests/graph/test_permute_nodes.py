@@ -69,6 +69,29 @@ def test_features_are_dropped_and_the_input_is_left_alone(graph):
     assert features.shape == (graph.num_nodes, 4)
 
 
+def test_fold_graphs_move_along_and_the_inputs_are_left_alone(log):
+    graph = SpectralFeatures(4)(covisit_graph(log, folds=3))
+    before = graph.clone()
+    permuted = PermuteNodes(seed=2)(graph)
+    for part, moved, kept in zip(
+        graph.fold_graphs, permuted.fold_graphs, before.fold_graphs, strict=True
+    ):
+        assert torch.equal(part.edge_index, kept.edge_index)
+        assert torch.equal(part.edge_weight, kept.edge_weight)
+        assert torch.equal(part.x, kept.x)
+        assert "x" not in moved
+        alone = PermuteNodes(seed=2)(part)
+        assert torch.equal(moved.edge_index, alone.edge_index)
+        assert torch.equal(moved.edge_weight, alone.edge_weight)
+
+
+def test_folds_of_as_many_users_as_edges_stay_with_their_users(make_log):
+    graph = covisit_graph(make_log([[0, 1], [1, 2], [0, 2], [2, 3], [3, 4], [5], [6], [4, 5]]))
+    graph.user_fold = torch.arange(graph.num_edges)
+    for seed in range(5):
+        assert torch.equal(PermuteNodes(seed)(graph).user_fold, graph.user_fold)
+
+
 def test_order_depends_on_the_seed_alone(graph):
     torch.manual_seed(0)
     one = PermuteNodes(seed=3)(graph)

@@ -96,9 +96,22 @@ def test_features_of_the_small_log(log):
     assert cosine[same].mean() > cosine[other].mean() + 0.2
 
 
+def _triangles(size):
+    """Singular values that are all equal to others: any basis of their space would do."""
+    edge_index = [
+        (3 * k + i, 3 * k + j)
+        for k in range(size // 3)
+        for i in range(3)
+        for j in range(3)
+        if i != j
+    ]
+    return Data(edge_index=torch.tensor(edge_index).T.contiguous(), num_nodes=size)
+
+
 @pytest.mark.parametrize("size", [40, 260])
-def test_features_are_deterministic(size):
-    graph, _ = _random_graph(size, 5 / size)
+@pytest.mark.parametrize("make", [lambda size: _random_graph(size, 5 / size)[0], _triangles])
+def test_features_are_deterministic(size, make):
+    graph = make(size)
     np.random.seed(1)  # noqa: NPY002
     one = SpectralFeatures(8)(graph).x
     np.random.seed(2)  # noqa: NPY002
@@ -130,6 +143,18 @@ def test_columns_beyond_the_rank_are_zero(size):
     torch.testing.assert_close(product, 10 * torch.eye(4), atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("size", [10, 300])
+def test_columns_of_rounding_noise_are_zero(size):
+    """A star has rank 2 though no node is isolated."""
+    leaves = torch.arange(1, size)
+    edge_index = torch.stack([torch.zeros_like(leaves), leaves])
+    graph = Data(edge_index=torch.cat([edge_index, edge_index.flip(0)], dim=1), num_nodes=size)
+    features = SpectralFeatures(8, scale=False)(graph).x
+    assert (features[:, 2:] == 0).all()
+    value = math.log(2) * math.sqrt(size - 1)  # both singular values
+    torch.testing.assert_close(features[:, :2].square().sum(0), torch.full((2,), value))
+
+
 @pytest.mark.parametrize("edges", [[], [[0, 1], [1, 0]]])
 def test_graph_without_information(edges):
     """Without edges, or with each edge as frequent as by chance, the features are zero."""
@@ -143,9 +168,11 @@ def test_graph_without_information(edges):
 
 
 def test_the_input_graph_is_left_alone(log):
-    graph = covisit_graph(log)
+    graph = covisit_graph(log, folds=2)
     out = SpectralFeatures(4)(graph)
     assert "x" not in graph
+    assert all("x" not in part for part in graph.fold_graphs)
+    assert all(part.x.shape == (log.num_items, 4) for part in out.fold_graphs)
     assert {*out.keys()} == {*graph.keys(), "x"}
     assert torch.equal(out.edge_weight, graph.edge_weight)
 

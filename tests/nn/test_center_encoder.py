@@ -221,12 +221,11 @@ def test_reset_parameters_is_governed_by_the_seed(name: str, num_centers: int) -
     assert torch.equal(drawn(0), first)
 
 
-def test_repr() -> None:
-    graph = random_graph(0)
-    assert str(GCNEncoder(graph, 3)) == "GCNEncoder(num_centers=3)"
-    assert str(GATEncoder(graph, 3)) == "GATEncoder(num_centers=3)"
-    assert str(AverageEncoder(graph, 3)) == "AverageEncoder(num_centers=3)"
-    assert str(ItemAverageEncoder(graph)) == "ItemAverageEncoder(num_centers=9)"
+@pytest.mark.parametrize(("name", "num_centers"), ENCODERS)
+def test_repr(name: str, num_centers: int | None) -> None:
+    encoder = make_encoder(name, num_centers, random_graph(0))
+    assert str(encoder).startswith(f"{type(encoder).__name__}(")
+    assert f"num_centers={num_centers or 9}" in str(encoder)
 
 
 class OwnModule(nn.Module):
@@ -272,11 +271,10 @@ def test_any_pyg_module_is_an_encoder(kind: str, ids: Tensor) -> None:
 
 
 def test_foreign_module_sees_the_edge_weights() -> None:
-    graph = random_graph(4)
-    encoder = FullGraphEncoder(graph, GCNConv(4, 3), num_centers=3)
-    weighted = encoder(MANY)
-    encoder.edge_weight = None
-    assert not torch.allclose(encoder(MANY), weighted)
+    graph, conv = random_graph(4), GCNConv(4, 3)
+    weighted = FullGraphEncoder(graph, conv, num_centers=3)(MANY)
+    plain = FullGraphEncoder(without_weights(graph), conv, num_centers=3)(MANY)
+    assert not torch.allclose(plain, weighted)
 
 
 def test_foreign_module_is_reset_if_it_can_be() -> None:

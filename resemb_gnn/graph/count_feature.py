@@ -1,0 +1,31 @@
+"""The items' counts as a node feature."""
+
+import torch
+from torch_geometric.data import Data
+from torch_geometric.data.datapipes import functional_transform
+from torch_geometric.transforms import BaseTransform
+
+from resemb_gnn.errors import InputError
+
+
+@functional_transform("count_feature")
+class CountFeature(BaseTransform):
+    r"""Appends :math:`\log(1 + n_i)`, standardised over the items, to the node features ``x``.
+
+    How often an item was acted on says much about the next click, and neither spectral features
+    nor an attention that sums to one carry it. Each of ``fold_graphs`` gets its own counts.
+
+    Raises:
+        InputError: if the graph has no ``count``.
+    """
+
+    def forward(self, data: Data) -> Data:
+        if data.get("count") is None:
+            raise InputError("the count feature needs graph.count, the behaviours of each item")
+        value = data.count.float().log1p()
+        value = (value - value.mean()) / value.std(correction=0).clamp(min=1e-6)
+        column = value.unsqueeze(1)
+        data.x = column if data.x is None else torch.cat([data.x, column], dim=1)
+        if "fold_graphs" in data:
+            data.fold_graphs = [self(part) for part in data.fold_graphs]
+        return data
