@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from resemb_gnn import DIN, BehaviorLog, InputError, PermuteNodes, ResEmbedding, SpectralFeatures
+
 from resemb_gnn import covisit_graph, fit  # isort: skip
 from resemb_gnn.nn import ENCODERS
 

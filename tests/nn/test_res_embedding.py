@@ -361,7 +361,7 @@ def test_standard_deviations_at_the_start() -> None:
 
 def test_defaults_and_repr() -> None:
     emb = ResEmbedding(random_graph(0))
-    settings = "9, 32, num_centers=256, shrinkage=1000.0, residual_penalty=1.0"
+    settings = "9, 32, num_centers=64, shrinkage=1000.0, residual_penalty=1.0"
     assert str(emb).startswith(f"ResEmbedding(\n  {settings}\n  (encoder): GCNEncoder(")
     assert "num_centers=9" in str(make_embedding("average", None))
 
