@@ -122,6 +122,9 @@ def test_to_moves_every_part(log):
     examples = _split_examples(log)
     moved = examples.to("meta")  # a device without memory
     assert {part.device.type for part in vars(moved).values()} == {"meta"}
-    batch = examples.batch(torch.arange(4)).to("meta")
-    assert {part.device.type for part in vars(batch).values()} == {"meta"}
+    user_fold = torch.zeros(log.num_users, dtype=torch.long)
+    batch = next(examples.batches(4, generator=torch.Generator(), user_fold=user_fold)).to("meta")
+    devices = {name: part.device.type for name, part in vars(batch).items() if name != "fold"}
+    assert devices == dict.fromkeys(["history", "ptr", "target", "label", "user"], "meta")
+    assert batch.fold == 0
     assert len(batch) == 4

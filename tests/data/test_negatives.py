@@ -58,6 +58,7 @@ def test_what_is_acted_on_later_may_be_drawn(make_log):
     sampler = _sampler(log)
     assert set(_draw(sampler, user=0, end=0, target=0, num=60)) == {1, 2}
     assert set(_draw(sampler, user=0, end=1, target=1, num=60)) == {2}
+    assert set(_draw(sampler, user=0, end=1, target=2, num=60)) == {1}
     with pytest.raises(InputError, match=r"user number 0 .* before behaviour 2 of the log"):
         _draw(sampler, user=0, end=2, target=2)
 

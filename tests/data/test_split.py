@@ -14,7 +14,7 @@ from resemb_gnn.data import split_log
 
 NUM_ITEMS = 20  # of which histories hold the first 8: negatives are always left
 PARTS = ("train", "valid", "test")
-MODEST = settings(max_examples=100, deadline=None)
+MODEST = settings(max_examples=60, deadline=None)
 
 
 @st.composite
@@ -251,7 +251,8 @@ def test_negatives_of_a_part_depend_on_the_seed_alone(log, negatives):
 
 def test_training_sample_depends_on_the_seed(log):
     one, again, other = (log.split(seed=seed).train_sample for seed in (1, 1, 2))
-    assert _listed(one) == _listed(again) != _listed(other)
+    assert _listed(one) == _listed(again)
+    assert _listed(one)[::2] != _listed(other)[::2]  # of the positives, not only of negatives
     assert one.user[::2].tolist() == list(range(log.num_users))
 
 
