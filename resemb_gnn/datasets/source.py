@@ -22,12 +22,14 @@ class DataSource:
         description: one or two sentences for the report.
         log: the log.
         split: options of :func:`~resemb_gnn.data.split_log`, ``by`` included.
+        graph: options of :func:`~resemb_gnn.covisit_graph`.
     """
 
     name: str
     description: str
     log: BehaviorLog
     split: dict[str, Any] = field(default_factory=lambda: {"by": "last"})
+    graph: dict[str, Any] = field(default_factory=dict)
 
 
 def load_source(
@@ -77,6 +79,8 @@ def load_source(
                 "test_from": "2017-12-16",
                 "train_targets": 40,
             },
+            # Weekly baskets join everything to everything; the heaviest edges tell the most.
+            graph={"top_k": 32},
         )
     if not path.exists():
         raise InputError(

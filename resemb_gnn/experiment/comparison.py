@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch_geometric.data import Data
 
 from resemb_gnn.data import Split
 from resemb_gnn.datasets import DataSource, load_source
@@ -68,11 +69,7 @@ def compare(
         old = read_results(path)
         refuse_other_settings(path, old, results)
         results["runs"] = old["runs"]
-    folds = settings.folds if settings.folds > 1 else None
-    graph = covisit_graph(split.history, window=settings.window, folds=folds)
-    if settings.graph == "permuted":
-        graph = PermuteNodes(seed=0)(graph)
-    graph = CountFeature()(SpectralFeatures(dim=32)(graph))
+    graph = _graph(source, split, settings)
     log(f"{split}, graph: {graph.num_nodes} items, {graph.edge_index.size(1) // 2} edges")
 
     done = {(run["embedding"], run["seed"]) for run in results["runs"]}
@@ -116,6 +113,17 @@ def _split(source: DataSource, settings: CompareSettings) -> Split:
     if settings.split is not None and settings.split != options["by"]:
         options = {"by": settings.split}
     return source.log.split(**options, negatives=settings.negatives)
+
+
+def _graph(source: DataSource, split: Split, settings: CompareSettings) -> Data:
+    options = dict(source.graph)
+    if settings.top_k is not None:
+        options["top_k"] = settings.top_k
+    folds = settings.folds if settings.folds > 1 else None
+    graph = covisit_graph(split.history, window=settings.window, folds=folds, **options)
+    if settings.graph == "permuted":
+        graph = PermuteNodes(seed=0)(graph)
+    return CountFeature()(SpectralFeatures(dim=32)(graph))
 
 
 def _start(source: DataSource, split: Split, settings: CompareSettings) -> dict[str, Any]:

@@ -45,6 +45,9 @@ class CompareSettings:
         "covisit", "co-visit graph, or the control: the same with its nodes permuted", GRAPHS
     )
     window: int = _flag(5, "behaviours that stand at most so many places apart are joined")
+    top_k: int | None = _flag(
+        None, "keep each item's so many heaviest edges (default: all; complete-journey: 32)"
+    )
     folds: int = _flag(
         10,
         "groups of users whose training examples see a graph that they had no part in;"

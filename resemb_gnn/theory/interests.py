@@ -14,7 +14,8 @@ def graph_communities(graph: Data, resolution: float = 1.0, seed: int = 0) -> Te
     ``louvain_communities``), to stand for the interests.
 
     The graph is read as undirected: the weights of an edge's two directions are averaged. An
-    item without edges is a community of its own.
+    item without edges is a community of its own. NetworkX is plain Python: allow a minute for
+    400,000 edges, or thin the graph out first (``covisit_graph(..., top_k=...)``).
 
     Args:
         graph: co-visit graph; without ``edge_weight`` all edges weigh alike.
