@@ -271,9 +271,17 @@ def test_every_epoch_sees_every_example_in_another_order(split: Split, log: Beha
     assert max(int(batch.ptr.diff().max()) for batch in model.batches) == 3
 
 
+def test_trains_in_training_mode_and_evaluates_in_the_other(split: Split, log: BehaviorLog) -> None:
+    model = Recorder(table(log)).eval()  # whatever it comes in
+    quick_fit(model, split, epochs=3, batch_size=10_000, patience=3)
+    assert [len(batch) for batch in model.batches] == [len(split.train)] * 3
+
+
 def test_max_history_in_evaluation(split: Split, log: BehaviorLog) -> None:
     result = quick_fit(Dot(table(log)), split, max_history=2)
     assert evaluate(result.model, split.test, max_history=2) == result.test
+    assert evaluate(result.model, split.valid, max_history=2) == result.valid
+    assert evaluate(result.model, split.train_sample, max_history=2) == result.train
     assert evaluate(result.model, split.test) != result.test
     whole = quick_fit(Dot(table(log)), split, max_history=None)
     assert evaluate(whole.model, split.test, max_history=None) == whole.test
