@@ -33,10 +33,10 @@ class Linear(CTRModel):
 
 @pytest.fixture(scope="module")
 def trained() -> tuple[InterestDelayModel, rg.DIN, Examples, Examples]:
-    """A world of 3 interests, a DIN that overfits 300 of its users, and 3,000 fresh users."""
+    """A world of 3 interests, a DIN that overfits 300 of its users, and 1,000 fresh users."""
     world = InterestDelayModel(300, 60, 3, impressions_per_user=8, dwell=0.9, interest_dim=4)
     split = world.sample().split(by="last")
-    fresh = world.sample(num_users=3000, seed=1).split(by="last").train
+    fresh = world.sample(num_users=1000, seed=1).split(by="last").train
     torch.manual_seed(0)
     model = rg.DIN(nn.Embedding(60, 4), hidden=(16,))
     rg.fit(model, split, epochs=30, patience=30, lr=0.01, max_history=MAX_HISTORY, progress=False)
