@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
@@ -21,19 +20,34 @@ def plain_embedding(num_items: int, embedding_dim: int) -> nn.Embedding:
     return table
 
 
-def make_embedding(name: str, graph: Data, embedding_dim: int) -> nn.Module:
+def make_embedding(
+    name: str,
+    graph: Data,
+    embedding_dim: int,
+    num_centers: int,
+    shrinkage: float | None,
+    residual_penalty: float,
+) -> nn.Module:
     """The embedding of an arm, freshly drawn.
 
     Args:
         name: one of ``EMBEDDINGS``.
         graph: co-visit graph with node features.
         embedding_dim: width of the embeddings.
+        num_centers: number of centres of all but ``average``, which has one an item.
+        shrinkage: as in :class:`~resemb_gnn.ResEmbedding`.
+        residual_penalty: likewise.
     """
     if name == "plain":
         return plain_embedding(int(graph.num_nodes or 0), embedding_dim)
-    if name == "average":
-        return ResEmbedding(graph, embedding_dim, num_centers=None, encoder="average")
-    return ResEmbedding(graph, embedding_dim, encoder=name)
+    return ResEmbedding(
+        graph,
+        embedding_dim,
+        None if name == "average" else num_centers,
+        encoder=name,
+        shrinkage=shrinkage,
+        residual_penalty=residual_penalty,
+    )
 
 
 _MODELS: dict[str, Callable[..., nn.Module]] = {"din": DIN}
@@ -43,16 +57,3 @@ MODELS = tuple(_MODELS)
 def make_model(name: str, embedding: nn.Module, item_category: Tensor | None) -> nn.Module:
     """The click model ``name`` (one of ``MODELS``) around an embedding."""
     return _MODELS[name](embedding, item_category=item_category)
-
-
-def make_arm(
-    embedding: str,
-    model: str,
-    graph: Data,
-    embedding_dim: int,
-    item_category: Tensor | None,
-    seed: int,
-) -> nn.Module:
-    """A model around an embedding, both drawn from ``seed``."""
-    torch.manual_seed(seed)
-    return make_model(model, make_embedding(embedding, graph, embedding_dim), item_category)

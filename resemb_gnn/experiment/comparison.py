@@ -12,7 +12,7 @@ from torch_geometric.data import Data
 from resemb_gnn.data import Split
 from resemb_gnn.datasets import DataSource, load_source
 from resemb_gnn.errors import InputError
-from resemb_gnn.experiment.arms import make_arm
+from resemb_gnn.experiment.arms import make_embedding, make_model
 from resemb_gnn.experiment.geometry import ItemGeometry, item_geometry
 from resemb_gnn.experiment.report import html, markdown
 from resemb_gnn.experiment.results import (
@@ -78,8 +78,17 @@ def compare(
         for name in settings.embeddings:
             if (name, seed) in done:
                 continue
+            torch.manual_seed(seed)
+            embedding = make_embedding(
+                name,
+                graph,
+                settings.embedding_dim,
+                settings.num_centers,
+                settings.shrinkage or None,
+                settings.residual_penalty,
+            )
             category = source.log.item_category if settings.use_category else None
-            model = make_arm(name, settings.model, graph, settings.embedding_dim, category, seed)
+            model = make_model(settings.model, embedding, category)
             result = fit(
                 model,
                 split,
@@ -92,7 +101,6 @@ def compare(
                 device=settings.device,
                 progress=not settings.quiet,
             )
-            embedding = model.embedding
             if seed == 0 and isinstance(embedding, ResEmbedding):
                 (folder / "geometry").mkdir(parents=True, exist_ok=True)
                 item_geometry(embedding.cpu(), count=graph.count).save(_geometry_path(folder, name))

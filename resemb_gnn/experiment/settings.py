@@ -9,8 +9,10 @@ from resemb_gnn.errors import InputError
 from resemb_gnn.experiment.arms import EMBEDDINGS, GRAPHS, MODELS
 
 
-def _flag(default: Any, text: str, choices: tuple[str, ...] | None = None) -> Any:
-    return field(default=default, metadata={"help": text, "choices": choices})
+def _flag(
+    default: Any, text: str, choices: tuple[str, ...] | None = None, lowest: float | None = None
+) -> Any:
+    return field(default=default, metadata={"help": text, "choices": choices, "lowest": lowest})
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,15 @@ class CompareSettings:
         True, "use the item's category, if the data have one, as a second feature"
     )
     embedding_dim: int = _flag(32, "width of the item embeddings")
+    num_centers: int = _flag(64, "number of centres (average: one an item)")
+    shrinkage: float = _flag(
+        1000.0,
+        "residual of an item with n behaviours is scaled by n / (n + shrinkage); 0 for no scaling",
+        lowest=0,
+    )
+    residual_penalty: float = _flag(
+        1.0, "penalty on the squared residuals of a batch's candidates", lowest=0
+    )
     batch_size: int = _flag(1024, "examples a training step")
     lr: float = _flag(1e-3, "learning rate of Adam")
     patience: int = _flag(2, "epochs without a better validation AUC before a run stops")
@@ -75,8 +86,12 @@ class CompareSettings:
                     raise InputError(
                         f"{spec.name}={one!r} is unknown; choose from {', '.join(choices)}"
                     )
-            if isinstance(value, int | float) and not isinstance(value, bool) and not value > 0:
-                raise InputError(f"{spec.name} must be above 0, not {value}")
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                lowest = spec.metadata["lowest"]
+                if lowest is None and not value > 0:
+                    raise InputError(f"{spec.name} must be above 0, not {value}")
+                if lowest is not None and not value >= lowest:
+                    raise InputError(f"{spec.name} must be at least {lowest}, not {value}")
         if not self.embeddings:
             raise InputError("name at least one embedding to compare")
 

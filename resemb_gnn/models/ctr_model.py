@@ -66,4 +66,4 @@ class CTRModel(nn.Module):
     def penalty(self, batch: Batch) -> Tensor | None:
         """The embedding's own penalty on the candidates of the batch, if it has one."""
         penalty = getattr(self.embedding, "penalty", None)
-        return None if penalty is None else cast(Tensor, penalty(batch.target))
+        return None if penalty is None else cast("Tensor | None", penalty(batch.target))

@@ -47,7 +47,7 @@ class ResEmbedding(nn.Module):
         encoder: ``"average"``, ``"gcn"``, ``"gat"``, or any module with PyG's call
             ``(x, edge_index, edge_weight) -> [num_nodes, num_centers]`` (logits).
         temperature: divides the encoder's logits; the smaller, the harder the assignment.
-        center_std: standard deviation of the centres at the start. By default 0.1 for shared
+        center_std: standard deviation of the centres at the start. By default 0.4 for shared
             centres, and 0.01 with one centre an item, where the start has nothing to tell apart
             and a wide one is memorised.
         residual_std: standard deviation of the residuals at the start.
@@ -92,7 +92,7 @@ class ResEmbedding(nn.Module):
         self.encoder = _make_encoder(graph, encoder, num_centers, temperature, feature_dim)
         self.num_centers = self.encoder.num_centers
         if center_std is None:
-            center_std = 0.1 if num_centers is not None else 0.01
+            center_std = 0.4 if num_centers is not None else 0.01
         self.center_std = center_std
         self.centers = nn.Parameter(torch.empty(self.num_centers, embedding_dim))
         self.residual = nn.Parameter(torch.empty(self.num_embeddings, embedding_dim))
@@ -146,10 +146,13 @@ class ResEmbedding(nn.Module):
             residual = residual * self.residual_scale[ids]
         return residual
 
-    def penalty(self, ids: Tensor) -> Tensor:
+    def penalty(self, ids: Tensor) -> Tensor | None:
         r"""Residual penalty :math:`\lambda \cdot \mathrm{mean}_i \lVert r_i \rVert^2` over ``ids``
-        (``[*]``), to be added to the loss of the batch that they come from.
+        (``[*]``), to be added to the loss of the batch that they come from; ``None`` if
+        :math:`\lambda = 0`.
         """
+        if self.residual_penalty == 0:
+            return None
         rows = nn.functional.embedding(ids, self.residual)
         return self.residual_penalty * rows.square().sum(dim=-1).mean()
 

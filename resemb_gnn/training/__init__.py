@@ -8,6 +8,7 @@ from resemb_gnn.training.fit import (
     fit,
     predict,
     seed_everything,
+    training_step,
 )
 from resemb_gnn.training.metrics import auc, gauc, log_loss
 
@@ -22,4 +23,5 @@ __all__ = [
     "log_loss",
     "predict",
     "seed_everything",
+    "training_step",
 ]

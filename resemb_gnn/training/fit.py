@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from resemb_gnn.data import BehaviorLog, Examples, Split
+from resemb_gnn.data import Batch, BehaviorLog, Examples, Split
 from resemb_gnn.errors import InputError
 from resemb_gnn.training.metrics import auc, gauc, log_loss
 
@@ -161,24 +161,32 @@ def _train_epoch(
 ) -> float:
     model.train()
     total = torch.zeros((), device=train.target.device)  # stays on the device: no wait a step
-    penalty_of = getattr(model, "penalty", None)
     user_fold = getattr(getattr(model, "embedding", None), "user_fold", None)
     batches = train.batches(batch_size, max_history, generator, user_fold)
     bar = tqdm(total=len(train), desc=title, unit="ex", unit_scale=True, disable=not progress)
     with bar:
         for step, batch in enumerate(batches):
-            loss = nn.functional.binary_cross_entropy_with_logits(model(batch), batch.label)
-            penalty = penalty_of(batch) if penalty_of is not None else None
-            if penalty is not None:
-                loss = loss + penalty
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += loss.detach() * len(batch)
+            loss = training_step(model, batch, optimizer)
+            total += loss * len(batch)
             bar.update(len(batch))
             if progress and step % 50 == 0:
                 bar.set_postfix(loss=f"{loss.item():.4f}", refresh=False)
     return total.item() / len(train)
+
+
+def training_step(model: nn.Module, batch: Batch, optimizer: torch.optim.Optimizer) -> Tensor:
+    """One step down the mean click loss of the batch plus the model's penalty; returns their sum
+    (a detached scalar on the model's device).
+    """
+    loss = nn.functional.binary_cross_entropy_with_logits(model(batch), batch.label)
+    penalty_of = getattr(model, "penalty", None)
+    penalty = penalty_of(batch) if penalty_of is not None else None
+    if penalty is not None:
+        loss = loss + penalty
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
 
 
 @torch.no_grad()
