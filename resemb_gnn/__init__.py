@@ -1,6 +1,7 @@
 """Res-embedding for click-through-rate models, on PyTorch Geometric."""
 
 from resemb_gnn.data import Batch, BehaviorLog, Examples, Split
+from resemb_gnn.datasets.interest_delay import InterestDelayModel
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph import CountFeature, PermuteNodes, SpectralFeatures, covisit_graph
 from resemb_gnn.models import DIN
@@ -18,6 +19,7 @@ __all__ = [
     "Examples",
     "FitResult",
     "InputError",
+    "InterestDelayModel",
     "Metrics",
     "PermuteNodes",
     "ResEmbedding",

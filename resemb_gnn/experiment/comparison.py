@@ -25,7 +25,7 @@ from resemb_gnn.experiment.results import (
     write_results,
 )
 from resemb_gnn.experiment.settings import CompareSettings
-from resemb_gnn.graph import CountFeature, PermuteNodes, SpectralFeatures, covisit_graph
+from resemb_gnn.graph import NodeFeatures, PermuteNodes, covisit_graph
 from resemb_gnn.nn import ResEmbedding
 from resemb_gnn.training import FitResult, fit
 
@@ -131,7 +131,7 @@ def _graph(source: DataSource, split: Split, settings: CompareSettings) -> Data:
     graph = covisit_graph(split.history, window=settings.window, folds=folds, **options)
     if settings.graph == "permuted":
         graph = PermuteNodes(seed=0)(graph)
-    return CountFeature()(SpectralFeatures(dim=32)(graph))
+    return NodeFeatures(dim=32)(graph)
 
 
 def _start(source: DataSource, split: Split, settings: CompareSettings) -> dict[str, Any]:

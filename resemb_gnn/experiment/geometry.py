@@ -12,8 +12,7 @@ from torch import Tensor
 
 from resemb_gnn.errors import InputError
 from resemb_gnn.nn import ResEmbedding
-
-_BLOCK = 2**23  # centre weights held at a time
+from resemb_gnn.theory import center_usage, effective_centers, main_centers
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +41,7 @@ class ItemGeometry:
     central: NDArray[np.float32]
     main_center: NDArray[np.int64]
     centers: NDArray[np.float32]
-    usage: NDArray[np.float32]
+    usage: NDArray[np.float64]
     explained: NDArray[np.float32]
     num_items: NDArray[np.int64]
 
@@ -53,11 +52,8 @@ class ItemGeometry:
 
     @property
     def effective_centers(self) -> float:
-        r"""Perplexity of the centre usage, :math:`\exp(-\sum_k u_k \log u_k)`: 1 if all items live
-        at one centre, ``num_centers`` if all centres are used alike.
-        """
-        used = self.usage[self.usage > 0].astype(np.float64)
-        return float(np.exp(-(used * np.log(used)).sum()))
+        """Perplexity of the centre usage: :func:`~resemb_gnn.theory.effective_centers`."""
+        return effective_centers(torch.from_numpy(self.usage))
 
     def save(self, path: str | Path) -> None:
         """Writes a NumPy archive (``.npz``)."""
@@ -119,18 +115,14 @@ def item_geometry(
         flat: NDArray[np.float32] = (points.cpu().numpy() - mean) @ axes.T
         return flat
 
-    # One centre an item makes rows as wide as there are items.
-    blocks = ids.split(max(1, _BLOCK // embedding.num_centers))
     return ItemGeometry(
         items=ids.cpu().numpy(),
         most_visited=np.array(count is not None),
         embedding=project(rows),
         central=project(central),
-        main_center=torch.cat([embedding.center_weights(b).argmax(1) for b in blocks])
-        .cpu()
-        .numpy(),
+        main_center=main_centers(embedding)[ids.cpu()].numpy(),
         centers=project(embedding.centers),
-        usage=_usage(embedding),
+        usage=center_usage(embedding).numpy(),
         explained=explained,
         num_items=np.array(size),
     )
@@ -150,20 +142,3 @@ def _principal_axes(
     axes[:found] = pca.components_
     explained[:found] = pca.explained_variance_ratio_
     return mean, axes, explained
-
-
-@torch.enable_grad()
-def _usage(embedding: ResEmbedding) -> NDArray[np.float32]:
-    r"""Mean weight of each centre over all items.
-
-    It is the derivative of the items' mean of :math:`\sum_k w_{ik} z_k` in :math:`z`, which the
-    encoder gives without rows as wide as the number of centres (one an item for ``average``).
-    """
-    device = embedding.residual.device
-    z = torch.zeros(embedding.num_centers, 1, device=device, requires_grad=True)
-    usage = torch.zeros(embedding.num_centers, device=device)
-    for ids in torch.arange(embedding.num_embeddings, device=device).split(8192):
-        (part,) = torch.autograd.grad(embedding.encoder.mix(ids, z).sum(), z)
-        usage += part[:, 0]
-    result: NDArray[np.float32] = (usage / embedding.num_embeddings).cpu().numpy()
-    return result

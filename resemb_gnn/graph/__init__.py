@@ -9,12 +9,14 @@ from resemb_gnn.graph.adjacency import (
 )
 from resemb_gnn.graph.count_feature import CountFeature
 from resemb_gnn.graph.covisit import covisit_graph
+from resemb_gnn.graph.node_features import NodeFeatures
 from resemb_gnn.graph.permute_nodes import PermuteNodes
 from resemb_gnn.graph.spectral_features import SpectralFeatures
 
 __all__ = [
     "Adjacency",
     "CountFeature",
+    "NodeFeatures",
     "PermuteNodes",
     "SpectralFeatures",
     "check_graph",

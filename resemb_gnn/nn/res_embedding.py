@@ -6,7 +6,7 @@ from torch_geometric.data import Data
 
 from resemb_gnn.data import distinct
 from resemb_gnn.errors import InputError
-from resemb_gnn.graph import CountFeature, SpectralFeatures, check_graph
+from resemb_gnn.graph import NodeFeatures, check_graph
 from resemb_gnn.nn.center_encoder import (
     AverageEncoder,
     CenterEncoder,
@@ -39,9 +39,9 @@ class ResEmbedding(nn.Module):
     :func:`~resemb_gnn.covisit_graph`). Without ``fold``, the full graph counts.
 
     Args:
-        graph: co-visit graph. Its ``x`` are the node features; without ``x``,
-            :class:`~resemb_gnn.SpectralFeatures` are made, and :class:`~resemb_gnn.CountFeature` if
-            it has ``count``, which shrinkage needs too.
+        graph: co-visit graph. Its ``x`` are the node features; without ``x``, spectral features
+            and the items' counts are taken (:class:`~resemb_gnn.graph.NodeFeatures`). ``count`` is
+            needed by shrinkage.
         embedding_dim: width of the embeddings.
         num_centers: number of centres :math:`K`; ``None`` (``average`` only) for one an item.
         encoder: ``"average"``, ``"gcn"``, ``"gat"``, or any module with PyG's call
@@ -53,7 +53,7 @@ class ResEmbedding(nn.Module):
         residual_std: standard deviation of the residuals at the start.
         shrinkage: :math:`n_0`, in behaviours, or ``None``.
         residual_penalty: :math:`\lambda` of :meth:`penalty`.
-        feature_dim: width of the spectral features, if they are made.
+        feature_dim: number of node features, if they are made; at least 2.
 
     Shapes:
         - **input:** item ids, int64 ``[*]``; fold, int or ``None``
@@ -174,7 +174,7 @@ def _check_settings(settings: dict[str, object]) -> None:
     lowest = {
         "embedding_dim": 1,
         "num_centers": 1,
-        "feature_dim": 1,
+        "feature_dim": 2,
         "center_std": 0,
         "residual_std": 0,
         "shrinkage": 0,
@@ -200,9 +200,7 @@ def _make_encoder(
             return ItemAverageEncoder(graph)
         raise InputError("num_centers=None (one centre an item) goes with encoder='average' only")
     if graph.x is None:
-        graph = SpectralFeatures(feature_dim)(graph)
-        if graph.get("count") is not None:
-            graph = CountFeature()(graph)
+        graph = NodeFeatures(feature_dim)(graph)
     if isinstance(encoder, nn.Module):
         return FullGraphEncoder(graph, encoder, num_centers, temperature)
     if encoder == "average":

@@ -198,6 +198,8 @@ def predict(
     max_history: int | None = 50,
 ) -> Tensor:
     """Logits of the examples in evaluation mode, float32 ``[num_examples]``."""
+    if max_history is not None and max_history < 1:
+        raise InputError(f"max_history must be at least 1, not {max_history}")
     training = model.training
     model.eval()
     parts = [model(batch) for batch in examples.batches(batch_size, max_history)]

@@ -14,8 +14,9 @@ from torch_geometric.data import Data
 from torch_geometric.nn import GATConv, GCNConv, SAGEConv
 from torch_geometric.nn.models import GCN
 
-from resemb_gnn import DIN, CountFeature, InputError, ResEmbedding, SpectralFeatures, covisit_graph
+from resemb_gnn import DIN, InputError, ResEmbedding, covisit_graph
 from resemb_gnn.data import BehaviorLog
+from resemb_gnn.graph import NodeFeatures
 
 pytestmark = pytest.mark.usefixtures("segment_backend")
 
@@ -146,7 +147,7 @@ def test_spectral_features_are_made_where_there_are_none(encoder: str, log: Beha
     ids = torch.arange(log.num_items)
     emb = make_embedding(encoder, graph=graph, feature_dim=6)
     assert graph.x is None  # the caller's graph stays as it was
-    featured = CountFeature()(SpectralFeatures(6)(graph))
+    featured = NodeFeatures(6)(graph)
     assert torch.equal(emb(ids), make_embedding(encoder, graph=featured)(ids))
 
 
@@ -260,7 +261,7 @@ def test_penalty_against_a_loop(ids: Tensor) -> None:
 
 
 def test_no_penalty() -> None:
-    assert make_embedding(residual_penalty=0).penalty(IDS).item() == 0
+    assert make_embedding(residual_penalty=0).penalty(IDS) is None
 
 
 @pytest.mark.parametrize(("encoder", "num_centers"), ENCODERS)
