@@ -34,10 +34,13 @@ class Adjacency:
         entry = torch.arange(shift.numel(), device=shift.device) + shift
         return Adjacency(ptr, self.index[entry], self.weight[entry])
 
-    def matmul(self, x: Tensor) -> Tensor:
-        """Product with ``x`` (``[num_nodes, dim]``), differentiable in ``x`` and ``weight``."""
+    def matmul(self, x: Tensor, sparse: bool = False) -> Tensor:
+        """Product with ``x`` (``[num_nodes, dim]``), differentiable in ``x`` and ``weight``.
+
+        ``sparse`` makes the gradient of ``x`` a sparse tensor.
+        """
         return torch.nn.functional.embedding_bag(
-            self.index, x, self.ptr[:-1], mode="sum", per_sample_weights=self.weight
+            self.index, x, self.ptr[:-1], mode="sum", sparse=sparse, per_sample_weights=self.weight
         )
 
 

@@ -64,8 +64,13 @@ class CenterEncoder(nn.Module):
         assert isinstance(view, View)
         return view
 
-    def mix(self, ids: Tensor, centers: Tensor, fold: int | None = None) -> Tensor:
-        """Weighted sum of the centres (``[num_centers, dim]``) for each id, ``[n, dim]``."""
+    def mix(
+        self, ids: Tensor, centers: Tensor, fold: int | None = None, sparse: bool = False
+    ) -> Tensor:
+        """Weighted sum of the centres (``[num_centers, dim]``) for each id, ``[n, dim]``.
+
+        ``sparse`` asks for a sparse gradient of ``centers`` where there is one centre an item.
+        """
         return self(ids, fold) @ centers
 
     def reset_parameters(self) -> None:
@@ -95,8 +100,10 @@ class ItemAverageEncoder(CenterEncoder):
         out = rows.weight.new_zeros(ids.numel(), self.num_centers)
         return out.index_put((row, rows.index), rows.weight, accumulate=True)
 
-    def mix(self, ids: Tensor, centers: Tensor, fold: int | None = None) -> Tensor:
-        return self.view(fold).adjacency.rows(ids).matmul(centers)
+    def mix(
+        self, ids: Tensor, centers: Tensor, fold: int | None = None, sparse: bool = False
+    ) -> Tensor:
+        return self.view(fold).adjacency.rows(ids).matmul(centers, sparse)
 
 
 class AverageEncoder(CenterEncoder):

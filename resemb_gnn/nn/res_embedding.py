@@ -87,6 +87,7 @@ class ResEmbedding(nn.Module):
         self.num_embeddings = int(graph.num_nodes or 0)
         self.embedding_dim = embedding_dim
         self.residual_std = residual_std
+        self.sparse = False
         self.shrinkage = shrinkage
         self.residual_penalty = residual_penalty
         self.encoder = _make_encoder(graph, encoder, num_centers, temperature, feature_dim)
@@ -115,6 +116,14 @@ class ResEmbedding(nn.Module):
         nn.init.normal_(self.centers, std=self.center_std)
         nn.init.normal_(self.residual, std=self.residual_std)
 
+    @property
+    def tables(self) -> list[nn.Parameter]:
+        """The parameters with a row an item: their gradients are sparse if ``sparse`` is set, as
+        in ``torch.nn.Embedding``.
+        """
+        per_item = isinstance(self.encoder, ItemAverageEncoder)
+        return [self.residual, self.centers] if per_item else [self.residual]
+
     def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
         if ids.dim() == 1:
             return self._rows(ids, fold)
@@ -124,8 +133,8 @@ class ResEmbedding(nn.Module):
         return rows.view(*ids.shape, self.embedding_dim)
 
     def _rows(self, ids: Tensor, fold: int | None = None) -> Tensor:
-        mixed = self.encoder.mix(ids, self.centers, fold)
-        residual = nn.functional.embedding(ids, self.residual)
+        mixed = self.encoder.mix(ids, self.centers, fold, self.sparse)
+        residual = nn.functional.embedding(ids, self.residual, sparse=self.sparse)
         if self.residual_scale is None:
             return mixed + residual
         return torch.addcmul(mixed, residual, self.residual_scale.index_select(0, ids))
@@ -153,7 +162,7 @@ class ResEmbedding(nn.Module):
         """
         if self.residual_penalty == 0:
             return None
-        rows = nn.functional.embedding(ids, self.residual)
+        rows = nn.functional.embedding(ids, self.residual, sparse=self.sparse)
         return self.residual_penalty * rows.square().sum(dim=-1).mean()
 
     @torch.no_grad()

@@ -11,11 +11,13 @@ from resemb_gnn.training.fit import (
     training_step,
 )
 from resemb_gnn.training.metrics import auc, gauc, log_loss
+from resemb_gnn.training.optimizer import TableAdam
 
 __all__ = [
     "Epoch",
     "FitResult",
     "Metrics",
+    "TableAdam",
     "auc",
     "evaluate",
     "fit",

@@ -14,6 +14,9 @@ from tqdm import tqdm
 from resemb_gnn.data import Batch, BehaviorLog, Examples, Split
 from resemb_gnn.errors import InputError
 from resemb_gnn.training.metrics import auc, gauc, log_loss
+from resemb_gnn.training.optimizer import TableAdam
+
+SPARSE_ROWS = 200_000  # from about here dense Adam costs more than the rest of a step
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ def fit(
     lr: float = 1e-3,
     patience: int = 2,
     max_history: int | None = 50,
+    sparse_rows: int | None = SPARSE_ROWS,
     seed: int = 0,
     device: torch.device | str = "cpu",
     progress: bool = True,
@@ -94,6 +98,8 @@ def fit(
         lr: learning rate of Adam.
         patience: stop after so many epochs without a better validation AUC.
         max_history: only so many most recent behaviours of a history are used.
+        sparse_rows: embedding tables of at least so many rows are trained by Adam on the rows of
+            the batch alone (:class:`~resemb_gnn.training.TableAdam`); ``None`` for no table.
         seed: seed of the run.
         device: where to train.
         progress: show a progress bar.
@@ -116,7 +122,7 @@ def fit(
     generator = seed_everything(seed)
     model.to(device)
     train, valid = split.train.to(device), split.valid.to(device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
+    optimizer = TableAdam(model, lr, sparse_rows)
     curve: list[Epoch] = []
     best_epoch, best_state = 0, copy.deepcopy(model.state_dict())
     for number in range(1, epochs + 1):
@@ -152,7 +158,7 @@ def fit(
 def _train_epoch(
     model: nn.Module,
     train: Examples,
-    optimizer: torch.optim.Optimizer,
+    optimizer: TableAdam,
     batch_size: int,
     max_history: int | None,
     generator: torch.Generator,
@@ -174,7 +180,9 @@ def _train_epoch(
     return total.item() / len(train)
 
 
-def training_step(model: nn.Module, batch: Batch, optimizer: torch.optim.Optimizer) -> Tensor:
+def training_step(
+    model: nn.Module, batch: Batch, optimizer: torch.optim.Optimizer | TableAdam
+) -> Tensor:
     """One step down the mean click loss of the batch plus the model's penalty; returns their sum
     (a detached scalar on the model's device).
     """
