@@ -40,7 +40,10 @@ class CompareSettings:
     seeds: int = _flag(3, "number of runs an embedding: seeds 0, 1, ...")
     epochs: int = _flag(20, "most epochs of a run; validation AUC stops it earlier")
     split: str | None = _flag(
-        None, "test on each user's last behaviour, or on the latest time", SPLITS
+        None,
+        "test on each user's last behaviour, or on the latest time (default: last;"
+        " complete-journey: time)",
+        SPLITS,
     )
     negatives: str = _flag("uniform", "how negatives are drawn (a log without labels)", NEGATIVES)
     graph: str = _flag(

@@ -7,14 +7,11 @@ from torch_geometric.data import Data
 from resemb_gnn.data import distinct
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph import NodeFeatures, check_graph
-from resemb_gnn.nn.center_encoder import (
-    AverageEncoder,
-    CenterEncoder,
-    FullGraphEncoder,
-    GATEncoder,
-    GCNEncoder,
-    ItemAverageEncoder,
-)
+from resemb_gnn.nn.average_encoder import AverageEncoder, ItemAverageEncoder
+from resemb_gnn.nn.center_encoder import CenterEncoder
+from resemb_gnn.nn.full_graph_encoder import FullGraphEncoder
+from resemb_gnn.nn.gat_encoder import GATEncoder
+from resemb_gnn.nn.gcn_encoder import GCNEncoder
 
 ENCODERS = ("average", "gcn", "gat")
 
@@ -54,6 +51,7 @@ class ResEmbedding(nn.Module):
         shrinkage: :math:`n_0`, in behaviours, or ``None``.
         residual_penalty: :math:`\lambda` of :meth:`penalty`.
         feature_dim: number of node features, if they are made; at least 2.
+        hidden: widths of further layers of ``encoder="gcn"``.
 
     Shapes:
         - **input:** item ids, int64 ``[*]``; fold, int or ``None``
@@ -80,6 +78,7 @@ class ResEmbedding(nn.Module):
         shrinkage: float | None = 1000.0,
         residual_penalty: float = 1.0,
         feature_dim: int = 32,
+        hidden: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
         _check_settings(locals())
@@ -90,7 +89,7 @@ class ResEmbedding(nn.Module):
         self.sparse = False
         self.shrinkage = shrinkage
         self.residual_penalty = residual_penalty
-        self.encoder = _make_encoder(graph, encoder, num_centers, temperature, feature_dim)
+        self.encoder = _make_encoder(graph, encoder, num_centers, temperature, feature_dim, hidden)
         self.num_centers = self.encoder.num_centers
         if center_std is None:
             center_std = 0.4 if num_centers is not None else 0.01
@@ -203,7 +202,10 @@ def _make_encoder(
     num_centers: int | None,
     temperature: float,
     feature_dim: int,
+    hidden: tuple[int, ...],
 ) -> CenterEncoder:
+    if hidden and encoder != "gcn":
+        raise InputError(f"hidden={hidden} goes with encoder='gcn' only")
     if num_centers is None:
         if encoder == "average":
             return ItemAverageEncoder(graph)
@@ -215,7 +217,7 @@ def _make_encoder(
     if encoder == "average":
         return AverageEncoder(graph, num_centers, temperature)
     if encoder == "gcn":
-        return GCNEncoder(graph, num_centers, temperature)
+        return GCNEncoder(graph, num_centers, temperature, hidden)
     if encoder == "gat":
         return GATEncoder(graph, num_centers, temperature)
     raise InputError(f"encoder={encoder!r} is unknown; choose from {', '.join(ENCODERS)}")

@@ -1,5 +1,7 @@
 """The centre encoders against PyG's layers and dense matrices."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from dense_reference import ENCODERS, dense_weights, mean_matrix, random_graph
@@ -10,7 +12,7 @@ from torch_geometric.data import Data
 from torch_geometric.nn import GATConv, GCNConv, SAGEConv
 from torch_geometric.nn.models import GCN
 
-from resemb_gnn import InputError
+from resemb_gnn import InputError, ResEmbedding
 from resemb_gnn.nn import (
     AverageEncoder,
     CenterEncoder,
@@ -300,3 +302,43 @@ def test_foreign_module_with_features_and_weights_of_other_types() -> None:
     graph.x, graph.edge_weight = graph.x.double(), torch.arange(graph.num_edges)
     encoder = FullGraphEncoder(graph, GCNConv(4, 3), num_centers=3)
     assert encoder(FEW).dtype == torch.float32
+
+
+@pytest.mark.parametrize("ids", [FEW, MANY], ids=["few", "many"])
+@pytest.mark.parametrize("hidden", [(6,), (6, 3)])
+def test_deep_gcn_equals_a_stack_of_pyg_layers(ids: Tensor, hidden: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    graph = random_graph(1)
+    encoder = GCNEncoder(graph, num_centers=5, temperature=0.5, hidden=hidden)
+    for layer in encoder.hidden:
+        nn.init.normal_(layer.bias)
+    nn.init.normal_(encoder.bias)
+    widths = [4, *hidden, 5]
+    convs = [GCNConv(*pair) for pair in pairwise(widths)]
+    parameters = [(layer.weight, layer.bias) for layer in encoder.hidden]
+    parameters.append((encoder.weight.t(), encoder.bias))
+    with torch.no_grad():
+        for conv, (weight, bias) in zip(convs, parameters, strict=True):
+            conv.lin.weight.copy_(weight)
+            conv.bias.copy_(bias)
+
+    x = graph.x
+    for conv in convs[:-1]:
+        x = conv(x, graph.edge_index, graph.edge_weight).relu()
+    logits = convs[-1](x, graph.edge_index, graph.edge_weight)[ids]
+    weights = encoder(ids)
+    assert_close(weights, (logits / 0.5).softmax(dim=1))
+
+    probe = torch.randn_like(weights)
+    (weights * probe).sum().backward()
+    ((logits / 0.5).softmax(dim=1) * probe).sum().backward()
+    for conv, (weight, bias) in zip(convs[:-1], parameters, strict=False):
+        assert_close(weight.grad, conv.lin.weight.grad)
+        assert_close(bias.grad, conv.bias.grad)
+    assert_close(encoder.weight.grad, convs[-1].lin.weight.grad.t())
+
+
+def test_hidden_layers_go_with_gcn_only() -> None:
+    with pytest.raises(InputError, match=r"hidden=\(6,\) goes with encoder='gcn' only"):
+        ResEmbedding(random_graph(0), encoder="gat", hidden=(6,))
+    assert len(ResEmbedding(random_graph(0), hidden=(6, 4)).encoder.hidden) == 2

@@ -1,0 +1,72 @@
+"""``average``: centre weights by averaging over neighbours."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Data
+from torch_geometric.nn.inits import glorot
+
+from resemb_gnn.data import distinct
+from resemb_gnn.graph import mean_adjacency
+from resemb_gnn.nn.center_encoder import CenterEncoder, View
+from resemb_gnn.nn.segment import segment_index
+
+
+class ItemAverageEncoder(CenterEncoder):
+    r"""``average`` with one centre an item: the row of the row-normalised co-visit matrix.
+
+    .. math::
+        w_i = \left(D^{-1} (A + I)\right)_{i \cdot}
+
+    Args:
+        graph: co-visit graph.
+    """
+
+    def __init__(self, graph: Data) -> None:
+        num_centers = int(graph.num_nodes or 0)
+        super().__init__(graph, num_centers, lambda part: View(**vars(mean_adjacency(part))))
+
+    def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
+        rows = self.view(fold).adjacency.rows(ids)
+        row = segment_index(rows.ptr)
+        out = rows.weight.new_zeros(ids.numel(), self.num_centers)
+        return out.index_put((row, rows.index), rows.weight, accumulate=True)
+
+    def mix(
+        self, ids: Tensor, centers: Tensor, fold: int | None = None, sparse: bool = False
+    ) -> Tensor:
+        return self.view(fold).adjacency.rows(ids).matmul(centers, sparse)
+
+
+class AverageEncoder(CenterEncoder):
+    r"""``average`` with :math:`K` centres: the neighbourhood mean of the items' own assignments.
+
+    .. math::
+        w_i = \sum_j \left(D^{-1} (A + I)\right)_{ij}\, \mathrm{softmax}(x_j B / \tau)
+
+    Args:
+        graph: co-visit graph with node features ``x`` ``[num_nodes, num_features]``.
+        num_centers: number of centres :math:`K`.
+        temperature: :math:`\tau`; the smaller, the harder the assignment.
+    """
+
+    def __init__(self, graph: Data, num_centers: int, temperature: float = 1.0) -> None:
+        super().__init__(
+            graph,
+            num_centers,
+            lambda part: View(x=part.x.float(), **vars(mean_adjacency(part))),
+        )
+        self.temperature = temperature
+        self.assignment = nn.Parameter(torch.empty(graph.x.size(1), num_centers))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        glorot(self.assignment)
+
+    def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
+        view = self.view(fold)
+        rows = view.adjacency.rows(ids)
+        neighbors, position = distinct(rows.index, view.x.size(0))
+        own = (view.x[neighbors] @ self.assignment / self.temperature).softmax(dim=-1)
+        return replace(rows, index=position).matmul(own)

@@ -1,0 +1,64 @@
+"""Any PyG module as encoder."""
+
+import inspect
+
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from resemb_gnn.errors import InputError
+from resemb_gnn.nn.center_encoder import CenterEncoder, View
+
+
+class FullGraphEncoder(CenterEncoder):
+    r"""Any PyG module over the whole graph, :math:`w = \mathrm{softmax}(f(X, E) / \tau)`.
+
+    Args:
+        graph: co-visit graph with node features ``x`` ``[num_nodes, num_features]``.
+        module: called as ``module(x, edge_index, edge_weight)``, or without the weights if its
+            ``forward`` has no ``edge_weight``; returns ``[num_nodes, num_centers]``.
+        num_centers: number of centres :math:`K`.
+        temperature: :math:`\tau`.
+
+    Raises:
+        InputError: in ``forward``, if the module returns another shape.
+    """
+
+    def __init__(
+        self, graph: Data, module: nn.Module, num_centers: int, temperature: float = 1.0
+    ) -> None:
+        super().__init__(
+            graph,
+            num_centers,
+            lambda part: View(
+                x=part.x.float(),
+                edge_index=part.edge_index,
+                edge_weight=None if part.edge_weight is None else part.edge_weight.float(),
+            ),
+        )
+        self.temperature = temperature
+        self.module = module
+        self.takes_weight = "edge_weight" in inspect.signature(module.forward).parameters
+
+    def reset_parameters(self) -> None:
+        reset = getattr(self.module, "reset_parameters", None)
+        if callable(reset):
+            reset()
+
+    def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
+        view = self.view(fold)
+        if self.takes_weight:
+            logits = self.module(view.x, view.edge_index, edge_weight=view.edge_weight)
+        else:
+            logits = self.module(view.x, view.edge_index)
+        shape = (view.x.size(0), self.num_centers)
+        if logits.shape != shape:
+            raise InputError(
+                f"the encoder {type(self.module).__name__} returned shape {list(logits.shape)},"
+                f" not [num_nodes, num_centers] = {list(shape)}"
+            )
+        return (logits[ids] / self.temperature).softmax(dim=-1)
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({type(self.module).__name__}, num_centers={self.num_centers})"
+        )
