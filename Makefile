@@ -8,7 +8,7 @@ ARGS ?=
 
 compare: $(VENV)/.installed ## the main job on the embedded data set
 	$(VENV)/bin/resemb-gnn compare --data complete-journey --embeddings plain average gcn gat \
-		--seeds 3 --out runs/demo --resume $(ARGS)
+		--seeds 3 --max-history 20 --out runs/demo --resume $(ARGS)
 
 test: $(VENV)/.dev ## the whole suite, without torch-scatter
 	$(VENV)/bin/python -m pytest $(ARGS)

