@@ -99,8 +99,11 @@ class CompareSettings:
             raise InputError("name at least one embedding to compare")
 
     def identity(self) -> dict[str, Any]:
-        """The settings that decide a run's figures: those that a resumed comparison must share."""
-        free = {"embeddings", "seeds", "out", "resume", "quiet"}
+        """The settings that decide a run's figures: those that a resumed comparison must share.
+
+        The data may have moved: their fingerprint is compared, not their path.
+        """
+        free = {"data", "embeddings", "seeds", "out", "resume", "quiet"}
         return {
             spec.name: getattr(self, spec.name) for spec in fields(self) if spec.name not in free
         }
