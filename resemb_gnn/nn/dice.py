@@ -1,5 +1,7 @@
 """Dice, the activation of DIN."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -34,18 +36,61 @@ class Dice(nn.Module):
         nn.init.zeros_(self.alpha)
 
     def forward(self, s: Tensor) -> Tensor:
-        gate = self.normalized(s).sigmoid()
-        return s * (self.alpha + gate * (1 - self.alpha))
-
-    def normalized(self, s: Tensor) -> Tensor:
-        """The input less its mean, over its standard deviation."""
-        if self.training and s.size(0) < 2:  # one row has no variance; none has no mean either
-            norm = self.norm
-            if norm.running_mean is None or norm.running_var is None:
-                return s
-            return (s - norm.running_mean) / (norm.running_var + norm.eps).sqrt()
-        normalized: Tensor = self.norm(s)
-        return normalized
+        norm = self.norm
+        mean, variance = norm.running_mean, norm.running_var
+        assert mean is not None
+        assert variance is not None
+        if self.training and s.size(0) > 1:
+            out: Tensor = _BatchDice.apply(s, self.alpha, mean, variance, norm.momentum, norm.eps)
+            return out
+        # In evaluation, and for a single row, which has no variance of its own.
+        gate = ((s - mean) / (variance + norm.eps).sqrt()).sigmoid()
+        return s * torch.addcmul(self.alpha, gate, 1 - self.alpha)
 
     def extra_repr(self) -> str:
         return f"{self.alpha.numel()}"
+
+
+class _BatchDice(torch.autograd.Function):
+    """Dice with the batch's statistics, in half the passes over memory that autograd takes."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        s: Tensor,
+        alpha: Tensor,
+        running_mean: Tensor,
+        running_var: Tensor,
+        momentum: float,
+        eps: float,
+    ) -> Tensor:
+        normalized, mean, inverse_std = torch.native_batch_norm(
+            s, None, None, running_mean, running_var, True, momentum, eps
+        )
+        gate = normalized.sigmoid_()
+        slope = torch.addcmul(alpha, gate, 1 - alpha)
+        ctx.save_for_backward(s, gate, slope, alpha, mean, inverse_std)
+        ctx.eps = eps
+        return s * slope
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        s, gate, slope, alpha, mean, inverse_std = ctx.saved_tensors
+        by_slope = grad * s
+        gated = by_slope * gate
+        grad_alpha = by_slope.sum(dim=0) - gated.sum(dim=0)
+        # Through the gate: 1 - alpha goes in as the weight of the batch normalisation.
+        through_gate = gated.addcmul_(gated, gate, value=-1)
+        grad_s, _, _ = torch.ops.aten.native_batch_norm_backward(
+            through_gate,
+            s,
+            1 - alpha,
+            None,
+            None,
+            mean,
+            inverse_std,
+            True,
+            ctx.eps,
+            [True, False, False],
+        )
+        return grad_s.addcmul_(grad, slope), grad_alpha, None, None, None, None
