@@ -69,6 +69,10 @@ def check_graph(graph: Data) -> None:
         if bad.numel():
             at = int(bad[0])
             raise InputError(f"edge_weight[{at}] is {weight[at]}; weights must not be negative")
+        loops = edge_index[0] == edge_index[1]
+        if bool((weight[loops] == 0).any()):
+            node = int(edge_index[0][loops & (weight == 0)][0])
+            raise InputError(f"the self-loop of node {node} has weight 0: leave it out, it gets 1")
     for name in ("x", "count"):
         rows = graph.get(name)
         if rows is not None and rows.size(0) != size:

@@ -181,3 +181,13 @@ def test_check_graph_accepts(graph):
 def test_check_graph_refuses(changes, message):
     with pytest.raises(InputError, match=message):
         check_graph(_good(**changes))
+
+
+def test_self_loop_of_weight_zero_is_refused() -> None:
+    graph = Data(
+        edge_index=torch.tensor([[0, 1, 2], [1, 0, 2]]),
+        edge_weight=torch.tensor([1.0, 1.0, 0.0]),
+        num_nodes=3,
+    )
+    with pytest.raises(InputError, match="self-loop of node 2 has weight 0"):
+        check_graph(graph)
