@@ -74,6 +74,7 @@ def main() -> None:
         title, changes = VARIANTS[name]
         settings = CompareSettings(
             data=options.data,
+            split="last",
             seeds=options.seeds,
             out=str(options.out / name),
             resume=True,

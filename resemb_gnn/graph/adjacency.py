@@ -90,7 +90,8 @@ def gcn_adjacency(graph: Data) -> Adjacency:
     r"""Symmetric normalisation with self-loops, :math:`D^{-1/2} (A + I) D^{-1/2}` (Kipf and
     Welling, ICLR 2017), as PyG's ``GCNConv`` uses it.
     """
-    edge_index, weight = gcn_norm(graph.edge_index, graph.edge_weight, graph.num_nodes)
+    weight = None if graph.edge_weight is None else graph.edge_weight.float()
+    edge_index, weight = gcn_norm(graph.edge_index, weight, graph.num_nodes)
     return _to_rows(edge_index, weight, graph)
 
 

@@ -42,7 +42,8 @@ class ResEmbedding(nn.Module):
         embedding_dim: width of the embeddings.
         num_centers: number of centres :math:`K`; ``None`` (``average`` only) for one an item.
         encoder: ``"average"``, ``"gcn"``, ``"gat"``, or any module with PyG's call
-            ``(x, edge_index, edge_weight) -> [num_nodes, num_centers]`` (logits).
+            ``(x, edge_index, edge_weight) -> [num_nodes, num_centers]`` (logits), whose
+            parameters are drawn anew with the rest.
         temperature: divides the encoder's logits; the smaller, the harder the assignment.
         center_std: standard deviation of the centres at the start. By default 0.4 for shared
             centres, and 0.01 with one centre an item, where the start has nothing to tell apart

@@ -42,7 +42,7 @@ class FitResult:
     """What :func:`fit` returns.
 
     Args:
-        model: the model with the weights of its best epoch.
+        model: the model with the weights of its best epoch, in evaluation mode.
         curve: one entry an epoch.
         best_epoch: number of the best epoch by validation AUC, from 1.
         valid: validation metrics at the best epoch.
@@ -118,6 +118,10 @@ def fit(
     if max_history is not None and max_history < 1:
         raise InputError(f"max_history must be at least 1, not {max_history}")
     _check_vocabulary(model, split.history)
+    if split.valid.label.unique().numel() < 2:
+        raise InputError(
+            "validation holds examples of one label only: no AUC to choose the epoch by"
+        )
     device = _check_device(device)
     generator = seed_everything(seed)
     model.to(device)
@@ -141,6 +145,7 @@ def fit(
         elif number - best_epoch >= patience:
             break
     model.load_state_dict(best_state)
+    model.eval()
     seconds = sum(epoch.seconds for epoch in curve) / len(curve)
     return FitResult(
         model=model,

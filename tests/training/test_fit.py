@@ -1,6 +1,7 @@
 """Training, early stopping and evaluation."""
 
 import copy
+import dataclasses
 import math
 import random
 from typing import Any
@@ -435,3 +436,18 @@ def test_labelled_log(labelled_log: BehaviorLog) -> None:
     losses = [epoch.train_loss for epoch in result.curve]
     assert losses[-1] < losses[0]
     assert math.isfinite(result.test.auc)
+
+
+def test_validation_of_one_label_is_refused(log: BehaviorLog) -> None:
+    split = log.split()
+    split = dataclasses.replace(split, valid=split.valid[split.valid.label > 0])
+    with pytest.raises(InputError, match="validation holds examples of one label only"):
+        fit(DIN(nn.Embedding(log.num_items, 4)), split, progress=False)
+
+
+def test_returned_model_is_in_evaluation_mode(log: BehaviorLog) -> None:
+    split = log.split()
+    result = fit(DIN(nn.Embedding(log.num_items, 4)), split, epochs=1, progress=False)
+    batch = split.test.batch(torch.arange(8))
+    assert torch.equal(result.model(batch), result.model(batch))
+    assert not result.model.training
