@@ -1,0 +1,200 @@
+"""Our contenders: an epoch of DIN by embedding, the share of the arithmetic limit, metrics."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_auc_score
+from synthetic_log import synthetic_log
+from timing import Contender
+from torch import Tensor, nn
+from torch_geometric.data import Data
+from torch_geometric.nn import GATConv, GCNConv
+
+import resemb_gnn as rg
+from resemb_gnn.datasets import read_sequence_file
+from resemb_gnn.training import TableAdam, auc, gauc, log_loss, training_step
+from resemb_gnn.training.fit import SPARSE_ROWS
+
+DIM, CENTERS, ATTENTION, HIDDEN = 32, 64, 36, (200, 80)
+BATCH_SIZE, MAX_HISTORY, LEARNING_RATE = 1024, 100, 1e-3
+BEAUTY = (22_363, 12_101, 198_502)  # users, items, behaviours
+SGEMM_SIZES = (512, 1024, 2048)
+
+
+class Task(NamedTuple):
+    """Training examples in a random order, the same for all contenders, and the graph."""
+
+    split: rg.Split
+    graph: Data
+    order: Tensor
+
+    @property
+    def train(self) -> rg.Examples:
+        return self.split.train
+
+    @property
+    def num_items(self) -> int:
+        return self.split.history.num_items
+
+    def rows(self, number: int, steps: int) -> list[Tensor]:
+        """Numbers of the examples of a round's batches: the whole epoch if ``steps`` is 0."""
+        if not steps:
+            return list(self.order.split(BATCH_SIZE))
+        full = len(self.train) // BATCH_SIZE
+        batches = (number * steps + torch.arange(steps)) % full
+        return [self.order[b * BATCH_SIZE :][:BATCH_SIZE] for b in batches.tolist()]
+
+    def batch(self, index: Tensor) -> rg.Batch:
+        return self.train.batch(index, MAX_HISTORY)
+
+
+def make_task(path: Path | None) -> Task:
+    if path is not None:
+        log = read_sequence_file(path)
+    else:
+        log = rg.BehaviorLog.from_frame(synthetic_log(*BEAUTY), "user", "item", "time")
+    split = log.split(by="last")
+    graph = rg.SpectralFeatures(DIM)(rg.covisit_graph(split.history))
+    order = torch.randperm(len(split.train), generator=torch.Generator().manual_seed(0))
+    return Task(split, graph, order)
+
+
+def make_optimizer(model: nn.Module) -> TableAdam:
+    """The optimiser of ``fit``."""
+    return TableAdam(model, LEARNING_RATE, SPARSE_ROWS)
+
+
+def make_din(embedding: nn.Module) -> rg.DIN:
+    return rg.DIN(embedding, attention_hidden=(ATTENTION,), hidden=HIDDEN, activation="dice")
+
+
+def plain(task: Task) -> nn.Module:
+    return nn.Embedding(task.num_items, DIM)
+
+
+def res(task: Task, encoder: str | nn.Module) -> nn.Module:
+    centers = None if encoder == "average" else CENTERS
+    return rg.ResEmbedding(task.graph, DIM, centers, encoder=encoder)
+
+
+def contender(
+    name: str,
+    task: Task,
+    embedding: nn.Module,
+    steps: int,
+    prepared: bool = False,
+    flops: Callable[[int], float] | None = None,
+) -> Contender:
+    """Training steps of our DIN; with ``prepared``, on batches cut beforehand."""
+    model = make_din(embedding).train()
+    optimizer = make_optimizer(model)
+
+    def prepare(number: int) -> Callable[[], object]:
+        rows = task.rows(number, steps)
+        training_step(model, task.batch(rows[0]), optimizer)  # warms the caches
+        if prepared:
+            batches = [task.batch(index) for index in rows]
+            return lambda: [training_step(model, batch, optimizer) for batch in batches]
+        return lambda: [training_step(model, task.batch(index), optimizer) for index in rows]
+
+    size = sum(parameter.numel() for parameter in model.parameters())
+    examples = steps * BATCH_SIZE if steps else len(task.train)
+    return Contender(name, prepare, examples, size, flops)
+
+
+def embeddings(task: Task, steps: int) -> list[Contender]:
+    return [
+        contender("plain table", task, plain(task), steps),
+        contender("Res, average", task, res(task, "average"), steps),
+        contender("Res, gcn", task, res(task, "gcn"), steps),
+        contender("Res, gat", task, res(task, "gat"), steps),
+    ]
+
+
+def full_graph(task: Task, steps: int) -> list[Contender]:
+    """PyG's own layers, as they are, on the full graph at each step."""
+    width = task.graph.num_features
+    return [
+        contender("Res, gcn", task, res(task, "gcn"), steps),
+        contender("Res, gat", task, res(task, "gat"), steps),
+        contender("Res, GCNConv", task, res(task, GCNConv(width, CENTERS)), steps),
+        contender(
+            "Res, GCNConv(cached=True)",
+            task,
+            res(task, GCNConv(width, CENTERS, cached=True)),
+            steps,
+        ),
+        contender("Res, GATConv", task, res(task, GATConv(width, CENTERS)), steps),
+    ]
+
+
+def din_flops(behaviors: int, examples: int) -> float:
+    """Floating-point operations of training steps of DIN as the paper writes it.
+
+    Products of matrices and the weighted sum alone, two a multiply-add; unpadded, and the first
+    layer of the attention, on ``[q, k, q - k, q * k]``, in one piece. Forward and backward are
+    three times the forward pass.
+    """
+    attention = 2 * (4 * DIM * ATTENTION + ATTENTION) + 2 * DIM
+    widths = (3 * DIM, *HIDDEN, 1)
+    mlp = 2 * sum(a * b for a, b in pairwise(widths))
+    return 3.0 * (behaviors * attention + examples * mlp)
+
+
+def limit(task: Task, steps: int) -> list[Contender]:
+    """The plain step and, beside it, the machine's float32 matrix product."""
+
+    def flops(number: int) -> float:
+        rows = torch.cat(task.rows(number, steps))
+        length = (task.train.end - task.train.start)[rows].clamp(max=MAX_HISTORY)
+        return din_flops(int(length.sum()), rows.numel())
+
+    step = contender("plain step", task, plain(task), steps, prepared=True, flops=flops)
+    typical = task.batch(task.rows(0, 1)[0]).history.numel()
+    shapes = [(size, size, size) for size in SGEMM_SIZES]
+    return [step, *(sgemm(*shape) for shape in [*shapes, (typical, 4 * DIM, ATTENTION)])]
+
+
+def sgemm(rows: int, inner: int, columns: int) -> Contender:
+    work = 2.0 * rows * inner * columns
+    times = max(1, round(8e9 / work))  # some tens of milliseconds
+    a, b = torch.randn(rows, inner), torch.randn(inner, columns)
+    out = torch.empty(rows, columns)
+
+    def prepare(number: int) -> Callable[[], object]:
+        torch.mm(a, b, out=out)
+        return lambda: [torch.mm(a, b, out=out) for _ in range(times)]
+
+    name = f"sgemm {rows} x {inner} x {columns}"
+    return Contender(name, prepare, flops=lambda number: times * work)
+
+
+def metrics() -> list[Contender]:
+    """AUC, GAUC and log loss of a million predictions over 100,000 users."""
+    rng = np.random.default_rng(0)
+    label = torch.from_numpy((rng.random(1_000_000) < 0.5).astype(np.float32))
+    logit = torch.from_numpy(rng.normal(size=label.numel()).astype(np.float32)) + label
+    user = torch.from_numpy(rng.integers(100_000, size=label.numel()))
+    reference = roc_auc_score(label.numpy(), logit.numpy())
+    if abs(auc(logit, label) - reference) > 1e-9:
+        raise AssertionError("the AUC differs from scikit-learn's")
+    return [
+        Contender(
+            "AUC, GAUC and log loss",
+            lambda number: (
+                lambda: (
+                    auc(logit, label),
+                    gauc(logit, label, user),
+                    log_loss(logit, label),
+                )
+            ),
+        ),
+        Contender(
+            "scikit-learn's AUC alone",
+            lambda number: lambda: roc_auc_score(label.numpy(), logit.numpy()),
+        ),
+    ]
