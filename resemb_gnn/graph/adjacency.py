@@ -25,14 +25,19 @@ class Adjacency:
     index: Tensor
     weight: Tensor
 
-    def rows(self, ids: Tensor) -> "Adjacency":
-        """The rows ``ids`` (int64 ``[n]``) as a matrix of ``n`` rows."""
+    def entries(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Offsets ``[n + 1]`` of the rows ``ids`` (int64 ``[n]``), and the places of their entries."""
         start = self.ptr[ids]
         length = self.ptr[ids + 1] - start
         ptr = torch.nn.functional.pad(length.cumsum(0), (1, 0))
-        shift = (start - ptr[:-1]).repeat_interleave(length)
-        entry = torch.arange(shift.numel(), device=shift.device) + shift
-        return Adjacency(ptr, self.index[entry], self.weight[entry])
+        entry = (start - ptr[:-1]).repeat_interleave(length)
+        return ptr, entry.add_(torch.arange(entry.numel(), device=entry.device))
+
+    def rows(self, ids: Tensor) -> "Adjacency":
+        """The rows ``ids`` (int64 ``[n]``) as a matrix of ``n`` rows."""
+        ptr, entry = self.entries(ids)
+        index, weight = (part.index_select(0, entry) for part in (self.index, self.weight))
+        return Adjacency(ptr, index, weight)
 
     def matmul(self, x: Tensor, sparse: bool = False) -> Tensor:
         """Product with ``x`` (``[num_nodes, dim]``), differentiable in ``x`` and ``weight``.

@@ -1,14 +1,12 @@
 """``gat``: centre weights by graph attention."""
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.nn.inits import glorot, zeros
-from torch_geometric.utils import softmax as edge_softmax
 
 from resemb_gnn.graph import plain_adjacency
+from resemb_gnn.nn.attention_mean import attention_mean
 from resemb_gnn.nn.center_encoder import CenterEncoder, View
 
 
@@ -59,16 +57,11 @@ class GATEncoder(CenterEncoder):
 
     def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
         view = self.view(fold)
-        rows = view.adjacency.rows(ids)
-        # x W a = x (W a): scores need no K-wide row an edge, and neither does the sum below.
-        source = self.lin @ self.att_source[0]
-        target = self.lin @ self.att_target[0]
-        if view.x.size(0) <= rows.index.numel():
-            source_score = (view.x @ source).index_select(0, rows.index)
-        else:
-            source_score = view.x.index_select(0, rows.index) @ source
-        target_score = (view.x.index_select(0, ids) @ target).repeat_interleave(rows.ptr.diff())
-        score = nn.functional.leaky_relu(source_score + target_score, self.negative_slope)
-        mean = replace(rows, weight=edge_softmax(score, ptr=rows.ptr)).matmul(view.x)
+        ptr, entry = view.adjacency.entries(ids)
+        # x W a = x (W a): scores need no K-wide row an edge, and neither does the mean.
+        source = view.x @ (self.lin @ self.att_source[0])
+        target = view.x.index_select(0, ids) @ (self.lin @ self.att_target[0])
+        index = view.index.index_select(0, entry)
+        mean = attention_mean(source, target, view.x, ptr, index, self.negative_slope)
         weight, bias = self.lin / self.temperature, self.bias / self.temperature
         return torch.addmm(bias, mean, weight).softmax(dim=-1)
