@@ -26,7 +26,7 @@ class Adjacency:
     weight: Tensor
 
     def entries(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Offsets ``[n + 1]`` of the rows ``ids`` (int64 ``[n]``), and the places of their entries."""
+        """Offsets ``[n + 1]`` of the rows ``ids`` (int64 ``[n]``), and where their entries are."""
         start = self.ptr[ids]
         length = self.ptr[ids + 1] - start
         ptr = torch.nn.functional.pad(length.cumsum(0), (1, 0))
