@@ -4,7 +4,7 @@ VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 ARGS ?=
 
-.PHONY: compare test test-scatter lint format clean
+.PHONY: compare test test-scatter benchmark-speed lint format clean
 
 compare: $(VENV)/.installed ## the main job on the embedded data set
 	$(VENV)/bin/resemb-gnn compare --data complete-journey --embeddings plain average gcn gat \
@@ -15,6 +15,12 @@ test: $(VENV)/.dev ## the whole suite, without torch-scatter
 
 test-scatter: $(VENV)/.scatter ## the layers again, on torch-scatter's kernels
 	$(VENV)/bin/python -m pytest tests/nn tests/models $(ARGS)
+
+benchmark-speed: ## next to other libraries, in an environment of its own; DATA=sequence file
+	test -x .venv-speed/bin/python || $(PYTHON) -m venv .venv-speed
+	.venv-speed/bin/python -m pip install --quiet -c constraints.txt torch
+	.venv-speed/bin/python -m pip install --quiet -c constraints.txt -e . -r benchmarks/requirements-speed.txt
+	.venv-speed/bin/python benchmarks/speed.py $(if $(DATA),--data $(DATA)) $(ARGS)
 
 lint: $(VENV)/.dev ## style and types
 	$(VENV)/bin/ruff check .
