@@ -1,0 +1,132 @@
+"""Tables and figures of scale.py, made from its results file alone."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.ticker import EngFormatter
+from timing import spread
+
+from resemb_gnn.experiment.plotting import MARKERS, legend_below, line_style, new_figure
+
+STAGES = {
+    "read": "read",
+    "split": "split",
+    "graph": "graph",
+    "features": "spectral features",
+    "model": "gcn encoder",
+    "step": "training step",
+}
+GIB = 2**30
+MOST_GIB, MOST_STEP_RATIO = 16, 1.3
+
+
+def series(results: dict[str, Any], stage: str) -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
+    """Behaviours, seconds, and peak of memory beyond the bare process (bytes), by size."""
+    rows = []
+    for size in results["sizes"]:
+        stages = {part["stage"]: part for part in size["stages"]}
+        if size["complete"]:
+            # The step's own line comes after the stage in which the steps were taken.
+            peak = stages["steps" if stage == "step" else stage]["peak_bytes"]
+            beyond = peak - stages["start"]["peak_bytes"]
+            rows.append((size["behaviors"], stages[stage]["seconds"], beyond))
+    columns = np.array(rows, dtype=float).reshape(-1, 3).T
+    return columns[0], columns[1], columns[2]
+
+
+def draw(results: dict[str, Any], out: Path) -> None:
+    for column, name, label in (
+        (1, "seconds", "seconds"),
+        (2, "memory", "peak memory less the start's, GiB"),
+    ):
+        with new_figure(3.4) as (figure, axes):
+            for place, (stage, title) in enumerate(STAGES.items()):
+                found = series(results, stage)
+                x, y = found[0], found[column] / (GIB if column == 2 else 1)
+                if x.size:
+                    style = line_style(place) | {"marker": MARKERS[place], "markersize": 4}
+                    axes.plot(x, y, label=f"{title}, exponent {_exponent(x, y)}", **style)
+            axes.set(xscale="log", yscale="log", xlabel="behaviours (20 an item)", ylabel=label)
+            axes.set_title(_threads(results["settings"]["threads"]))
+            axes.set_xticks([size["behaviors"] for size in results["sizes"]])
+            axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+            axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes.minorticks_off()
+            axes.grid()
+            legend_below(figure, axes)
+            figure.savefig(out / f"{name}.png", dpi=200, facecolor="white")
+
+
+def markdown(results: dict[str, Any]) -> str:
+    settings = results["settings"]
+    place = settings["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in settings["versions"].items())
+    lines = [
+        f"`{results['command']}`",
+        "",
+        f"{place['processor']}, {place['cores']} cores, {_threads(settings['threads'])};"
+        f" {versions}. Seconds, and in brackets the stage's peak of resident memory in GiB, all"
+        " that the process then holds included. A training step: the median of"
+        f" {settings['batch_size']} examples of the size's own log, histories of at most"
+        f" {settings['max_history']}, `gcn`.",
+        "",
+        f"| items | behaviours | edges | {' | '.join(STAGES.values())} |",
+        "|---|---|---|" + "---|" * len(STAGES),
+    ]
+    for size in results["sizes"]:
+        stages = {part["stage"]: part for part in size["stages"]}
+        peaks = stages | {"step": stages.get("steps")}
+        cells = [
+            f"{stages[name]['seconds']:.3g} [{peaks[name]['peak_bytes'] / GIB:.2f}]"
+            if name in stages
+            else "did not end"
+            for name in STAGES
+        ]
+        edges = f"{stages['done']['edges']:,}" if "done" in stages else ""
+        head = f"{size['items']:,} | {size['behaviors']:,} | {edges}"
+        lines.append(f"| {head} | {' | '.join(cells)} |")
+    for title, column in (("exponent of the time", 1), ("exponent of the memory", 2)):
+        found = [series(results, name) for name in STAGES]
+        slopes = [_exponent(each[0], each[column]) for each in found]
+        lines.append(f"| {title} | | | {' | '.join(slopes)} |")
+    return "\n".join([*lines, "", *_must_show(results)]) + "\n"
+
+
+def _must_show(results: dict[str, Any]) -> list[str]:
+    lines = ["| figure | bound | found |", "|---|---|---|"]
+    complete = [size for size in results["sizes"] if size["complete"]]
+    turns = results.get("same_batch", [])
+    if turns:
+        sizes = sorted({turn["items"] for turn in turns})
+        walls = {n: [turn["wall"] for turn in turns if turn["items"] == n] for n in sizes}
+        for size in sizes[1:]:
+            pairs = zip(walls[size], walls[sizes[0]], strict=True)
+            middle, low, high = spread([a / b for a, b in pairs])
+            lines.append(
+                f"| gcn step, same batch, {size:,} items / {sizes[0]:,} | <= {MOST_STEP_RATIO} |"
+                f" {middle:.3f} [{low:.3f}, {high:.3f}] |"
+            )
+    for size in complete[-1:]:
+        peak = max(part["peak_bytes"] for part in size["stages"]) / GIB
+        lines.append(
+            f"| peak memory, {size['items']:,} items, {size['behaviors']:,} behaviours |"
+            f" <= {MOST_GIB} GiB | {peak:.2f} GiB |"
+        )
+        for part in size["stages"]:
+            if part["stage"] == "training epoch":
+                examples = next(p["examples"] for p in size["stages"] if p["stage"] == "done")
+                lines.append(
+                    f"| the same, one epoch of training | runs | {part['seconds']:,.0f} s,"
+                    f" {examples / part['seconds']:,.0f} examples a second |"
+                )
+    return lines
+
+
+def _threads(number: int) -> str:
+    return f"{number} thread{'s' if number > 1 else ''}"
+
+
+def _exponent(x: "np.ndarray", y: "np.ndarray") -> str:
+    """Slope of the least-squares line through ``log y`` over ``log x``."""
+    return f"{np.polyfit(np.log(x), np.log(y), 1)[0]:.2f}" if x.size > 1 else "–"
