@@ -6,8 +6,10 @@ own data loader, in the training process (``num_workers=0``); ``model only`` run
 loop over batches made beforehand.
 """
 
+import atexit
 import contextlib
 import os
+import shutil
 import sys
 import tempfile
 import types
@@ -90,6 +92,7 @@ def quiet() -> Iterator[None]:
 def peers(task: Task, steps: int, prepared: bool) -> list[Contender]:
     """Our DIN with a plain table and the others', model only or end to end."""
     folder = Path(tempfile.mkdtemp(prefix="speed-peers-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     made = {
         f"FuxiCTR, padded to {MAX_HISTORY}": fuxictr(task, steps, prepared, folder, MAX_HISTORY),
         "FuxiCTR, padded to the batch's longest": fuxictr(task, steps, prepared, folder, None),
