@@ -69,48 +69,47 @@ def compare(
         old = read_results(path)
         refuse_other_settings(path, old, results)
         results["runs"] = old["runs"]
-    graph = _graph(source, split, settings)
-    log(f"{split}, graph: {graph.num_nodes} items, {graph.edge_index.size(1) // 2} edges")
-
     done = {(run["embedding"], run["seed"]) for run in results["runs"]}
     # Seed by seed, so that a stopped comparison still compares like with like.
-    for seed in range(settings.seeds):
-        for name in settings.embeddings:
-            if (name, seed) in done:
-                continue
-            torch.manual_seed(seed)
-            embedding = make_embedding(
-                name,
-                graph,
-                settings.embedding_dim,
-                settings.num_centers,
-                settings.shrinkage or None,
-                settings.residual_penalty,
-            )
-            category = source.log.item_category if settings.use_category else None
-            model = make_model(settings.model, embedding, category)
-            result = fit(
-                model,
-                split,
-                epochs=settings.epochs,
-                batch_size=settings.batch_size,
-                lr=settings.lr,
-                patience=settings.patience,
-                max_history=settings.max_history,
-                seed=seed,
-                device=settings.device,
-                progress=not settings.quiet,
-            )
-            if seed == 0 and isinstance(embedding, ResEmbedding):
-                (folder / "geometry").mkdir(parents=True, exist_ok=True)
-                item_geometry(embedding.cpu(), count=graph.count).save(_geometry_path(folder, name))
-            results["runs"].append(_run(name, settings.model, seed, result))
-            write_results(path, results)
-            log(
-                f"{name}, seed {seed}: test AUC {result.test.auc:.4f},"
-                f" best epoch {result.best_epoch} of {len(result.curve)},"
-                f" {result.examples_per_second:,.0f} examples/s"
-            )
+    pairs = [(seed, name) for seed in range(settings.seeds) for name in settings.embeddings]
+    todo = [(seed, name) for seed, name in pairs if (name, seed) not in done]
+    if todo:  # a finished comparison is only reported again
+        graph = _graph(source, split, settings)
+        log(f"{split}, graph: {graph.num_nodes} items, {graph.edge_index.size(1) // 2} edges")
+    for seed, name in todo:
+        torch.manual_seed(seed)
+        embedding = make_embedding(
+            name,
+            graph,
+            settings.embedding_dim,
+            settings.num_centers,
+            settings.shrinkage or None,
+            settings.residual_penalty,
+        )
+        category = source.log.item_category if settings.use_category else None
+        model = make_model(settings.model, embedding, category)
+        result = fit(
+            model,
+            split,
+            epochs=settings.epochs,
+            batch_size=settings.batch_size,
+            lr=settings.lr,
+            patience=settings.patience,
+            max_history=settings.max_history,
+            seed=seed,
+            device=settings.device,
+            progress=not settings.quiet,
+        )
+        if seed == 0 and isinstance(embedding, ResEmbedding):
+            (folder / "geometry").mkdir(parents=True, exist_ok=True)
+            item_geometry(embedding.cpu(), count=graph.count).save(_geometry_path(folder, name))
+        results["runs"].append(_run(name, settings.model, seed, result))
+        write_results(path, results)
+        log(
+            f"{name}, seed {seed}: test AUC {result.test.auc:.4f},"
+            f" best epoch {result.best_epoch} of {len(result.curve)},"
+            f" {result.examples_per_second:,.0f} examples/s"
+        )
     write_atomically(folder / "results.md", markdown(results))
     write_atomically(folder / "report.html", html(results, _geometries(folder, settings)))
     return results

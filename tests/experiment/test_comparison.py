@@ -206,3 +206,19 @@ def test_command_names_what_differs_from_the_defaults() -> None:
     assert command(one) == (
         "resemb-gnn compare --data 'my log.csv' --user u --embeddings plain gat --no-use-category"
     )
+
+
+def test_a_finished_comparison_is_only_reported_again(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"embeddings": ("gcn",), "seeds": 1, "epochs": 1}
+    first = compare(settings(table, tmp_path / "out", **options))
+    (tmp_path / "out" / "report.html").unlink()
+
+    def refuse(*args: object) -> None:
+        raise AssertionError("the graph is built although nothing is left to train")
+
+    monkeypatch.setattr(module, "_graph", refuse)
+    again = compare(settings(table, tmp_path / "out", resume=True, **options))
+    assert again["runs"] == first["runs"]
+    assert "gcn" in (tmp_path / "out" / "report.html").read_text()
