@@ -27,17 +27,25 @@ class Adjacency:
 
     def entries(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Offsets ``[n + 1]`` of the rows ``ids`` (int64 ``[n]``), and where their entries are."""
-        start = self.ptr[ids]
-        length = self.ptr[ids + 1] - start
-        ptr = torch.nn.functional.pad(length.cumsum(0), (1, 0))
-        entry = (start - ptr[:-1]).repeat_interleave(length)
-        return ptr, entry.add_(torch.arange(entry.numel(), device=entry.device))
+        start, end = self.ptr[ids], self.ptr[ids + 1]
+        ptr = torch.nn.functional.pad((end - start).cumsum(0), (1, 0))
+        # Entries follow one another by steps of 1, and where a row begins by a jump: one sum.
+        entry = ptr.new_ones(int(ptr[-1]) + 1)  # one more, for where empty rows at the end begin
+        before = torch.nn.functional.pad(end[:-1], (1, 0), value=1)
+        entry.index_add_(0, ptr[:-1], start - before)
+        return ptr, entry.cumsum_(0)[:-1]
 
     def rows(self, ids: Tensor) -> "Adjacency":
         """The rows ``ids`` (int64 ``[n]``) as a matrix of ``n`` rows."""
         ptr, entry = self.entries(ids)
         index, weight = (part.index_select(0, entry) for part in (self.index, self.weight))
         return Adjacency(ptr, index, weight)
+
+    def transpose(self) -> "Adjacency":
+        """The transposed matrix, of a square one."""
+        size = self.ptr.numel() - 1
+        row = torch.arange(size, device=self.ptr.device).repeat_interleave(self.ptr.diff())
+        return _compress(self.index, row, self.weight, size)
 
     def matmul(self, x: Tensor, sparse: bool = False) -> Tensor:
         """Product with ``x`` (``[num_nodes, dim]``), differentiable in ``x`` and ``weight``.
@@ -124,8 +132,10 @@ def _with_self_loops(graph: Data) -> tuple[Tensor, Tensor]:
 
 def _to_rows(edge_index: Tensor, weight: Tensor, graph: Data) -> Adjacency:
     # PyG sends messages from edge_index[0] to edge_index[1]: the receiver is the row.
-    source, target = edge_index
-    target, order = index_sort(target, max_value=graph.num_nodes, stable=True)
-    counts = target.bincount(minlength=graph.num_nodes)
-    ptr = torch.nn.functional.pad(counts.cumsum(0), (1, 0))
-    return Adjacency(ptr, source[order], weight[order].float())
+    return _compress(edge_index[1], edge_index[0], weight.float(), int(graph.num_nodes or 0))
+
+
+def _compress(row: Tensor, column: Tensor, weight: Tensor, size: int) -> Adjacency:
+    row, order = index_sort(row, max_value=size, stable=True)
+    ptr = torch.nn.functional.pad(row.bincount(minlength=size).cumsum(0), (1, 0))
+    return Adjacency(ptr, column[order], weight[order])

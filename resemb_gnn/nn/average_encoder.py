@@ -8,9 +8,13 @@ from torch_geometric.data import Data
 from torch_geometric.nn.inits import glorot
 
 from resemb_gnn.data import distinct
-from resemb_gnn.graph import mean_adjacency
+from resemb_gnn.graph import Adjacency, mean_adjacency
 from resemb_gnn.nn.center_encoder import CenterEncoder, View
+from resemb_gnn.nn.propagate import propagate
 from resemb_gnn.nn.segment import segment_index
+
+# Times that an entry costs more in rows cut out for a batch than in the whole graph's propagation.
+_ROW_COST = 10
 
 
 class ItemAverageEncoder(CenterEncoder):
@@ -19,24 +23,32 @@ class ItemAverageEncoder(CenterEncoder):
     .. math::
         w_i = \left(D^{-1} (A + I)\right)_{i \cdot}
 
+    A batch of many items is read off a propagation of all centres, one of few is summed row by
+    row: a neighbour's gradient costs several times more where the rows are not the whole graph's.
+
     Args:
         graph: co-visit graph.
     """
 
     def __init__(self, graph: Data) -> None:
         num_centers = int(graph.num_nodes or 0)
-        super().__init__(graph, num_centers, lambda part: View(**vars(mean_adjacency(part))))
+        super().__init__(graph, num_centers, _with_transpose)
 
     def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
         rows = self.view(fold).adjacency.rows(ids)
-        row = segment_index(rows.ptr)
+        row = segment_index(rows.ptr, rows.index.numel())
         out = rows.weight.new_zeros(ids.numel(), self.num_centers)
         return out.index_put((row, rows.index), rows.weight, accumulate=True)
 
     def mix(
         self, ids: Tensor, centers: Tensor, fold: int | None = None, sparse: bool = False
     ) -> Tensor:
-        return self.view(fold).adjacency.rows(ids).matmul(centers, sparse)
+        view = self.view(fold)
+        entries = view.ptr[ids + 1].sum() - view.ptr[ids].sum()
+        if sparse or int(entries) * _ROW_COST < view.index.numel():
+            return view.adjacency.rows(ids).matmul(centers, sparse)
+        transpose = Adjacency(view.back_ptr, view.back_index, view.back_weight)
+        return propagate(view.adjacency, transpose, centers).index_select(0, ids)
 
 
 class AverageEncoder(CenterEncoder):
@@ -70,3 +82,11 @@ class AverageEncoder(CenterEncoder):
         neighbors, position = distinct(rows.index, view.x.size(0))
         own = (view.x[neighbors] @ self.assignment / self.temperature).softmax(dim=-1)
         return replace(rows, index=position).matmul(own)
+
+
+def _with_transpose(graph: Data) -> View:
+    adjacency = mean_adjacency(graph)
+    back = adjacency.transpose()
+    return View(
+        **vars(adjacency), back_ptr=back.ptr, back_index=back.index, back_weight=back.weight
+    )

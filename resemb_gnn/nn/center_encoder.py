@@ -15,6 +15,9 @@ class View(nn.Module):
     ptr: Tensor
     index: Tensor
     weight: Tensor
+    back_ptr: Tensor  # of the transposed matrix
+    back_index: Tensor
+    back_weight: Tensor
     x: Tensor
     propagated: Tensor
     edge_index: Tensor

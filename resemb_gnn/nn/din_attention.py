@@ -65,15 +65,16 @@ class DINAttention(nn.Module):
         self.rest = make_mlp(hidden[0], hidden[1:], activation)
 
     def forward(self, query: Tensor, keys: Tensor, key_index: Tensor, ptr: Tensor) -> Tensor:
-        example = segment_index(ptr)
+        example = segment_index(ptr, key_index.numel())
         behavior = keys.index_select(0, key_index)  # [num_behaviors, dim]
         weight = self._weights(query, keys, key_index, ptr, example, behavior)
         return segment_sum(weight.unsqueeze(1) * behavior, ptr, example)
 
     def weights(self, query: Tensor, keys: Tensor, key_index: Tensor, ptr: Tensor) -> Tensor:
         """Attention of each behaviour, ``[num_behaviors]``; shapes as in ``forward``."""
+        example = segment_index(ptr, key_index.numel())
         behavior = keys.index_select(0, key_index)
-        return self._weights(query, keys, key_index, ptr, segment_index(ptr), behavior)
+        return self._weights(query, keys, key_index, ptr, example, behavior)
 
     def _weights(
         self,

@@ -36,10 +36,13 @@ def _sum_rows(x: Tensor, ptr: Tensor) -> Tensor:
     return torch.nn.functional.embedding_bag(rows, x.contiguous(), ptr[:-1], mode="sum")
 
 
-def segment_index(ptr: Tensor) -> Tensor:
-    """Segment of each row, int64 ``[num_rows]``, from offsets ``ptr`` ``[num_segments + 1]``."""
+def segment_index(ptr: Tensor, num_rows: int) -> Tensor:
+    """Segment of each row, int64 ``[num_rows]``, from offsets ``ptr`` ``[num_segments + 1]``.
+
+    ``num_rows`` is ``ptr[-1]``, which the caller knows without waiting for the device.
+    """
     segments = torch.arange(ptr.numel() - 1, device=ptr.device)
-    return segments.repeat_interleave(ptr.diff())
+    return segments.repeat_interleave(ptr.diff(), output_size=num_rows)
 
 
 def segment_sum(x: Tensor, ptr: Tensor, segment: Tensor) -> Tensor:

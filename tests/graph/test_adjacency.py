@@ -191,3 +191,8 @@ def test_self_loop_of_weight_zero_is_refused() -> None:
     )
     with pytest.raises(InputError, match="self-loop of node 2 has weight 0"):
         check_graph(graph)
+
+
+def test_transpose():
+    matrix = _matrix_with_empty_rows()
+    np.testing.assert_array_equal(_dense(matrix.transpose()), _dense(matrix).T)

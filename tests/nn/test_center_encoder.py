@@ -20,6 +20,7 @@ from resemb_gnn.nn import (
     GATEncoder,
     GCNEncoder,
     ItemAverageEncoder,
+    average_encoder,
 )
 
 pytestmark = pytest.mark.usefixtures("segment_backend")
@@ -106,6 +107,25 @@ def test_item_average_is_a_row_of_the_normalised_matrix(weighted: bool) -> None:
     assert encoder.num_centers == 9
     assert not list(encoder.parameters())
     assert_close(encoder(MANY), mean_matrix(graph)[MANY])
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+@pytest.mark.parametrize("row_cost", [0, 1000], ids=["batch's rows", "all rows"])
+def test_item_average_mixes_as_dense_matrices(
+    sparse: bool, row_cost: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(average_encoder, "_ROW_COST", row_cost)
+    graph = random_graph(0)
+    encoder = ItemAverageEncoder(graph)
+    centers = torch.randn(9, 3, requires_grad=True)
+    reference = centers.detach().clone().requires_grad_()
+    mixed = encoder.mix(MANY, centers, sparse=sparse)
+    expected = (mean_matrix(graph) @ reference)[MANY]
+    assert_close(mixed, expected)
+    probe = torch.randn_like(mixed)
+    (mixed * probe).sum().backward()
+    (expected * probe).sum().backward()
+    assert_close(centers.grad.to_dense(), reference.grad)
 
 
 @pytest.mark.parametrize("weighted", [True, False])

@@ -11,7 +11,7 @@ from resemb_gnn.nn.segment import expand, segment_index, segment_sum
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=8))
 def test_against_a_loop_and_finite_differences(lengths: list[int]) -> None:
     ptr = torch.tensor([0, *torch.tensor(lengths).cumsum(0).tolist()])
-    segment = segment_index(ptr)
+    segment = segment_index(ptr, sum(lengths))
     assert segment.tolist() == [s for s, length in enumerate(lengths) for _ in range(length)]
     generator = torch.Generator().manual_seed(sum(lengths))
     x = torch.randn(int(ptr[-1]), 3, generator=generator, dtype=torch.double, requires_grad=True)
