@@ -88,9 +88,12 @@ def contender(
     steps: int,
     prepared: bool = False,
     flops: Callable[[int], float] | None = None,
+    compiled: bool = False,
 ) -> Contender:
     """Training steps of our DIN; with ``prepared``, on batches cut beforehand."""
     model = make_din(embedding).train()
+    if compiled:
+        model.compile()
     optimizer = make_optimizer(model)
 
     def prepare(number: int) -> Callable[[], object]:
@@ -112,6 +115,8 @@ def embeddings(task: Task, steps: int) -> list[Contender]:
         contender("Res, average", task, res(task, "average"), steps),
         contender("Res, gcn", task, res(task, "gcn"), steps),
         contender("Res, gat", task, res(task, "gat"), steps),
+        contender("plain table, compiled", task, plain(task), steps, compiled=True),
+        contender("Res, gcn, compiled", task, res(task, "gcn"), steps, compiled=True),
     ]
 
 
@@ -153,10 +158,13 @@ def limit(task: Task, steps: int) -> list[Contender]:
         length = (task.train.end - task.train.start)[rows].clamp(max=MAX_HISTORY)
         return din_flops(int(length.sum()), rows.numel())
 
-    step = contender("plain step", task, plain(task), steps, prepared=True, flops=flops)
+    made = [
+        contender(name, task, plain(task), steps, prepared=True, flops=flops, compiled=compiled)
+        for name, compiled in (("plain step", False), ("plain step, compiled", True))
+    ]
     typical = task.batch(task.rows(0, 1)[0]).history.numel()
     shapes = [(size, size, size) for size in SGEMM_SIZES]
-    return [step, *(sgemm(*shape) for shape in [*shapes, (typical, 4 * DIM, ATTENTION)])]
+    return [*made, *(sgemm(*shape) for shape in [*shapes, (typical, 4 * DIM, ATTENTION)])]
 
 
 def sgemm(rows: int, inner: int, columns: int) -> Contender:

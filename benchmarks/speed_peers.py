@@ -33,6 +33,7 @@ from speed_ours import (
     contender,
     plain,
 )
+from speed_tables import COMPILED, OURS
 from timing import Contender
 from torch import Tensor, nn
 
@@ -99,8 +100,11 @@ def peers(task: Task, steps: int, prepared: bool) -> list[Contender]:
         f"DeepCTR-Torch, padded to {MAX_HISTORY}": deepctr(task, steps, prepared),
         f"torch-rechub, padded to {MAX_HISTORY}": rechub(task, steps, prepared),
     }
-    ours = contender("resemb_gnn, plain table", task, plain(task), steps, prepared)
-    return [ours] + [
+    ours = [
+        contender(name, task, plain(task), steps, prepared, compiled=compiled)
+        for name, compiled in ((OURS, False), (COMPILED, True))
+    ]
+    return ours + [
         Contender(name, prepare, steps * BATCH_SIZE, sum(p.numel() for p in model.parameters()))
         for name, (model, prepare) in made.items()
     ]

@@ -7,6 +7,7 @@ from timing import spread
 
 Turns = dict[tuple[str, str], list[dict[str, Any]]]  # by group and name, in the order of rounds
 OURS, PLAIN_STEP = "resemb_gnn, plain table", "plain step"
+COMPILED = f"{OURS}, compiled"
 REFERENCE = {
     "embeddings": "plain table",
     "full-graph": "Res, gcn",
@@ -55,22 +56,32 @@ def rates(turns: Turns) -> dict[str, list[float]]:
     }
 
 
-def share_of_limit(turns: Turns) -> list[float]:
-    """The plain step's rate over the best of the square products, round by round."""
-    found = rates(turns)
-    squares = [each for name, each in found.items() if name.startswith("sgemm") and _square(name)]
-    best = [max(each) for each in zip(*squares, strict=False)]
-    return [a / b for a, b in zip(found.get(PLAIN_STEP, []), best, strict=False)]
+def share_of_limit(step: str) -> Callable[[Turns], list[float]]:
+    """A step's rate over the best of the square products, round by round."""
+
+    def values(turns: Turns) -> list[float]:
+        found = rates(turns)
+        squares = [each for name, each in found.items() if _square(name)]
+        best = [max(each) for each in zip(*squares, strict=False)]
+        return [a / b for a, b in zip(found.get(step, []), best, strict=False)]
+
+    return values
 
 
 def _square(name: str) -> bool:
-    return len(set(name.removeprefix("sgemm ").split(" x "))) == 1
+    return name.startswith("sgemm") and len(set(name.removeprefix("sgemm ").split(" x "))) == 1
 
 
 def figures(max_history: int) -> list[Figure]:
     sort = REFERENCE["graph"]
     found = [
         Figure("epoch gcn / plain", 1.10, True, ratio("embeddings", "Res, gcn", "plain table")),
+        Figure(
+            "epoch gcn / plain, both compiled",
+            1.10,
+            True,
+            ratio("embeddings", "Res, gcn, compiled", "plain table, compiled"),
+        ),
         Figure("epoch gat / plain", 1.35, True, ratio("embeddings", "Res, gat", "plain table")),
         Figure(
             "epoch GCNConv on the full graph / gcn",
@@ -87,12 +98,16 @@ def figures(max_history: int) -> list[Figure]:
     }
     for group, kind in (("peers-end-to-end", "end to end"), ("peers-model", "model only")):
         found += [
-            Figure(f"our speed / {name}, {kind}", bound, False, ratio(group, name, OURS))
+            Figure(f"{ours} / {name}, {kind}", bound, False, ratio(group, name, contender))
+            for ours, contender in (("our speed", OURS), ("our compiled speed", COMPILED))
             for name, bound in others.items()
         ]
     return [
         *found,
-        Figure("share of the limit, plain step", 0.40, False, share_of_limit),
+        *(
+            Figure(f"share of the limit, {step}", 0.40, False, share_of_limit(step))
+            for step in (PLAIN_STEP, f"{PLAIN_STEP}, compiled")
+        ),
         Figure("covisit_graph / numpy.sort", 5, True, ratio("graph", "covisit_graph", sort)),
         Figure(
             "AUC, GAUC, log loss of a million, s",

@@ -97,6 +97,7 @@ def compare(
             patience=settings.patience,
             max_history=settings.max_history,
             seed=seed,
+            compile=settings.compile,
             device=settings.device,
             progress=not settings.quiet,
         )

@@ -75,6 +75,7 @@ class CompareSettings:
     batch_size: int = _flag(1024, "examples a training step")
     lr: float = _flag(1e-3, "learning rate of Adam")
     patience: int = _flag(2, "epochs without a better validation AUC before a run stops")
+    compile: bool = _flag(False, "compile the model for training (takes some seconds a run)")
     device: str = _flag("cpu", "cpu, cuda or cuda:N")
     out: str = _flag("runs/compare", "folder of results.json, results.md and report.html")
     resume: bool = _flag(False, "go on with the comparison that stands in the folder")

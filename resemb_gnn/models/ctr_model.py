@@ -1,6 +1,7 @@
 """What the click models share."""
 
-from typing import cast
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +36,7 @@ class CTRModel(nn.Module):
             raise InputError(f"{type(embedding).__name__} has no embedding_dim")
         self.embedding = embedding
         self.features = embedding
+        self._compiled_score: Callable[..., Tensor] | None = None
         if item_category is not None:
             width = cast(int, embedding.embedding_dim)
             self.features = WithCategory(embedding, item_category, width)
@@ -50,7 +52,17 @@ class CTRModel(nn.Module):
         # Only an embedding that knows folds (it has user_fold) is trained on batches of one.
         items = self.features(ids) if batch.fold is None else self.features(ids, fold=batch.fold)
         history, target = position.split([batch.history.numel(), batch.target.numel()])
+        if self.training and self._compiled_score is not None:
+            return self._compiled_score(self, items, history, target, batch)
         return self.score(items, history, target, batch)
+
+    def compile(self, **options: Any) -> None:
+        """Has :meth:`score` compiled by ``torch.compile(**options)`` for training, in place.
+
+        The sizes of a batch change from step to step: they are left open (``dynamic=True``). What
+        finds and embeds the distinct items runs as it is, and so does evaluation.
+        """
+        self._compiled_score = torch.compile(type(self).score, **{"dynamic": True} | options)
 
     def score(self, items: Tensor, history: Tensor, target: Tensor, batch: Batch) -> Tensor:
         """Logits ``[batch_size]``.

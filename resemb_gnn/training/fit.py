@@ -79,6 +79,7 @@ def fit(
     patience: int = 2,
     max_history: int | None = 50,
     sparse_rows: int | None = SPARSE_ROWS,
+    compile: bool = False,
     seed: int = 0,
     device: torch.device | str = "cpu",
     progress: bool = True,
@@ -100,6 +101,8 @@ def fit(
         max_history: only so many most recent behaviours of a history are used.
         sparse_rows: embedding tables of at least so many rows are trained by Adam on the rows of
             the batch alone (:class:`~resemb_gnn.training.TableAdam`); ``None`` for no table.
+        compile: train with ``model.compile()``: a quarter less time a step on a CPU, for some ten
+            seconds at the start. Needs a C++ compiler.
         seed: seed of the run.
         device: where to train.
         progress: show a progress bar.
@@ -127,6 +130,8 @@ def fit(
     model.to(device)
     train, valid = split.train.to(device), split.valid.to(device)
     optimizer = TableAdam(model, lr, sparse_rows)
+    if compile:
+        model.compile()
     curve: list[Epoch] = []
     best_epoch, best_state = 0, copy.deepcopy(model.state_dict())
     for number in range(1, epochs + 1):
