@@ -17,6 +17,7 @@ from resemb_gnn.errors import InputError
 
 SPLITS = ("last", "time")
 TRAIN, VALID, TEST = 0, 1, 2
+HISTORY = -1  # a training behaviour that is history and graph, but no training example
 _SAMPLE = 3
 
 
@@ -55,6 +56,7 @@ def split_log(
     test_from: float | str | date | None = None,
     negatives: str = "uniform",
     num_negatives: int = 1,
+    train_from: float | str | date | None = None,
     train_targets: int | None = None,
     seed: int = 0,
 ) -> Split:
@@ -77,6 +79,8 @@ def split_log(
         negatives: ``"uniform"`` over all items, or ``"popularity"``: in proportion to an
             item's positive training behaviours.
         num_negatives: negatives a positive.
+        train_from: training rows before this time are history and graph only; for logs whose
+            early part holds clicks without the impressions that were not clicked.
         train_targets: only so many last training rows of each user become training
             examples; earlier ones are still history and graph.
         seed: seed of negatives and of the training sample.
@@ -104,13 +108,33 @@ def split_log(
         valid_time, test_time = _time_points(log.times, valid_from, test_from)
         settings.update(valid_from=valid_time, test_from=test_time)
         part = _parts_by_time(log, valid_time, test_time)
+    trains = part == TRAIN
+    if train_from is not None:
+        settings["train_from"] = _as_time(train_from)
+        part[trains & torch.from_numpy(log.times.numpy() < settings["train_from"])] = HISTORY
+    if train_targets is not None:
+        part[trains & (_training_rows_from_here(log, trains) > train_targets)] = HISTORY
+    return split_by_part(log, part, settings)
 
+
+def split_by_part(log: BehaviorLog, part: Tensor, settings: dict[str, Any]) -> Split:
+    """Makes the examples of a log whose rows are already told apart.
+
+    Args:
+        log: the log.
+        part: what each row is for, int64 ``[num_behaviors]``: ``TRAIN``, ``VALID``, ``TEST``, or
+            ``HISTORY`` for a training behaviour that is no example.
+        settings: how it was split: ``by`` (``"time"`` draws the training sample freely, anything
+            else one row a user), ``seed``, and for a log without labels ``negatives`` and
+            ``num_negatives``.
+
+    Raises:
+        InputError: if a part comes out empty, or negatives cannot be drawn.
+    """
+    by, seed = settings["by"], settings["seed"]
     positives = log.positives()
     start, end = _windows(log, positives)
     keep = end > start if log.labels is None else torch.ones_like(end, dtype=torch.bool)
-    trains = part == TRAIN
-    if train_targets is not None:
-        keep &= ~trains | (_training_rows_from_here(log, trains) <= train_targets)
     rows = Examples(
         items=positives.items,
         start=start,
@@ -119,7 +143,7 @@ def split_log(
         label=log.labels if log.labels is not None else torch.ones(log.num_behaviors),
         user=log.users,
     )
-    history = log.select(trains).positives()
+    history = log.select((part == TRAIN) | (part == HISTORY)).positives()
     numbers = {
         name: (keep & (part == which)).nonzero().flatten()
         for name, which in (("training", TRAIN), ("validation", VALID), ("test", TEST))
@@ -134,6 +158,7 @@ def split_log(
     if log.labels is not None:
         train, valid, test = (rows[index] for index in numbers.values())
         return Split(train, valid, test, train[sample], history, settings)
+    negatives, num_negatives = settings["negatives"], settings["num_negatives"]
     weight = torch.ones(log.num_items, dtype=torch.long)
     if negatives == "popularity":
         weight = history.item_counts()
@@ -179,7 +204,7 @@ def _time_points(
 
 
 def _as_time(value: float | str | date) -> float:
-    column = pl.Series("valid_from or test_from", [value])
+    column = pl.Series("train_from, valid_from or test_from", [value])
     if isinstance(value, date) and not isinstance(value, datetime):
         column = column.cast(pl.Datetime("us"))
     time: float = parse_times(column)[0]
@@ -211,7 +236,7 @@ def _training_rows_from_here(log: BehaviorLog, trains: Tensor) -> Tensor:
 def _sample_like_test(train: Examples, test: Examples, by: str, rng: np.random.Generator) -> Tensor:
     """Numbers of training rows that follow the law by which the test rows were chosen."""
     shuffled = torch.from_numpy(rng.permutation(len(train)))
-    if by == "last":
+    if by != "time":
         shuffled = shuffled[torch.isin(train.user[shuffled], test.user)]
         users, order = train.user[shuffled].sort(stable=True)
         first = torch.ones_like(users, dtype=torch.bool)
