@@ -1,22 +1,30 @@
 """Sequence files as used in the sequential recommendation literature (SASRec, S3-Rec)."""
 
+import json
 from pathlib import Path
 
 import polars as pl
 
 from resemb_gnn.data import BehaviorLog
+from resemb_gnn.datasets.attributes import main_attribute
 from resemb_gnn.errors import InputError
 
 
-def read_sequence_file(path: str | Path) -> BehaviorLog:
+def read_sequence_file(path: str | Path, attributes: str | Path | None = None) -> BehaviorLog:
     """Reads a file with a user a line: the user's id, then item ids in time order.
 
     Ids are separated by white space. The file has no times; a behaviour's position in its line
     stands for one.
 
+    Args:
+        path: the sequence file.
+        attributes: a JSON file ``{item: [attribute, ...]}``, as S3-Rec's
+            ``*_item2attributes.json``; an item's category is the most frequent of its attributes
+            that fewer than half of the file's items have.
+
     Raises:
-        InputError: if the file is missing or empty, a line names no item, or a user comes
-            twice.
+        InputError: if a file is missing or damaged, a line names no item, a user comes twice, or
+            an item's attributes are not a list of numbers or strings.
     """
     path = Path(path)
     try:
@@ -43,4 +51,32 @@ def read_sequence_file(path: str | Path) -> BehaviorLog:
         )
     table = table.with_columns(time=pl.int_ranges(pl.col("item").list.len()))
     behaviors = table.select("user", "item", "time").explode("item", "time")
-    return BehaviorLog.from_frame(behaviors, user="user", item="item", time="time")
+    if attributes is None:
+        return BehaviorLog.from_frame(behaviors, user="user", item="item", time="time")
+    category = _read_attributes(Path(attributes))
+    behaviors = behaviors.join(category, on="item", how="left", maintain_order="left")
+    return BehaviorLog.from_frame(behaviors, "user", "item", "time", category="category")
+
+
+def _read_attributes(path: Path) -> pl.DataFrame:
+    """Category of each item (columns ``item``, a string, and ``category``)."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    if not isinstance(table, dict):
+        raise InputError(f"{path} holds no object of items and their attributes")
+    for item, attributes in table.items():
+        if not isinstance(attributes, list) or not all(
+            isinstance(one, int | str) and not isinstance(one, bool) for one in attributes
+        ):
+            raise InputError(
+                f"{path}: attributes of item {item!r} are {attributes!r},"
+                " not a list of numbers or strings"
+            )
+    pairs = [(item, one) for item, attributes in table.items() for one in attributes]
+    if len({type(one) for _, one in pairs}) > 1:
+        pairs = [(item, str(one)) for item, one in pairs]
+    return main_attribute(
+        pl.DataFrame(pairs, schema=["item", "attribute"], orient="row"), num_items=len(table)
+    )

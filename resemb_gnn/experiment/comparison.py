@@ -63,7 +63,7 @@ def compare(
         label=settings.label,
     )
     log(f"{source.name}: {source.log}")
-    split = _split(source, settings)
+    split = source.make_split(settings.split, settings.negatives)
     results = _start(source, split, settings)
     if path.exists():
         old = read_results(path)
@@ -114,13 +114,6 @@ def compare(
     write_atomically(folder / "results.md", markdown(results))
     write_atomically(folder / "report.html", html(results, _geometries(folder, settings)))
     return results
-
-
-def _split(source: DataSource, settings: CompareSettings) -> Split:
-    options = dict(source.split)
-    if settings.split is not None and settings.split != options["by"]:
-        options = {"by": settings.split}
-    return source.log.split(**options, negatives=settings.negatives)
 
 
 def _graph(source: DataSource, split: Split, settings: CompareSettings) -> Data:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from resemb_gnn.data import NEGATIVES, SPLITS
-from resemb_gnn.datasets import NAMED
+from resemb_gnn.datasets import NAMED, PLACED
 from resemb_gnn.errors import InputError
 from resemb_gnn.experiment.arms import EMBEDDINGS, GRAPHS, MODELS
 
@@ -25,8 +25,10 @@ class CompareSettings:
 
     data: str = _flag(
         "complete-journey",
-        f"data set ({', '.join(NAMED)}), .csv, .csv.gz or .parquet table, or sequence file"
-        " (a line: user id, then item ids in time order)",
+        f"data set ({', '.join(NAMED)}), or data set and folder of its files"
+        f" ({', '.join(f'{name}:FOLDER' for name in PLACED if name not in ('amazon', 's3rec'))};"
+        " amazon:FOLDER/reviews_NAME_5.json.gz, s3rec:FOLDER/NAME.txt), or .csv, .csv.gz or"
+        " .parquet table, or sequence file (a line: user id, then item ids in time order)",
     )
     user: str | None = _flag(None, "table: column of the users' ids")
     item: str | None = _flag(None, "table: column of the items' ids")
@@ -42,7 +44,7 @@ class CompareSettings:
     split: str | None = _flag(
         None,
         "test on each user's last behaviour, or on the latest time (default: last;"
-        " complete-journey: time)",
+        " complete-journey, kuairand: time)",
         SPLITS,
     )
     negatives: str = _flag("uniform", "how negatives are drawn (a log without labels)", NEGATIVES)

@@ -1,0 +1,179 @@
+"""Amazon reviews, 5-core, as their publishers give them."""
+
+import ast
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from resemb_gnn.data import BehaviorLog
+from resemb_gnn.datasets.behavior_dataset import BehaviorDataset
+from resemb_gnn.datasets.download import fetch
+from resemb_gnn.errors import InputError
+
+_FOLDERS = {  # of reviews and metadata
+    2014: ("http://snap.stanford.edu/data/amazon/productGraph/categoryFiles",) * 2,
+    2018: (
+        "https://mcauleylab.ucsd.edu/public_datasets/data/amazon_v2/categoryFilesSmall",
+        "https://mcauleylab.ucsd.edu/public_datasets/data/amazon_v2/metaFiles2",
+    ),
+}
+_PAGES = {
+    2014: "https://cseweb.ucsd.edu/~jmcauley/datasets/amazon/links.html",
+    2018: "https://cseweb.ucsd.edu/~jmcauley/datasets/amazon_v2/",
+}
+_ASIN = re.compile(r"""["']asin["']:\s*["']([^"']*)["']""")
+
+
+class AmazonReviews(BehaviorDataset):
+    """Reviews of one category of Amazon's products (McAuley et al., SIGIR 2015; Ni et al., EMNLP
+    2019), users and items with at least 5 each.
+
+    Raw files of 2014: ``reviews_NAME_5.json.gz`` and ``meta_NAME.json.gz``; of 2018:
+    ``NAME_5.json.gz`` and ``meta_NAME.json.gz``. A behaviour is a review, whatever its rating (or
+    of ``min_rating`` and more); its time is the day of the review, and reviews of one day keep the
+    file's order. The category is the last one of the product's last category path, as in DIN's
+    preparation; products without are a category of their own.
+
+    Args:
+        root: folder of the data set.
+        name: such as ``"Beauty"`` or ``"Electronics"``.
+        year: of the publication, 2014 or 2018.
+        min_rating: leave out reviews with fewer stars.
+        force_reload: read the raw files anew.
+
+    Raises:
+        InputError: if a file is missing and cannot be downloaded, or cannot be used; it names file,
+            line, field and value.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        name: str,
+        year: int = 2014,
+        min_rating: float | None = None,
+        force_reload: bool = False,
+    ) -> None:
+        if year not in _FOLDERS:
+            raise InputError(f"year={year} is unknown; choose from {', '.join(map(str, _FOLDERS))}")
+        self.name = name
+        self.year = year
+        self.min_rating = min_rating
+        super().__init__(root, force_reload)
+
+    @property
+    def raw_file_names(self) -> list[str]:
+        reviews = f"reviews_{self.name}_5" if self.year == 2014 else f"{self.name}_5"
+        return [f"{reviews}.json.gz", f"meta_{self.name}.json.gz"]
+
+    def options(self) -> dict[str, Any]:
+        return {"name": self.name, "year": self.year, "min_rating": self.min_rating}
+
+    def download(self) -> None:
+        # The publishers give no checksums; a file that is cut off is seen when it is read.
+        for folder, (name, path) in zip(_FOLDERS[self.year], self.raw_files.items(), strict=True):
+            if not path.is_file():
+                fetch(f"{folder}/{name}", path, _PAGES[self.year])
+
+    def read(self) -> BehaviorLog:
+        reviews_path, meta_path = self.raw_files.values()
+        reviews = _read_reviews(reviews_path)
+        if self.min_rating is not None:
+            reviews = reviews.filter(pl.col("rating") >= self.min_rating)
+            if reviews.is_empty():
+                raise InputError(f"{reviews_path} holds no review of {self.min_rating} stars")
+        categories = _read_categories(meta_path, set(reviews["item"]))
+        table = reviews.with_columns(
+            pl.from_epoch("time", "s"),
+            category=pl.col("item").replace_strict(
+                categories, default=None, return_dtype=pl.String
+            ),
+        )
+        return BehaviorLog.from_frame(table, "user", "item", "time", category="category")
+
+
+def _read_reviews(path: Path) -> pl.DataFrame:
+    columns: dict[str, list[Any]] = {"user": [], "item": [], "time": [], "rating": []}
+    for number, line in _lines(path):
+        review = _parse(path, number, line)
+        columns["user"].append(_field(path, number, review, "reviewerID", str))
+        columns["item"].append(_field(path, number, review, "asin", str))
+        columns["time"].append(_field(path, number, review, "unixReviewTime", int))
+        columns["rating"].append(_field(path, number, review, "overall", int, float))
+    if not columns["user"]:
+        raise InputError(f"{path} is empty")
+    kinds = {"user": pl.String, "item": pl.String, "time": pl.Int64, "rating": pl.Float64}
+    return pl.DataFrame(columns, schema=kinds, strict=False)
+
+
+def _read_categories(path: Path, items: set[str]) -> dict[str, str]:
+    """Category of each of the ``items`` that has one."""
+    categories: dict[str, str] = {}
+    for number, line in _lines(path):
+        # Most products of a file are in no 5-core review: do not parse what is not asked for.
+        quick = _ASIN.search(line)
+        if quick is not None and quick[1] not in items:
+            continue
+        product = _parse(path, number, line)
+        item = _field(path, number, product, "asin", str)
+        category = _leaf(path, number, product)
+        if item in items and category is not None:
+            categories.setdefault(item, category)
+    return categories
+
+
+def _leaf(path: Path, number: int, product: dict[str, Any]) -> str | None:
+    """The last category of a product's last path (2014), or of its one path (2018)."""
+    found = product.get("categories", product.get("category"))
+    if isinstance(found, list) and found and isinstance(found[-1], list):
+        found = found[-1]
+    if not found:
+        return None
+    if not isinstance(found, list) or not isinstance(found[-1], str):
+        raise InputError(f"{path}, line {number}: category {found!r} is not a path of names")
+    return found[-1]
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a gz file that are not empty, with their numbers from 1."""
+    number = 0
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield number, line
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path} cannot be read after line {number}, cut off or damaged: {error}"
+        ) from error
+
+
+def _parse(path: Path, number: int, line: str) -> dict[str, Any]:
+    """A line of JSON, or of a Python literal, as the metadata of 2014 are."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        try:
+            value = ast.literal_eval(line.strip())
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
+            raise InputError(
+                f"{path}, line {number}: {line.strip()[:60]!r} is neither JSON nor a literal:"
+                f" {error}"
+            ) from error
+    if not isinstance(value, dict):
+        raise InputError(f"{path}, line {number}: {line.strip()[:60]!r} is not an object")
+    return value
+
+
+def _field(path: Path, number: int, record: dict[str, Any], name: str, *kinds: type) -> Any:
+    value = record.get(name)
+    if not isinstance(value, kinds) or isinstance(value, bool) or value == "":
+        what = "missing" if name not in record else f"{value!r}, not {kinds[-1].__name__}"
+        raise InputError(f"{path}, line {number}: field {name!r} is {what}")
+    return value

@@ -1,0 +1,69 @@
+"""KuaiRand-Pure trimmed to Parquet: late exposures, and what users had watched before."""
+
+from pathlib import Path
+
+import polars as pl
+
+from resemb_gnn.data import BehaviorLog
+from resemb_gnn.data.frame import parse_times
+from resemb_gnn.datasets.behavior_dataset import BehaviorDataset
+from resemb_gnn.datasets.kuairand import PAGE, log_of_exposures, read_exposures, read_tags
+from resemb_gnn.datasets.raw_table import id_strings, read_raw_table
+from resemb_gnn.errors import InputError
+
+_EXPOSURES = ("exposures_val.parquet", "exposures_test.parquet")
+
+
+class KuaiRandPureTrimmed(BehaviorDataset):
+    """KuaiRand-Pure (Gao et al., CIKM 2022) without the log of 8 to 24 April, of which it holds
+    each user's last (at most 50) long-viewed videos instead.
+
+    Raw files: ``exposures_val.parquet``, ``exposures_test.parquet`` (``user_id, video_id, time_ms,
+    is_click``), ``histories.parquet`` (``user_id, last_time_ms, positive_history``) and
+    ``items.parquet`` (``video_id, tag``).
+
+    An exposure is a behaviour with its click label, as in :class:`KuaiRandPure`. A video of a
+    history comes before them as a positive behaviour. Of a history only its last time is known;
+    it stands for all of its videos, so that they come before exposures later than the whole of
+    it, in their order. Since histories hold no video that was not watched, they are not to be
+    trained on: split with ``train_from`` after them.
+
+    Args:
+        root: folder of the data set.
+        force_reload: read the raw files anew.
+
+    Raises:
+        InputError: if a file is missing or cannot be used.
+    """
+
+    page = PAGE
+
+    @property
+    def raw_file_names(self) -> list[str]:
+        return [*_EXPOSURES, "histories.parquet", "items.parquet"]
+
+    def read(self) -> BehaviorLog:
+        exposures = [read_exposures(self.raw_files[name], "is_click") for name in _EXPOSURES]
+        histories = _read_histories(self.raw_files["histories.parquet"])
+        return log_of_exposures(
+            pl.concat([histories, *exposures]), read_tags(self.raw_files["items.parquet"])
+        )
+
+
+def _read_histories(path: Path) -> pl.DataFrame:
+    parsers = {
+        "user_id": id_strings,
+        "last_time_ms": parse_times,
+        "positive_history": lambda column: column,
+    }
+    table = read_raw_table(path, parsers)
+    kind = table["positive_history"].dtype
+    if not isinstance(kind, pl.List):
+        raise InputError(f"{path}, column 'positive_history' holds {kind}, not lists of videos")
+    rows = table.explode("positive_history")
+    return rows.filter(pl.col("positive_history").is_not_null()).select(
+        user="user_id",
+        item=pl.col("positive_history").cast(pl.String),
+        time="last_time_ms",
+        label=pl.lit(1, dtype=pl.Float32),
+    )

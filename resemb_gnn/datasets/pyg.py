@@ -1,0 +1,94 @@
+"""Logs out of PyG's own data sets of users and items."""
+
+from pathlib import Path
+
+import polars as pl
+import torch
+from torch_geometric.data import HeteroData
+from torch_geometric.datasets import MovieLens1M, MovieLens100K, Taobao
+
+from resemb_gnn.data import BehaviorLog
+from resemb_gnn.datasets.attributes import main_attribute
+from resemb_gnn.errors import InputError
+
+_MOVIELENS = {"100k": MovieLens100K, "1m": MovieLens1M}
+BEHAVIORS = {"view": 0, "cart": 1, "buy": 2, "favourite": 3}  # PyG's numbers
+
+
+def read_movielens(
+    root: str | Path, version: str = "1m", positive_rating: float | None = 4
+) -> BehaviorLog:
+    """Ratings of MovieLens (Harper and Konstan, TiiS 2015), through PyG's ``MovieLens1M`` or
+    ``MovieLens100K``.
+
+    A behaviour is a rating at its time, UTC, in microseconds; its label is whether it is at least
+    ``positive_rating``, as in DIN's experiments. Ids are PyG's node numbers, the category is the
+    film's main genre: of its genres that fewer than half of the films have, the most frequent.
+    Of 100k PyG keeps times for the 80,000 ratings of ``u1.base`` only; the others are left out.
+
+    Args:
+        root: PyG's ``root``; it downloads to ``root/raw`` what is not there.
+        version: ``"1m"`` or ``"100k"``.
+        positive_rating: lowest rating of label 1; ``None`` for a log without labels, where
+            every rating is a behaviour.
+
+    Raises:
+        InputError: if the version is unknown, or PyG cannot download or read the files.
+    """
+    if version not in _MOVIELENS:
+        raise InputError(f"version={version!r} is unknown; choose from {', '.join(_MOVIELENS)}")
+    data = _load(_MOVIELENS[version], root)
+    relation = data["user", "rates", "movie"]
+    user, item = relation.edge_index.numpy()
+    table = pl.DataFrame({"user": user, "item": item, "time": relation.time.numpy()})
+    film, genre = data["movie"].x.nonzero().T.numpy()
+    pairs = pl.DataFrame({"item": film, "attribute": genre})
+    category = main_attribute(pairs, num_items=int(data["movie"].num_nodes or 0))
+    table = table.with_columns(
+        pl.from_epoch("time", "s"),
+        label=pl.Series(relation.rating.numpy()) >= (positive_rating or 0),
+    ).join(category, on="item", how="left", maintain_order="left")
+    label = None if positive_rating is None else "label"
+    return BehaviorLog.from_frame(table, "user", "item", "time", category="category", label=label)
+
+
+def read_taobao(root: str | Path, behaviors: tuple[str, ...] = ("view",)) -> BehaviorLog:
+    """User behaviours of Taobao (Zhu et al., KDD 2018), through PyG's ``Taobao``.
+
+    Times are UTC, in microseconds. Ids are PyG's node numbers, the category is the item's own (of
+    several, the first that PyG lists).
+
+    Args:
+        root: PyG's ``root``; it downloads to ``root/raw`` what is not there.
+        behaviors: which kinds are behaviours: ``"view"``, ``"cart"``, ``"buy"``, ``"favourite"``.
+
+    Raises:
+        InputError: if a kind is unknown, there is none, or PyG cannot download or read the files.
+    """
+    for name in behaviors:
+        if name not in BEHAVIORS:
+            raise InputError(f"behaviour {name!r} is unknown; choose from {', '.join(BEHAVIORS)}")
+    data = _load(Taobao, root)
+    relation = data["user", "item"]
+    wanted = torch.tensor([BEHAVIORS[name] for name in behaviors])
+    kept = torch.isin(relation.behavior, wanted)
+    user, item = relation.edge_index[:, kept].numpy()
+    times = relation.time[kept].numpy()
+    table = pl.DataFrame({"user": user, "item": item, "time": times})
+    owned, number = data["item", "category"].edge_index.numpy()
+    category = pl.DataFrame({"item": owned, "category": number}).unique(
+        "item", keep="first", maintain_order=True
+    )
+    table = table.with_columns(pl.from_epoch("time", "s")).join(
+        category, on="item", how="left", maintain_order="left"
+    )
+    return BehaviorLog.from_frame(table, "user", "item", "time", category="category")
+
+
+def _load(dataset: type, root: str | Path) -> HeteroData:
+    try:
+        return dataset(str(root))[0]
+    except (OSError, ValueError, KeyError, TypeError) as error:  # pandas' and urllib's among them
+        raise InputError(
+            f"PyG's {dataset.__name__} cannot read {Path(root) / 'raw'}: {error!r}"
+        ) from error

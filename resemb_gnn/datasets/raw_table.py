@@ -1,0 +1,32 @@
+"""Columns of a raw table, checked before tables are put together."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import polars as pl
+
+from resemb_gnn.data.frame import parse_ids, read_columns
+from resemb_gnn.errors import InputError
+
+
+def read_raw_table(
+    path: Path, columns: Mapping[str, Callable[[pl.Series], pl.Series]]
+) -> pl.DataFrame:
+    """The named columns of a CSV or Parquet file, each through its parser.
+
+    Raises:
+        InputError: naming the file and, of a value that cannot be read, its column and row.
+    """
+    table = read_columns(path, list(columns))
+    try:
+        return pl.DataFrame([parse(table[name]) for name, parse in columns.items()])
+    except InputError as error:
+        raise InputError(f"{path}, {error}") from None
+
+
+def id_strings(column: pl.Series) -> pl.Series:
+    """Ids as strings, so that the columns of several files go together; none may be missing.
+
+    :meth:`~resemb_gnn.BehaviorLog.from_frame` makes them numbers again where all are.
+    """
+    return parse_ids(column).cast(pl.String)
