@@ -40,7 +40,7 @@ def test_compare_prints_the_table(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--data", "nowhere.txt"], "neither a known data set (complete-journey) nor a file"),
+        (["--data", "nowhere.txt"], "neither a known data set (complete-journey; amazon,"),
         (["--data", "log.csv"], "neither a known data set"),
         (["--epochs", "0"], "epochs must be above 0, not 0"),
     ],

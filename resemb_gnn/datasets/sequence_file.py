@@ -74,9 +74,6 @@ def _read_attributes(path: Path) -> pl.DataFrame:
                 f"{path}: attributes of item {item!r} are {attributes!r},"
                 " not a list of numbers or strings"
             )
-    pairs = [(item, one) for item, attributes in table.items() for one in attributes]
-    if len({type(one) for _, one in pairs}) > 1:
-        pairs = [(item, str(one)) for item, one in pairs]
-    return main_attribute(
-        pl.DataFrame(pairs, schema=["item", "attribute"], orient="row"), num_items=len(table)
-    )
+    pairs = [(item, str(one)) for item, attributes in table.items() for one in attributes]
+    schema = {"item": pl.String, "attribute": pl.String}
+    return main_attribute(pl.DataFrame(pairs, schema=schema, orient="row"), num_items=len(table))

@@ -208,6 +208,33 @@ def test_points_of_time_as_dates(make_log, points):
     assert split.test.target[::2].tolist() == [4, 5]
 
 
+@given(_rows(labelled=True), st.integers(0, 9), st.sampled_from(["last", "time"]))
+@MODEST
+def test_rows_before_train_from_are_history_only(make_log, rows, train_from, by):
+    log = make_log(rows[0], NUM_ITEMS, rows[1], rows[2])
+    points = {"valid_from": 5, "test_from": 8} if by == "time" else {}
+
+    def part_of(times, place):
+        if by == "time":
+            return PARTS[(times[place] >= 5) + (times[place] >= 8)]
+        left = len(times) - place
+        return "train" if len(times) < 3 or left > 2 else PARTS[3 - left]
+
+    parts, graph = _naive(rows, part_of)
+    # An example's own time is not listed: drop it by its place among the user's training rows.
+    times = [
+        time
+        for user in rows[1]
+        for place, time in enumerate(user)
+        if part_of(user, place) == "train"
+    ]
+    parts["train"] = [row for row, t in zip(parts["train"], times, strict=True) if t >= train_from]
+    split = _split_or_reason(parts, lambda: log.split(by, train_from=train_from, **points))
+    if split is not None:
+        _check(split, rows, parts, graph)
+        assert split.settings["train_from"] == train_from
+
+
 def test_rows_shown_together_do_not_tell_each_others_labels(make_log):
     log = make_log([[0, 1, 2, 3, 4]], NUM_ITEMS, times=[[1, 2, 2, 2, 3]], labels=[[1, 1, 0, 1, 1]])
     split = log.split("time", valid_from=2, test_from=3)
@@ -358,6 +385,8 @@ def test_settings_tell_how_the_log_was_split(log, labelled_log):
             r"leaves no validation example in BehaviorLog\(users=60",
         ),
         ({"by": "time", "valid_from": 0, "test_from": 1050}, "leaves no training example"),
+        ({"train_from": 5000}, "leaves no training example"),
+        ({"train_from": "soon"}, "column 'train_from, valid_from or test_from'.*'soon' is not a"),
     ],
 )
 def test_bad_options_are_refused(log, options, message):

@@ -38,6 +38,23 @@ def test_ids_with_leading_zeros_stay_strings(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("attributes", "categories", "found"),
+    [
+        ('{"7": [1, 2], "3": [2], "9": [5], "30": [1, 2], "8": []}', [None, 1], [0, 1, 1]),
+        ('{"7": [1, "a"], "3": ["a"], "30": [3], "8": [], "9": []}', ["3", "a"], [1, 1, 0]),
+        ("{}", [None], [0, 0, 0]),
+    ],
+)
+def test_attributes_are_categories(tmp_path, attributes, categories, found):
+    (tmp_path / "attributes.json").write_text(attributes)
+    (tmp_path / "log.txt").write_text("10 7 3 7\n2 30\n")
+    log = read_sequence_file(tmp_path / "log.txt", tmp_path / "attributes.json")
+    assert log.item_ids.to_list() == [3, 7, 30]
+    assert log.category_ids.to_list() == categories
+    assert log.item_category.tolist() == found
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", r"log\.txt is empty"),

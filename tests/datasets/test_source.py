@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from resemb_gnn import InputError
-from resemb_gnn.datasets import load_source
+from resemb_gnn import BehaviorLog, InputError
+from resemb_gnn.datasets import PLACED, DataSource, load_source
 
 
 def test_table(tmp_path: Path) -> None:
@@ -45,3 +45,33 @@ def test_complete_journey_holds_first_purchases() -> None:
 def test_unknown_data_names_the_choices(data: str) -> None:
     with pytest.raises(InputError, match="complete-journey"):
         load_source(data, **({"user": "u"} if data.endswith("parquet") else {}))
+
+
+@pytest.mark.parametrize("name", PLACED)
+def test_data_set_needs_its_place(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"--data {name}: needs a folder or file"):
+        load_source(f"{name}:")
+    with pytest.raises(InputError, match=f"'{name}' is neither a known data set .* with :FOLDER"):
+        load_source(name)
+    with pytest.raises(InputError, match="--user name columns of a table"):
+        load_source(f"{name}:{tmp_path}", user="u")
+
+
+def test_file_with_a_colon_in_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "taobao:log"
+    path.write_text("7 3 1 3\n9 1\n")
+    assert load_source(str(path)).log.num_behaviors == 4
+
+
+def test_split_of_a_source(log: BehaviorLog) -> None:
+    options = {"by": "time", "valid_from": 1050, "test_from": 1080}
+    source = DataSource("mine", "", log, options)
+    assert source.make_split().settings["valid_from"] == 1050
+    assert source.make_split("time", "popularity").settings["negatives"] == "popularity"
+    assert source.make_split("last").settings["by"] == "last"
+    published = DataSource("mine", "", log, published=log.split(seed=7))
+    assert published.make_split() is published.published
+    with pytest.raises(
+        InputError, match="mine comes with its own examples: leave out --split last"
+    ):
+        published.make_split("last")
