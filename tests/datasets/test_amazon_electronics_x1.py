@@ -76,26 +76,23 @@ def many_users(draw):
     numbers = draw(st.lists(st.integers(0, 99), min_size=4, max_size=9, unique=True))
     users = {}
     for user in numbers:
-        size = draw(st.integers(2, 7))
+        size = draw(st.integers(3, 7))
         column = st.lists(ITEM, min_size=size, max_size=size)
         users[user] = draw(column), draw(column)
     users[100] = [1, 2, 3, 1], [0, 4, 5, 6]
     users[101] = [2, 2, 2, 2], [0, 2, 5, 6]
+    users[102] = [3, 9], [0, 5]  # tested, never trained on
     return users
 
 
-@given(many_users(), st.sampled_from([0.1, 0.5]), st.integers(0, 3))
+@given(many_users(), st.sampled_from([0.4, 0.6]), st.integers(0, 3))
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_split_holds_every_published_row_and_no_other(tmp_path, users, share, seed):
     train, test = write(tmp_path, users)
     data = AmazonElectronicsX1(tmp_path, published=False)
-    try:
-        split = data.split(share, seed)
-    except InputError as error:  # the few users drawn may have no training row
-        assert "leaves no" in str(error)
-        return
+    split = data.split(share, seed)
     found_train, found_valid, found_test = (
         rows_of_examples(data, part) for part in (split.train, split.valid, split.test)
     )
@@ -161,9 +158,7 @@ def test_split_depends_on_the_seed(tmp_path, users):
 def test_other_files_than_the_published_are_refused(tmp_path, users):
     write(tmp_path, users)
     for read in (AmazonElectronicsX1, lambda root: load_source(f"amazon-electronics-x1:{root}")):
-        with pytest.raises(
-            InputError, match=r"train\.csv has md5 .*has e9bf80b92985e463db18fdc753"
-        ):
+        with pytest.raises(InputError, match=r"train\.csv has md5 .*has e9bf80b92985e463"):
             read(tmp_path)
     assert not (tmp_path / "processed").exists()
 
@@ -181,7 +176,7 @@ def change(path, old, new):
             "train.csv",
             "1,7,2,4,1,2\n",
             "2,7,2,4,1,2\n",
-            "column 'label', row 0 .*'2' is not a label",
+            "'label', row 0 .*'2' is not a label",
         ),
         ("train.csv", "1,7,2,4,1,2\n", "1,7,2,4,,2\n", "column 'item_history', row 0 .* is empty"),
         ("train.csv", "1,7,2,4,1,2\n", "1,7,2,4,1,2^3\n", "line 2: .*differ in length"),
@@ -195,7 +190,7 @@ def change(path, old, new):
             "train.csv",
             "0,7,5,0,1,2\n",
             "0,7,5,0,1^2^3^4,2^4^1^3\n",
-            "line 3: user '7': test rows, and",
+            "user '7': test rows, and",
         ),
         ("test.csv", "1,8,", "1,9,", "user '8': .*test rows|user '9': .*no start"),
         ("test.csv", "label,", "clicked,", "has no column 'label'"),

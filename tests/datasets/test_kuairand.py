@@ -33,7 +33,8 @@ def shown(user, video, day, second, click, long_view=0, rand=0):
     """A row of a log: so many days and seconds after 8 April in Beijing."""
     time = MIDNIGHT + day * DAY + second * 1000 + 7
     date = 20220408 + day if day < 23 else 20220501 + day - 23
-    return f"{user},{video},{date},1600,{time},{click},0,0,0,0,0,{long_view},1385,209900,0,0,0,{rand},1"
+    feedback = f"{click},0,0,0,0,0,{long_view}"
+    return f"{user},{video},{date},1600,{time},{feedback},1385,209900,0,0,0,{rand},1"
 
 
 STANDARD = [

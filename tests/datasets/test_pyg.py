@@ -58,8 +58,8 @@ def test_movielens(tmp_path, version, fill):
 def test_movielens_category_is_the_main_genre(tmp_path):
     write_1m(tmp_path)
     log = read_movielens(tmp_path)
-    # Comedy has three of four films and Adventure two, not fewer than half; columns by the alphabet:
-    # Action, Adventure, Animation, Children's, Comedy, Drama.
+    # Comedy has three of four films and Adventure two, which is not fewer than half. Columns by
+    # the alphabet: Action, Adventure, Animation, Children's, Comedy, Drama.
     assert [log.category_ids[n] for n in log.item_category.tolist()] == [2, None, 5]
 
 

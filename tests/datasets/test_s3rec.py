@@ -1,6 +1,5 @@
 import json
 
-import polars as pl
 import pytest
 
 import resemb_gnn.datasets.s3rec as module
@@ -67,5 +66,6 @@ def test_published_files(shared_data, tmp_path, monkeypatch, name, size, categor
     source = load_source(f"s3rec:{place / name}.txt")
     assert source.log.item_category.equal(log.item_category)
     table = json.loads((place / f"{name}_item2attributes.json").read_text())
-    pairs = zip(log.item_ids, pl.Series(log.item_category.numpy()), strict=True)
-    assert all(log.category_ids[number] in table[str(item)] for item, number in pairs)
+    names = log.category_ids.to_list()
+    pairs = zip(log.item_ids.to_list(), log.item_category.tolist(), strict=True)
+    assert all(names[number] in table[str(item)] for item, number in pairs)
