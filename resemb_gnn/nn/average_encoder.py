@@ -10,6 +10,7 @@ from torch_geometric.nn.inits import glorot
 from resemb_gnn.data import distinct
 from resemb_gnn.graph import Adjacency, mean_adjacency
 from resemb_gnn.nn.center_encoder import CenterEncoder, View
+from resemb_gnn.nn.center_weights import CenterWeights
 from resemb_gnn.nn.propagate import propagate
 from resemb_gnn.nn.segment import segment_index
 
@@ -61,13 +62,21 @@ class AverageEncoder(CenterEncoder):
         graph: co-visit graph with node features ``x`` ``[num_nodes, num_features]``.
         num_centers: number of centres :math:`K`.
         temperature: :math:`\tau`; the smaller, the harder the assignment.
+        normalize: what stands in the softmax's place.
     """
 
-    def __init__(self, graph: Data, num_centers: int, temperature: float = 1.0) -> None:
+    def __init__(
+        self,
+        graph: Data,
+        num_centers: int,
+        temperature: float = 1.0,
+        normalize: CenterWeights | None = None,
+    ) -> None:
         super().__init__(
             graph,
             num_centers,
             lambda part: View(x=part.x.float(), **vars(mean_adjacency(part))),
+            normalize,
         )
         self.temperature = temperature
         self.assignment = nn.Parameter(torch.empty(graph.x.size(1), num_centers))
@@ -80,7 +89,7 @@ class AverageEncoder(CenterEncoder):
         view = self.view(fold)
         rows = view.adjacency.rows(ids)
         neighbors, position = distinct(rows.index, view.x.size(0))
-        own = (view.x[neighbors] @ self.assignment / self.temperature).softmax(dim=-1)
+        own = self.normalize(view.x[neighbors] @ (self.assignment / self.temperature))
         return replace(rows, index=position).matmul(own)
 
 

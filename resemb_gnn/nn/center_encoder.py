@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from resemb_gnn.graph import Adjacency
+from resemb_gnn.nn.center_weights import CenterWeights
 
 
 class View(nn.Module):
@@ -22,6 +23,7 @@ class View(nn.Module):
     propagated: Tensor
     edge_index: Tensor
     edge_weight: Tensor | None
+    center: Tensor
 
     def __init__(self, **buffers: Tensor | None) -> None:
         super().__init__()
@@ -34,7 +36,10 @@ class View(nn.Module):
 
 
 class CenterEncoder(nn.Module):
-    r"""Base class: maps item ids to centre weights :math:`w_i \ge 0`, :math:`\sum_k w_{ik} = 1`.
+    r"""Base class: maps item ids to centre weights :math:`w_i \ge 0`, :math:`\sum_k w_{ik} = 1`
+    (as :class:`~resemb_gnn.nn.CenterWeights` has them, if others than softmax are chosen).
+
+    A subclass writes :meth:`logits`, or :meth:`forward` itself if it has none.
 
     Only the rows asked for are computed, with the values and the gradients that encoding the
     whole graph would give. If the graph has ``fold_graphs``, ``fold`` names the one to look at.
@@ -44,9 +49,17 @@ class CenterEncoder(nn.Module):
         - **output:** centre weights ``[n, num_centers]``
     """
 
-    def __init__(self, graph: Data, num_centers: int, view: Callable[[Data], View]) -> None:
+    def __init__(
+        self,
+        graph: Data,
+        num_centers: int,
+        view: Callable[[Data], View],
+        normalize: CenterWeights | None = None,
+    ) -> None:
         super().__init__()
         self.num_centers = num_centers
+        self.normalize = normalize or CenterWeights()
+        self.normalize.check(num_centers)
         graphs = [copy.copy(part) for part in graph.get("fold_graphs") or []]
         for part in graphs:
             if part.x is None:
@@ -58,6 +71,13 @@ class CenterEncoder(nn.Module):
         view = self.views[-1 if fold is None else fold]
         assert isinstance(view, View)
         return view
+
+    def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
+        return self.normalize(self.logits(ids, fold))
+
+    def logits(self, ids: Tensor, fold: int | None = None) -> Tensor:
+        """What the centre weights are made of, temperature included: ``[n, num_centers]``."""
+        raise NotImplementedError
 
     def mix(
         self, ids: Tensor, centers: Tensor, fold: int | None = None, sparse: bool = False

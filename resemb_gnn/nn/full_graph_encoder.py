@@ -7,6 +7,7 @@ from torch_geometric.data import Data
 
 from resemb_gnn.errors import InputError
 from resemb_gnn.nn.center_encoder import CenterEncoder, View
+from resemb_gnn.nn.center_weights import CenterWeights
 
 
 class FullGraphEncoder(CenterEncoder):
@@ -18,13 +19,19 @@ class FullGraphEncoder(CenterEncoder):
             ``forward`` has no ``edge_weight``; returns ``[num_nodes, num_centers]``.
         num_centers: number of centres :math:`K`.
         temperature: :math:`\tau`.
+        normalize: what stands in the softmax's place.
 
     Raises:
         InputError: in ``forward``, if the module returns another shape.
     """
 
     def __init__(
-        self, graph: Data, module: nn.Module, num_centers: int, temperature: float = 1.0
+        self,
+        graph: Data,
+        module: nn.Module,
+        num_centers: int,
+        temperature: float = 1.0,
+        normalize: CenterWeights | None = None,
     ) -> None:
         super().__init__(
             graph,
@@ -34,6 +41,7 @@ class FullGraphEncoder(CenterEncoder):
                 edge_index=part.edge_index,
                 edge_weight=None if part.edge_weight is None else part.edge_weight.float(),
             ),
+            normalize,
         )
         self.temperature = temperature
         self.module = module
@@ -44,7 +52,7 @@ class FullGraphEncoder(CenterEncoder):
         if callable(reset):
             reset()
 
-    def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
+    def logits(self, ids: Tensor, fold: int | None = None) -> Tensor:
         view = self.view(fold)
         if self.takes_weight:
             logits = self.module(view.x, view.edge_index, edge_weight=view.edge_weight)
@@ -56,7 +64,7 @@ class FullGraphEncoder(CenterEncoder):
                 f"the encoder {type(self.module).__name__} returned shape {list(logits.shape)},"
                 f" not [num_nodes, num_centers] = {list(shape)}"
             )
-        return (logits[ids] / self.temperature).softmax(dim=-1)
+        return logits.index_select(0, ids) / self.temperature
 
     def __repr__(self) -> str:
         return (

@@ -8,6 +8,7 @@ from torch_geometric.nn.inits import glorot, zeros
 from resemb_gnn.graph import plain_adjacency
 from resemb_gnn.nn.attention_mean import attention_mean
 from resemb_gnn.nn.center_encoder import CenterEncoder, View
+from resemb_gnn.nn.center_weights import CenterWeights
 
 
 class GATEncoder(CenterEncoder):
@@ -27,6 +28,7 @@ class GATEncoder(CenterEncoder):
         num_centers: number of centres :math:`K`.
         temperature: :math:`\tau`; the smaller, the harder the assignment.
         negative_slope: slope of the LeakyReLU.
+        normalize: what stands in the softmax's place.
     """
 
     def __init__(
@@ -35,11 +37,13 @@ class GATEncoder(CenterEncoder):
         num_centers: int,
         temperature: float = 1.0,
         negative_slope: float = 0.2,
+        normalize: CenterWeights | None = None,
     ) -> None:
         super().__init__(
             graph,
             num_centers,
             lambda part: View(x=part.x.float(), **vars(plain_adjacency(part))),
+            normalize,
         )
         self.temperature = temperature
         self.negative_slope = negative_slope
@@ -55,7 +59,7 @@ class GATEncoder(CenterEncoder):
         glorot(self.att_target)
         zeros(self.bias)
 
-    def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
+    def logits(self, ids: Tensor, fold: int | None = None) -> Tensor:
         view = self.view(fold)
         ptr, entry = view.adjacency.entries(ids)
         # x W a = x (W a): scores need no K-wide row an edge, and neither does the mean.
@@ -64,4 +68,4 @@ class GATEncoder(CenterEncoder):
         index = view.index.index_select(0, entry)
         mean = attention_mean(source, target, view.x, ptr, index, self.negative_slope)
         weight, bias = self.lin / self.temperature, self.bias / self.temperature
-        return torch.addmm(bias, mean, weight).softmax(dim=-1)
+        return torch.addmm(bias, mean, weight)

@@ -11,6 +11,7 @@ from torch_geometric.nn.inits import glorot, zeros
 from resemb_gnn.data import distinct
 from resemb_gnn.graph import gcn_adjacency
 from resemb_gnn.nn.center_encoder import CenterEncoder, View
+from resemb_gnn.nn.center_weights import CenterWeights
 
 
 class GCNEncoder(CenterEncoder):
@@ -30,6 +31,7 @@ class GCNEncoder(CenterEncoder):
         num_centers: number of centres :math:`K`.
         temperature: :math:`\tau`; the smaller, the harder the assignment.
         hidden: widths of the hidden layers; empty for a single convolution.
+        normalize: what stands in the softmax's place.
     """
 
     def __init__(
@@ -38,13 +40,14 @@ class GCNEncoder(CenterEncoder):
         num_centers: int,
         temperature: float = 1.0,
         hidden: tuple[int, ...] = (),
+        normalize: CenterWeights | None = None,
     ) -> None:
         def view(part: Data) -> View:
             adjacency = gcn_adjacency(part)
             further = vars(adjacency) if hidden else {}
             return View(propagated=adjacency.matmul(part.x.float()), **further)
 
-        super().__init__(graph, num_centers, view)
+        super().__init__(graph, num_centers, view, normalize)
         self.temperature = temperature
         widths = [graph.x.size(1), *hidden]
         self.hidden = nn.ModuleList(nn.Linear(*shape) for shape in pairwise(widths))
@@ -59,11 +62,11 @@ class GCNEncoder(CenterEncoder):
         glorot(self.weight)
         zeros(self.bias)
 
-    def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
+    def logits(self, ids: Tensor, fold: int | None = None) -> Tensor:
         rows = self._propagated(ids, self.view(fold), len(self.hidden))
         # The temperature divides the parameters rather than a row of logits an item.
         weight, bias = self.weight / self.temperature, self.bias / self.temperature
-        return torch.addmm(bias, rows, weight).softmax(dim=-1)
+        return torch.addmm(bias, rows, weight)
 
     def _propagated(self, ids: Tensor, view: View, layer: int) -> Tensor:
         """Rows ``ids`` of the propagated input of a layer (0 is the first)."""

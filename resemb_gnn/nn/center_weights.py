@@ -1,0 +1,131 @@
+"""From logits to centre weights: softmax, its sparse relatives, several heads, or no limit."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from resemb_gnn.errors import InputError
+
+NORMALIZATIONS = ("softmax", "sparsemax", "entmax", "signed")
+_STEPS = 100  # Newton's steps; about 8 are needed
+
+
+@dataclass(frozen=True)
+class CenterWeights:
+    r"""Turns logits :math:`z_i` into centre weights :math:`w_i`.
+
+    ==============  ====================================================================
+    ``softmax``     :math:`w_{ik} \propto \exp z_{ik}`
+    ``sparsemax``   the point of the simplex nearest to :math:`z_i`; most weights are zero
+                    (Martins and Astudillo, ICML 2016)
+    ``entmax``      between the two, with :math:`\alpha = 1.5` (Peters et al., ACL 2019)
+    ``signed``      :math:`w_i = z_i`: weights of either sign and any sum
+    ==============  ====================================================================
+
+    With several heads, the centres fall into as many groups of ``num_centers / heads`` that
+    follow each other, and each group gets weights of its own that sum to 1: an item is the sum of
+    one mix a head, and its weights sum to the number of heads.
+
+    Args:
+        normalization: one of ``NORMALIZATIONS``.
+        heads: number of heads, which divides the number of centres.
+
+    Shapes:
+        - **input:** logits ``[n, num_centers]``
+        - **output:** ``[n, num_centers]``
+
+    Raises:
+        InputError: if the normalisation is unknown, or ``heads`` below 1 or not 1 with ``signed``.
+    """
+
+    normalization: str = "softmax"
+    heads: int = 1
+
+    def __post_init__(self) -> None:
+        if self.normalization not in NORMALIZATIONS:
+            raise InputError(
+                f"normalization={self.normalization!r} is unknown;"
+                f" choose from {', '.join(NORMALIZATIONS)}"
+            )
+        if self.heads < 1:
+            raise InputError(f"heads must be at least 1, not {self.heads}")
+        if self.heads > 1 and self.normalization == "signed":
+            raise InputError("signed weights are not normalised: heads must be 1")
+
+    def check(self, num_centers: int) -> None:
+        """Refuses a number of centres that the heads cannot share.
+
+        Raises:
+            InputError: if ``heads`` does not divide it.
+        """
+        if num_centers % self.heads:
+            raise InputError(f"heads={self.heads} does not divide num_centers={num_centers}")
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        if self.normalization == "signed":
+            return logits
+        heads = logits.unflatten(-1, (self.heads, -1))
+        if self.normalization == "softmax":
+            weights = heads.softmax(dim=-1)
+        else:
+            weights = entmax(heads, alpha=2.0 if self.normalization == "sparsemax" else 1.5)
+        return weights.flatten(-2)
+
+
+def entmax(logits: Tensor, alpha: float = 1.5) -> Tensor:
+    r""":math:`\alpha`-entmax over the last dimension (Peters et al., "Sparse
+    Sequence-to-Sequence Models", ACL 2019); sparsemax for :math:`\alpha = 2`.
+
+    .. math::
+        w_k = \max\left(0, (\alpha - 1) z_k - \tau\right)^{1 / (\alpha - 1)},
+        \qquad \sum_k w_k = 1
+
+    The sum is convex and falls in :math:`\tau`, so Newton's method from below goes up to its root
+    without passing it, with no row to be sorted.
+
+    Args:
+        logits: ``[*, num_centers]``.
+        alpha: 1.5, or any number above 1 and at most 2.
+    """
+    out: Tensor = _Entmax.apply(logits, alpha)
+    return out
+
+
+class _Entmax(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, alpha: float) -> Tensor:
+        power = 1 / (alpha - 1)
+        # The largest of the shifted scores is 1, where the threshold 0 leaves a sum of at least 1.
+        scores = (alpha - 1) * (logits - logits.amax(dim=-1, keepdim=True)) + 1
+        threshold = torch.zeros_like(scores[..., :1])
+        for _ in range(_STEPS):
+            above = (scores - threshold).clamp_(min=0)
+            slope = power * _power(above, power - 1).sum(dim=-1, keepdim=True)
+            step = (_power(above, power).sum(dim=-1, keepdim=True) - 1) / slope
+            threshold += step.clamp_(min=0)
+            if not bool((step > 1e-7).any()):
+                break
+        weights = _power((scores - threshold).clamp_(min=0), power)
+        weights /= weights.sum(dim=-1, keepdim=True)  # what rounding left over
+        ctx.save_for_backward(weights)
+        ctx.alpha = alpha
+        return weights
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (weights,) = ctx.saved_tensors
+        # Jacobian diag(s) - s s^T / sum(s) with s = w^(2 - alpha) on the support.
+        s = torch.where(weights > 0, _power(weights, 2 - ctx.alpha), 0.0)
+        mean = (s * grad).sum(dim=-1, keepdim=True) / s.sum(dim=-1, keepdim=True)
+        return s * (grad - mean), None
+
+
+def _power(x: Tensor, exponent: float) -> Tensor:
+    """``x ** exponent`` for ``x >= 0``, and 0 where ``x`` is 0, whatever the exponent."""
+    if exponent == 0:
+        return (x > 0).to(x.dtype)
+    if exponent == 0.5:
+        return x.sqrt()
+    return x if exponent == 1 else x**exponent

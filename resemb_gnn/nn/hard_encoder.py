@@ -1,0 +1,73 @@
+"""Hard centres: every item belongs to one, known beforehand."""
+
+import torch
+from sklearn.cluster import KMeans
+from torch import Tensor
+from torch_geometric.data import Data
+
+from resemb_gnn.errors import InputError
+from resemb_gnn.nn.center_encoder import CenterEncoder, View
+
+
+class HardEncoder(CenterEncoder):
+    r"""One centre an item, :math:`w_{ik} = 1` for :math:`k = k(i)` and 0 otherwise; nothing is
+    learnt but the centres themselves.
+
+    Args:
+        graph: co-visit graph.
+        center: centre :math:`k(i)` of each item, int64 ``[num_nodes]``, from 0.
+        fold_center: the centres as the examples of each fold see them, if the graph has
+            ``fold_graphs`` and they differ.
+
+    Raises:
+        InputError: if ``center`` is not one whole number from 0 for each node.
+    """
+
+    def __init__(
+        self, graph: Data, center: Tensor, fold_center: list[Tensor] | None = None
+    ) -> None:
+        num_folds = len(graph.get("fold_graphs") or [])
+        every = [*(fold_center or [center] * num_folds), center]
+        for part in every:
+            if part.shape != (graph.num_nodes,) or part.is_floating_point() or bool((part < 0).any()):
+                raise InputError(
+                    f"center must hold one whole number from 0 for each of {graph.num_nodes} nodes"
+                )
+        rest = iter(every)
+        num_centers = 1 + max(int(part.max()) for part in every)
+        super().__init__(graph, num_centers, lambda part: View(center=next(rest).long()))
+
+    @classmethod
+    def kmeans(cls, graph: Data, num_centers: int, seed: int = 0) -> "HardEncoder":
+        """Centres of the node features by k-means (scikit-learn).
+
+        The clusters are those of the full graph's features; examples of a fold see each item in
+        the cluster nearest to its features in the fold's graph.
+
+        Args:
+            graph: co-visit graph with node features ``x``.
+            num_centers: number of clusters, at most ``num_nodes``.
+            seed: seed of the start.
+
+        Raises:
+            InputError: if there are more clusters than items.
+        """
+        if num_centers > (graph.num_nodes or 0):
+            raise InputError(f"num_centers={num_centers} is more than {graph.num_nodes} items")
+        found = KMeans(num_centers, n_init=1, random_state=seed).fit(graph.x.numpy())
+        folds = [
+            torch.from_numpy(found.predict((graph.x if part.x is None else part.x).numpy()))
+            for part in graph.get("fold_graphs") or []
+        ]
+        encoder = cls(graph, torch.from_numpy(found.labels_), folds or None)
+        encoder.num_centers = num_centers
+        return encoder
+
+    def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
+        center = self.view(fold).center.index_select(0, ids)
+        return torch.nn.functional.one_hot(center, self.num_centers).float()
+
+    def mix(
+        self, ids: Tensor, centers: Tensor, fold: int | None = None, sparse: bool = False
+    ) -> Tensor:
+        return torch.nn.functional.embedding(self.view(fold).center.index_select(0, ids), centers)
