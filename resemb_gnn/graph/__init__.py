@@ -6,6 +6,7 @@ from resemb_gnn.graph.adjacency import (
     gcn_adjacency,
     mean_adjacency,
     plain_adjacency,
+    symmetric_adjacency,
 )
 from resemb_gnn.graph.count_feature import CountFeature
 from resemb_gnn.graph.covisit import covisit_graph
@@ -24,4 +25,5 @@ __all__ = [
     "gcn_adjacency",
     "mean_adjacency",
     "plain_adjacency",
+    "symmetric_adjacency",
 ]

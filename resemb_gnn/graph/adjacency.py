@@ -108,6 +108,17 @@ def gcn_adjacency(graph: Data) -> Adjacency:
     return _to_rows(edge_index, weight, graph)
 
 
+def symmetric_adjacency(graph: Data) -> Adjacency:
+    r"""Symmetric normalisation as it is, :math:`D^{-1/2} A D^{-1/2}`; a node without edges gets an
+    empty row.
+    """
+    weight = None if graph.edge_weight is None else graph.edge_weight.float()
+    edge_index, weight = gcn_norm(
+        graph.edge_index, weight, graph.num_nodes, add_self_loops=False
+    )
+    return _to_rows(edge_index, weight, graph)
+
+
 def mean_adjacency(graph: Data) -> Adjacency:
     r"""Row normalisation with self-loops, :math:`D^{-1} (A + I)`."""
     edge_index, weight = _with_self_loops(graph)

@@ -76,6 +76,13 @@ class CTRModel(nn.Module):
         raise NotImplementedError
 
     def penalty(self, batch: Batch) -> Tensor | None:
-        """The embedding's own penalty on the candidates of the batch, if it has one."""
+        """The embedding's own penalty, if it has one, on the candidates of the batch; if it has
+        ``penalizes_history`` set, on the histories too.
+        """
         penalty = getattr(self.embedding, "penalty", None)
-        return None if penalty is None else cast("Tensor | None", penalty(batch.target))
+        if penalty is None:
+            return None
+        ids = batch.target
+        if getattr(self.embedding, "penalizes_history", False):
+            ids = torch.cat([batch.history, ids])
+        return cast("Tensor | None", penalty(ids))

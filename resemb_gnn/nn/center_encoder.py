@@ -24,6 +24,9 @@ class View(nn.Module):
     edge_index: Tensor
     edge_weight: Tensor | None
     center: Tensor
+    back_ptr: Tensor
+    back_index: Tensor
+    back_weight: Tensor
 
     def __init__(self, **buffers: Tensor | None) -> None:
         super().__init__()

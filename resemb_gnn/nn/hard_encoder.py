@@ -59,9 +59,7 @@ class HardEncoder(CenterEncoder):
             torch.from_numpy(found.predict((graph.x if part.x is None else part.x).numpy()))
             for part in graph.get("fold_graphs") or []
         ]
-        encoder = cls(graph, torch.from_numpy(found.labels_), folds or None)
-        encoder.num_centers = num_centers
-        return encoder
+        return cls(graph, torch.from_numpy(found.labels_), folds or None)
 
     def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
         center = self.view(fold).center.index_select(0, ids)

@@ -6,14 +6,13 @@ from torch_geometric.data import Data
 
 from resemb_gnn.data import distinct
 from resemb_gnn.errors import InputError
-from resemb_gnn.graph import NodeFeatures, check_graph
-from resemb_gnn.nn.average_encoder import AverageEncoder, ItemAverageEncoder
-from resemb_gnn.nn.center_encoder import CenterEncoder
-from resemb_gnn.nn.full_graph_encoder import FullGraphEncoder
-from resemb_gnn.nn.gat_encoder import GATEncoder
-from resemb_gnn.nn.gcn_encoder import GCNEncoder
-
-ENCODERS = ("average", "gcn", "gat")
+from resemb_gnn.graph import check_graph
+from resemb_gnn.nn.average_encoder import ItemAverageEncoder
+from resemb_gnn.nn.center_weights import CenterWeights
+from resemb_gnn.nn.graph_guard import guard_graph
+from resemb_gnn.nn.make_encoder import make_encoder
+from resemb_gnn.nn.residual import ResidualOptions, Shrinkage
+from resemb_gnn.nn.table_options import TableOptions
 
 
 class ResEmbedding(nn.Module):
@@ -41,16 +40,22 @@ class ResEmbedding(nn.Module):
             needed by shrinkage.
         embedding_dim: width of the embeddings.
         num_centers: number of centres :math:`K`; ``None`` (``average`` only) for one an item.
-        encoder: ``"average"``, ``"gcn"``, ``"gat"``, or any module with PyG's call
-            ``(x, edge_index, edge_weight) -> [num_nodes, num_centers]`` (logits), whose
-            parameters are drawn anew with the rest.
+        encoder: ``"average"``, ``"gcn"``, ``"gat"``, ``"gcn-skip"``, or any module with PyG's
+            call ``(x, edge_index, edge_weight) -> [num_nodes, num_centers]`` (logits), whose
+            parameters are drawn anew with the rest; or a
+            :class:`~resemb_gnn.nn.CenterEncoder`, which brings its own weights and centres.
         temperature: divides the encoder's logits; the smaller, the harder the assignment.
+        normalization: how logits become weights: ``"softmax"``, ``"sparsemax"``, ``"entmax"`` or
+            ``"signed"`` (:class:`~resemb_gnn.nn.CenterWeights`).
+        heads: groups of centres with weights of their own, which divide ``num_centers``.
         center_std: standard deviation of the centres at the start. By default 0.4 for shared
             centres, and 0.01 with one centre an item, where the start has nothing to tell apart
             and a wide one is memorised.
         residual_std: standard deviation of the residuals at the start.
         shrinkage: :math:`n_0`, in behaviours, or ``None``.
         residual_penalty: :math:`\lambda` of :meth:`penalty`.
+        residual_options: learnt shrinkage, caps and training of the residual, all off by default
+            (:class:`~resemb_gnn.nn.ResidualOptions`).
         feature_dim: number of node features, if they are made; at least 2.
         hidden: widths of further layers of ``encoder="gcn"``.
 
@@ -62,9 +67,7 @@ class ResEmbedding(nn.Module):
         InputError: if a setting is out of its range, the encoder unknown, or the graph unusable.
     """
 
-    residual_scale: Tensor | None
     user_fold: Tensor | None
-    graph_hash: Tensor
 
     def __init__(
         self,
@@ -74,10 +77,13 @@ class ResEmbedding(nn.Module):
         encoder: str | nn.Module = "gcn",
         *,
         temperature: float = 1.0,
+        normalization: str = "softmax",
+        heads: int = 1,
         center_std: float | None = None,
         residual_std: float = 0.001,
         shrinkage: float | None = 1000.0,
         residual_penalty: float = 1.0,
+        residual_options: ResidualOptions | None = None,
         feature_dim: int = 32,
         hidden: tuple[int, ...] = (),
     ) -> None:
@@ -88,26 +94,30 @@ class ResEmbedding(nn.Module):
         self.embedding_dim = embedding_dim
         self.residual_std = residual_std
         self.sparse = False
-        self.shrinkage = shrinkage
         self.residual_penalty = residual_penalty
-        self.encoder = _make_encoder(graph, encoder, num_centers, temperature, feature_dim, hidden)
+        self.options = residual_options or ResidualOptions()
+        self.encoder = make_encoder(
+            graph,
+            encoder,
+            num_centers,
+            temperature,
+            CenterWeights(normalization, heads),
+            feature_dim,
+            hidden,
+        )
         self.num_centers = self.encoder.num_centers
         if center_std is None:
             center_std = 0.4 if num_centers is not None else 0.01
         self.center_std = center_std
         self.centers = nn.Parameter(torch.empty(self.num_centers, embedding_dim))
         self.residual = nn.Parameter(torch.empty(self.num_embeddings, embedding_dim))
-        scale = None
+        self.shrinkage: Shrinkage | None = None
         if shrinkage is not None:
-            if graph.get("count") is None:
-                raise InputError("shrinkage needs graph.count, the behaviours of each item")
-            count = graph.count.float()
-            # Nothing seen and nothing to shrink by, 0 / 0, is the limit of small n_0: no residual.
-            scale = (count / (count + shrinkage)).nan_to_num(0.0).unsqueeze(1)
-        self.register_buffer("residual_scale", scale, persistent=False)
+            self.shrinkage = Shrinkage(graph, shrinkage, self.options.learn_shrinkage)
+        elif self.options.learn_shrinkage:
+            raise InputError("learn_shrinkage needs a shrinkage to start from, not None")
         self.register_buffer("user_fold", graph.get("user_fold"), persistent=False)
-        self.register_buffer("graph_hash", _hash_graph(graph))
-        self.register_load_state_dict_pre_hook(_refuse_another_graph)
+        guard_graph(self, graph)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -115,6 +125,8 @@ class ResEmbedding(nn.Module):
         self.encoder.reset_parameters()
         nn.init.normal_(self.centers, std=self.center_std)
         nn.init.normal_(self.residual, std=self.residual_std)
+        if self.shrinkage is not None:
+            self.shrinkage.reset_parameters()
 
     @property
     def tables(self) -> list[nn.Parameter]:
@@ -123,6 +135,16 @@ class ResEmbedding(nn.Module):
         """
         per_item = isinstance(self.encoder, ItemAverageEncoder)
         return [self.residual, self.centers] if per_item else [self.residual]
+
+    @property
+    def table_options(self) -> dict[str, TableOptions]:
+        """How the residuals are trained: read by :class:`~resemb_gnn.training.TableAdam`."""
+        return {"residual": TableOptions(self.options.lr_scale, self.options.decay)}
+
+    @property
+    def residual_scale(self) -> Tensor | None:
+        """:math:`s_i` of all items, ``[num_embeddings, 1]``; ``None`` without shrinkage."""
+        return None if self.shrinkage is None else self.shrinkage()
 
     def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
         if ids.dim() == 1:
@@ -133,14 +155,19 @@ class ResEmbedding(nn.Module):
         return rows.view(*ids.shape, self.embedding_dim)
 
     def _rows(self, ids: Tensor, fold: int | None = None) -> Tensor:
-        mixed = self.encoder.mix(ids, self.centers, fold, self.sparse)
+        central = self.encoder.mix(ids, self.centers, fold, self.sparse)
         residual = nn.functional.embedding(ids, self.residual, sparse=self.sparse)
-        if self.residual_scale is None:
-            return mixed + residual
-        return torch.addcmul(mixed, residual, self.residual_scale.index_select(0, ids))
+        scale = None if self.shrinkage is None else self.shrinkage(ids)
+        if self.options.capped:
+            residual = residual if scale is None else residual * scale
+            return central + self.options.cap(residual, central)
+        return central + residual if scale is None else torch.addcmul(central, residual, scale)
 
     def center_weights(self, ids: Tensor) -> Tensor:
-        """Centre weights :math:`w_i`, ``[*] -> [*, num_centers]``; rows sum to 1."""
+        """Centre weights :math:`w_i`, ``[*] -> [*, num_centers]``.
+
+        Rows sum to 1, with several heads to their number; signed weights to anything.
+        """
         return self.encoder(ids.flatten()).view(*ids.shape, self.num_centers)
 
     def center_part(self, ids: Tensor) -> Tensor:
@@ -149,11 +176,16 @@ class ResEmbedding(nn.Module):
         return mixed.view(*ids.shape, self.embedding_dim)
 
     def residual_part(self, ids: Tensor) -> Tensor:
-        """Scaled residuals :math:`s_i r_i`, ``[*] -> [*, embedding_dim]``."""
-        residual = nn.functional.embedding(ids, self.residual)
-        if self.residual_scale is not None:
-            residual = residual * self.residual_scale[ids]
-        return residual
+        """Residuals as they are added, :math:`s_i r_i` and capped if there is a cap,
+        ``[*] -> [*, embedding_dim]``.
+        """
+        flat = ids.flatten()
+        residual = nn.functional.embedding(flat, self.residual)
+        if self.shrinkage is not None:
+            residual = residual * self.shrinkage(flat)
+        if self.options.capped:
+            residual = self.options.cap(residual, self.center_part(flat))
+        return residual.view(*ids.shape, self.embedding_dim)
 
     def penalty(self, ids: Tensor) -> Tensor | None:
         r"""Residual penalty :math:`\lambda \cdot \mathrm{mean}_i \lVert r_i \rVert^2` over ``ids``
@@ -175,7 +207,8 @@ class ResEmbedding(nn.Module):
     def extra_repr(self) -> str:
         return (
             f"{self.num_embeddings}, {self.embedding_dim}, num_centers={self.num_centers},"
-            f" shrinkage={self.shrinkage}, residual_penalty={self.residual_penalty}"
+            f" shrinkage={None if self.shrinkage is None else self.shrinkage.start},"
+            f" residual_penalty={self.residual_penalty}"
         )
 
 
@@ -195,52 +228,3 @@ def _check_settings(settings: dict[str, object]) -> None:
             raise InputError(f"{name} must be at least {low}, not {value}")
     if not settings["temperature"] > 0:  # type: ignore[operator]
         raise InputError(f"temperature must be above 0, not {settings['temperature']}")
-
-
-def _make_encoder(
-    graph: Data,
-    encoder: str | nn.Module,
-    num_centers: int | None,
-    temperature: float,
-    feature_dim: int,
-    hidden: tuple[int, ...],
-) -> CenterEncoder:
-    if hidden and encoder != "gcn":
-        raise InputError(f"hidden={hidden} goes with encoder='gcn' only")
-    if num_centers is None:
-        if encoder == "average":
-            return ItemAverageEncoder(graph)
-        raise InputError("num_centers=None (one centre an item) goes with encoder='average' only")
-    if graph.x is None:
-        graph = NodeFeatures(feature_dim)(graph)
-    if isinstance(encoder, nn.Module):
-        return FullGraphEncoder(graph, encoder, num_centers, temperature)
-    if encoder == "average":
-        return AverageEncoder(graph, num_centers, temperature)
-    if encoder == "gcn":
-        return GCNEncoder(graph, num_centers, temperature, hidden)
-    if encoder == "gat":
-        return GATEncoder(graph, num_centers, temperature)
-    raise InputError(f"encoder={encoder!r} is unknown; choose from {', '.join(ENCODERS)}")
-
-
-def _hash_graph(graph: Data) -> Tensor:
-    """A number that tells graphs apart; saved, since the graph itself is not."""
-    source, target = graph.edge_index
-    mixed = (source * 0x9E3779B1 + target * 0x85EBCA77) ^ (source * target)
-    total = mixed.sum() + int(graph.num_nodes or 0)
-    if graph.edge_weight is not None:
-        total = total + (mixed % 65_521 * graph.edge_weight.double().round().long()).sum()
-    return total
-
-
-def _refuse_another_graph(
-    module: nn.Module, state_dict: dict[str, Tensor], prefix: str, *args: object
-) -> None:
-    assert isinstance(module, ResEmbedding)
-    saved = state_dict.get(prefix + "graph_hash")
-    if saved is not None and not torch.equal(saved.cpu(), module.graph_hash.cpu()):
-        raise InputError(
-            f"the saved weights belong to another graph (hash {int(saved)}) than this"
-            f" {type(module).__name__} ({int(module.graph_hash)})"
-        )

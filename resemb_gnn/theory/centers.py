@@ -25,18 +25,24 @@ def center_usage(embedding: ResEmbedding) -> Tensor:
     r"""Mean weight of each centre over all items, float64 ``[num_centers]``; sums to 1.
 
     .. math::
-        u_k = \frac{1}{N} \sum_i w_{ik}
+        u_k = \frac{1}{N H} \sum_i w_{ik}
 
-    computed as the derivative of :math:`\frac{1}{N} \sum_i \sum_k w_{ik} z_k` in :math:`z`, which
+    with :math:`H` heads of weights, computed as the derivative of :math:`\frac{1}{N} \sum_i \sum_k w_{ik} z_k` in :math:`z`, which
     needs no row as wide as the number of centres.
+
+    Raises:
+        InputError: if the weights are signed.
     """
+    weights = embedding.encoder.normalize
+    if weights.normalization == "signed":
+        raise InputError("signed centre weights do not say how much a centre is used")
     device = embedding.centers.device
     z = torch.zeros(embedding.num_centers, 1, device=device, requires_grad=True)
     usage = torch.zeros(embedding.num_centers, dtype=torch.float64)
     for ids in torch.arange(embedding.num_embeddings, device=device).split(_ROWS):
         (part,) = torch.autograd.grad(embedding.encoder.mix(ids, z).sum(), z)
         usage += part[:, 0].cpu().double()
-    return usage / embedding.num_embeddings
+    return usage / (embedding.num_embeddings * weights.heads)
 
 
 def effective_centers(usage: Tensor) -> float:

@@ -1,5 +1,6 @@
 """Training, evaluation and metrics."""
 
+from resemb_gnn.training.adam_ar import AdamAR
 from resemb_gnn.training.fit import (
     Epoch,
     FitResult,
@@ -14,6 +15,7 @@ from resemb_gnn.training.metrics import auc, gauc, log_loss
 from resemb_gnn.training.optimizer import TableAdam
 
 __all__ = [
+    "AdamAR",
     "Epoch",
     "FitResult",
     "Metrics",

@@ -136,6 +136,8 @@ def fit(
     best_epoch, best_state = 0, copy.deepcopy(model.state_dict())
     for number in range(1, epochs + 1):
         started = time.perf_counter()
+        if number > 1:
+            optimizer.renew()
         loss = _train_epoch(
             model, train, optimizer, batch_size, max_history, generator, f"epoch {number}", progress
         )
@@ -161,7 +163,7 @@ def fit(
         train=evaluate(model, split.train_sample.to(device), max_history=max_history),
         seconds_per_epoch=seconds,
         examples_per_second=len(train) / seconds,
-        num_parameters=sum(p.numel() for p in model.parameters()),
+        num_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
     )
 
 

@@ -1,9 +1,13 @@
-"""Adam for the network, and for large tables Adam on the rows of the batch alone."""
+"""Adam for the network, and for embedding tables what they ask for."""
+
+from collections import defaultdict
+from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from resemb_gnn.nn import ResEmbedding
+from resemb_gnn.nn import ResEmbedding, TableOptions
+from resemb_gnn.training.adam_ar import AdamAR
 
 
 class TableAdam:
@@ -14,6 +18,10 @@ class TableAdam:
     stay where they are. The tables' modules (``torch.nn.Embedding`` and
     :class:`~resemb_gnn.ResEmbedding`) are switched to sparse gradients.
 
+    A module may ask for more in its ``table_options`` (:class:`~resemb_gnn.nn.TableOptions`, by the
+    name of the parameter): a learning rate of its own, decay by
+    :class:`~resemb_gnn.training.AdamAR`, or a new start every epoch.
+
     Args:
         model: the model to train.
         lr: learning rate.
@@ -21,20 +29,40 @@ class TableAdam:
     """
 
     def __init__(self, model: nn.Module, lr: float, sparse_rows: int | None = None) -> None:
-        tables: list[Tensor] = []
+        tables: set[nn.Parameter] = set()
+        options: dict[nn.Parameter, TableOptions] = {}
+        self.renewed: list[nn.Module] = []
         for module in model.modules():
+            own: dict[str, TableOptions] = getattr(module, "table_options", {})
+            options |= {getattr(module, name): value for name, value in own.items()}
+            if any(value.renew for value in own.values()):
+                self.renewed.append(module)
             if not isinstance(module, nn.Embedding | ResEmbedding):
                 continue
-            module.sparse = sparse_rows is not None and module.num_embeddings >= sparse_rows
+            decays = any(value.decay > 0 for value in own.values())
+            large = sparse_rows is not None and module.num_embeddings >= sparse_rows
+            module.sparse = decays or large
             if module.sparse:
-                tables += module.tables if isinstance(module, ResEmbedding) else [module.weight]
-        chosen = {id(table) for table in tables}
-        rest = [parameter for parameter in model.parameters() if id(parameter) not in chosen]
+                tables.update(
+                    module.tables if isinstance(module, ResEmbedding) else [module.weight]
+                )
+        groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for parameter in model.parameters():
+            if not parameter.requires_grad:
+                continue
+            asked = options.get(parameter, TableOptions())
+            group = {"params": [parameter], "lr": lr * asked.lr_scale}
+            if asked.decay > 0:
+                groups["decayed"].append(group | {"alpha": asked.decay})
+            else:
+                groups["sparse" if parameter in tables else "dense"].append(group)
         self.optimizers: list[torch.optim.Optimizer] = []
-        if rest:
-            self.optimizers.append(torch.optim.Adam(rest, lr=lr, fused=True))
-        if tables:
-            self.optimizers.append(torch.optim.SparseAdam(tables, lr=lr))
+        if "dense" in groups:
+            self.optimizers.append(torch.optim.Adam(_merged(groups["dense"]), fused=True))
+        if "sparse" in groups:
+            self.optimizers.append(torch.optim.SparseAdam(_merged(groups["sparse"])))
+        if "decayed" in groups:
+            self.optimizers.append(AdamAR(groups["decayed"]))
 
     def zero_grad(self) -> None:
         for optimizer in self.optimizers:
@@ -43,3 +71,21 @@ class TableAdam:
     def step(self) -> None:
         for optimizer in self.optimizers:
             optimizer.step()
+
+    def renew(self) -> None:
+        """Draws the tables anew that ask for it, and forgets their moments (MEDA; Liu et al.,
+        "Multi-Epoch Learning for Deep Click-Through Rate Prediction Models", arXiv 2305.19531).
+        """
+        for module in self.renewed:
+            cast(Any, module).reset_parameters()
+            for parameter in module.parameters():
+                for optimizer in self.optimizers:
+                    optimizer.state.pop(parameter, None)
+
+
+def _merged(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One group a learning rate: a fused step is one call a group."""
+    merged: dict[float, list[nn.Parameter]] = defaultdict(list)
+    for group in groups:
+        merged[group["lr"]] += group["params"]
+    return [{"params": params, "lr": lr} for lr, params in merged.items()]
