@@ -40,9 +40,9 @@ from torch_geometric.data import Data
 import resemb_gnn as rg
 from resemb_gnn.datasets import read_sequence_file
 from resemb_gnn.datasets.interest_delay import InterestDelayModel
-from resemb_gnn.experiment.arms import plain_embedding
 from resemb_gnn.experiment.plotting import MARKERS, PALETTE, legend_below, line_style, new_figure
 from resemb_gnn.experiment.results import versions, write_atomically
+from resemb_gnn.nn import PlainEmbedding
 from resemb_gnn.theory import (
     Gap,
     GapCurve,
@@ -197,7 +197,7 @@ def recovery_run(task: Task, arm: dict[str, Any], seed: int, epochs: int) -> dic
     few = rg.ResEmbedding(task.graph, task.dim, NUM_INTERESTS)
     train(task, few, seed, epochs, early_stop=True)
     torch.manual_seed(seed)
-    plain = plain_embedding(task.interest.numel(), task.dim)
+    plain = PlainEmbedding(task.interest.numel(), task.dim)
     plain_gaps = train(task, plain, seed, epochs, early_stop=True)
     torch.manual_seed(seed)
     wide = rg.ResEmbedding(task.graph, task.dim, 64)
@@ -226,7 +226,7 @@ def long_run(task: Task, arm: dict[str, Any], seed: int, epochs: int) -> dict[st
     torch.manual_seed(seed)
     size = task.interest.numel()
     makers: dict[str, Callable[[], nn.Module]] = {
-        "plain": lambda: plain_embedding(size, task.dim),
+        "plain": lambda: PlainEmbedding(size, task.dim),
         "plain with L2": lambda: L2Embedding(
             size, task.dim, _weight=0.003 * torch.randn(size, task.dim)
         ),

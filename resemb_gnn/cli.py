@@ -4,11 +4,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, get_args, get_origin
+from typing import Any, get_origin
 
 from resemb_gnn import __version__
 from resemb_gnn.errors import InputError
 from resemb_gnn.experiment import CompareSettings, compare
+from resemb_gnn.experiment.arm_settings import value_type
 from resemb_gnn.experiment.report import text_table
 
 
@@ -43,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_compare(arguments: dict[str, Any]) -> int:
     """``resemb-gnn compare``."""
-    arguments["embeddings"] = tuple(dict.fromkeys(arguments["embeddings"]))
+    for name in ("embeddings", "override"):
+        arguments[name] = tuple(dict.fromkeys(arguments[name]))
     settings = CompareSettings(**arguments)
     results = compare(settings, log=lambda line: print(line, file=sys.stderr, flush=True))
     print(text_table(results))
@@ -53,24 +55,25 @@ def run_compare(arguments: dict[str, Any]) -> int:
 
 def add_settings(parser: argparse.ArgumentParser, settings: type) -> None:
     """One flag a field of a settings class, with its default, choices and help."""
+    groups: dict[str | None, Any] = {None: parser}
     for spec in fields(settings):
+        group = spec.metadata["group"]
+        if group not in groups:
+            groups[group] = parser.add_argument_group(group)
         flag = "--" + spec.name.replace("_", "-")
         text = spec.metadata["help"].replace("%", "%%")
         options: dict[str, Any] = {"default": spec.default}
-        kind: Any = spec.type
+        kind = value_type(spec)
         if kind is bool:
             options["action"] = argparse.BooleanOptionalAction if spec.default else "store_true"
         else:
-            if get_origin(kind) is tuple:
+            if get_origin(spec.type) is tuple:
                 options["nargs"] = "+"
-                kind = get_args(kind)[0]
-            if kind not in (str, int, float):  # such as str | None
-                kind = next(part for part in get_args(kind) if part is not type(None))
             options["type"] = kind
             options["choices"] = spec.metadata["choices"]
             options["metavar"] = None if options["choices"] else kind.__name__.upper()
-            if spec.default is not None:
+            if spec.default not in (None, ()):
                 shown = spec.default
                 shown = " ".join(shown) if isinstance(shown, tuple) else shown
                 text += f" (default: {shown})"
-        parser.add_argument(flag, help=text, **options)
+        groups[group].add_argument(flag, help=text, **options)

@@ -4,15 +4,16 @@ import shlex
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
+from torch import nn
 from torch_geometric.data import Data
 
 from resemb_gnn.data import Split
 from resemb_gnn.datasets import DataSource, load_source
 from resemb_gnn.errors import InputError
-from resemb_gnn.experiment.arms import make_embedding, make_model
+from resemb_gnn.experiment.arms import ARMS, make_embedding, make_model
 from resemb_gnn.experiment.geometry import ItemGeometry, item_geometry
 from resemb_gnn.experiment.report import html, markdown
 from resemb_gnn.experiment.results import (
@@ -63,12 +64,16 @@ def compare(
         label=settings.label,
     )
     log(f"{source.name}: {source.log}")
+    lacking = [name for name in settings.embeddings if ARMS[name].needs_category]
+    if lacking and source.log.item_category is None:
+        raise InputError(f"{', '.join(lacking)}: {source.name} has no categories of the items")
     split = source.make_split(settings.split, settings.negatives)
     results = _start(source, split, settings)
     if path.exists():
         old = read_results(path)
         refuse_other_settings(path, old, results)
         results["runs"] = old["runs"]
+        _refuse_other_overrides(path, results["runs"], settings)
     done = {(run["embedding"], run["seed"]) for run in results["runs"]}
     # Seed by seed, so that a stopped comparison still compares like with like.
     pairs = [(seed, name) for seed in range(settings.seeds) for name in settings.embeddings]
@@ -78,22 +83,16 @@ def compare(
         log(f"{split}, graph: {graph.num_nodes} items, {graph.edge_index.size(1) // 2} edges")
     for seed, name in todo:
         torch.manual_seed(seed)
-        embedding = make_embedding(
-            name,
-            graph,
-            settings.embedding_dim,
-            settings.num_centers,
-            settings.shrinkage or None,
-            settings.residual_penalty,
-        )
-        category = source.log.item_category if settings.use_category else None
-        model = make_model(settings.model, embedding, category)
+        own = settings.of(name)
+        category = source.log.item_category
+        embedding = make_embedding(name, graph, own, category)
+        model = make_model(settings.model, embedding, category if settings.use_category else None)
         result = fit(
             model,
             split,
             epochs=settings.epochs,
             batch_size=settings.batch_size,
-            lr=settings.lr,
+            lr=own.lr,
             patience=settings.patience,
             max_history=settings.max_history,
             seed=seed,
@@ -101,10 +100,11 @@ def compare(
             device=settings.device,
             progress=not settings.quiet,
         )
-        if seed == 0 and isinstance(embedding, ResEmbedding):
+        if seed == 0 and _has_geometry(embedding):
             (folder / "geometry").mkdir(parents=True, exist_ok=True)
             item_geometry(embedding.cpu(), count=graph.count).save(_geometry_path(folder, name))
-        results["runs"].append(_run(name, settings.model, seed, result))
+        overrides = settings.overrides(name)
+        results["runs"].append(_run(name, settings.model, seed, overrides, result))
         write_results(path, results)
         log(
             f"{name}, seed {seed}: test AUC {result.test.auc:.4f},"
@@ -166,11 +166,14 @@ def command(settings: CompareSettings) -> str:
     return shlex.join(words)
 
 
-def _run(embedding: str, model: str, seed: int, result: FitResult) -> dict[str, Any]:
+def _run(
+    embedding: str, model: str, seed: int, overrides: dict[str, Any], result: FitResult
+) -> dict[str, Any]:
     return {
         "embedding": embedding,
         "model": model,
         "seed": seed,
+        "overrides": overrides,
         "test": asdict(result.test),
         "valid": asdict(result.valid),
         "train": asdict(result.train),
@@ -182,6 +185,27 @@ def _run(embedding: str, model: str, seed: int, result: FitResult) -> dict[str, 
         "num_parameters": result.num_parameters,
         "curve": [asdict(epoch) for epoch in result.curve],
     }
+
+
+def _refuse_other_overrides(
+    path: Path, runs: list[dict[str, Any]], settings: CompareSettings
+) -> None:
+    for run in runs:
+        name, before = run["embedding"], run.get("overrides", {})
+        if name in settings.embeddings and before != settings.overrides(name):
+            raise InputError(
+                f"{path} holds a run of {name} with overrides {before}, not"
+                f" {settings.overrides(name)}"
+            )
+
+
+def _has_geometry(embedding: nn.Module) -> TypeGuard[ResEmbedding]:
+    """Whether items have learnt centres whose weights are shares."""
+    return (
+        isinstance(embedding, ResEmbedding)
+        and embedding.centers.requires_grad
+        and embedding.encoder.normalize.normalization != "signed"
+    )
 
 
 def _geometry_path(folder: Path, embedding: str) -> Path:

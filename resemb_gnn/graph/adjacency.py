@@ -113,9 +113,7 @@ def symmetric_adjacency(graph: Data) -> Adjacency:
     empty row.
     """
     weight = None if graph.edge_weight is None else graph.edge_weight.float()
-    edge_index, weight = gcn_norm(
-        graph.edge_index, weight, graph.num_nodes, add_self_loops=False
-    )
+    edge_index, weight = gcn_norm(graph.edge_index, weight, graph.num_nodes, add_self_loops=False)
     return _to_rows(edge_index, weight, graph)
 
 

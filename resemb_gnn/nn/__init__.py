@@ -19,19 +19,19 @@ from resemb_gnn.nn.skip_encoder import SkipEncoder
 from resemb_gnn.nn.table_options import TableOptions
 
 __all__ = [
+    "ENCODERS",
+    "NORMALIZATIONS",
     "AverageEncoder",
     "CenterEncoder",
     "CenterWeights",
     "DINAttention",
     "Dice",
-    "ENCODERS",
     "FullGraphEncoder",
     "GATEncoder",
     "GCNEncoder",
     "HardEncoder",
     "ItemAverageEncoder",
     "LightGCNEmbedding",
-    "NORMALIZATIONS",
     "PlainEmbedding",
     "ResEmbedding",
     "ResidualOptions",

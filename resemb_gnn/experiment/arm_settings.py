@@ -1,0 +1,116 @@
+"""The settings that embeddings share: the one place where each has its name, default and meaning."""
+
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, get_args, get_origin
+
+from resemb_gnn.errors import InputError
+from resemb_gnn.nn import NORMALIZATIONS
+
+GROUP = "settings of the embeddings"
+
+
+def flag(
+    default: Any,
+    text: str,
+    choices: tuple[str, ...] | None = None,
+    lowest: float | None = None,
+    group: str | None = None,
+) -> Any:
+    """A field of a settings class: its default, help, choices, lowest number (none: above 0)
+    and the group that it stands in.
+    """
+    metadata = {"help": text, "choices": choices, "lowest": lowest, "group": group}
+    return field(default=default, metadata=metadata)
+
+
+def value_type(spec: "Field[Any]") -> type:
+    """What a value, or one of several, of a settings field is: ``str``, ``int``, ``float`` or
+    ``bool``.
+    """
+    kind: Any = spec.type
+    if get_origin(kind) is tuple:
+        kind = get_args(kind)[0]
+    if not isinstance(kind, type):  # such as str | None
+        kind = next(part for part in get_args(kind) if part is not type(None))
+    assert isinstance(kind, type)
+    return kind
+
+
+def check_settings(settings: Any) -> None:
+    """Refuses unknown choices and numbers out of range.
+
+    Raises:
+        InputError: with the name of the setting and its value.
+    """
+    for spec in fields(settings):
+        choices = spec.metadata["choices"]
+        value = getattr(settings, spec.name)
+        for one in value if isinstance(value, tuple) else [value]:
+            if choices is not None and one is not None and one not in choices:
+                raise InputError(
+                    f"{spec.name}={one!r} is unknown; choose from {', '.join(choices)}"
+                )
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            lowest = spec.metadata["lowest"]
+            if lowest is None and not value > 0:
+                raise InputError(f"{spec.name} must be above 0, not {value}")
+            if lowest is not None and not value >= lowest:
+                raise InputError(f"{spec.name} must be at least {lowest}, not {value}")
+
+
+def _setting(default: Any, text: str, **options: Any) -> Any:
+    return flag(default, text, group=GROUP, **options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmSettings:
+    """What :data:`~resemb_gnn.experiment.arms.ARMS` are built with; an arm reads what it needs.
+
+    Raises:
+        InputError: if a choice is unknown or a number out of range.
+    """
+
+    embedding_dim: int = _setting(32, "width of the item embeddings")
+    num_centers: int = _setting(64, "number of centres (average: one an item)")
+    temperature: float = _setting(1.0, "divides the logits of the centre weights")
+    normalization: str = _setting(
+        "softmax", "how logits become centre weights", choices=NORMALIZATIONS
+    )
+    heads: int = _setting(1, "groups of centres with weights of their own")
+    center_std: float | None = _setting(
+        None,
+        "standard deviation of the centres at the start (default: 0.4; average: 0.01)",
+        lowest=0,
+    )
+    residual_std: float = _setting(
+        0.001, "standard deviation of the residuals at the start", lowest=0
+    )
+    shrinkage: float = _setting(
+        1000.0,
+        "residual of an item with n behaviours is scaled by n / (n + shrinkage); 0 for no scaling",
+        lowest=0,
+    )
+    learn_shrinkage: bool = _setting(False, "learn the shrinkage from there on")
+    residual_penalty: float = _setting(
+        1.0, "penalty on the squared residuals of a batch's candidates", lowest=0
+    )
+    residual_max_norm: float | None = _setting(None, "cap on the norm of a residual")
+    residual_max_ratio: float | None = _setting(
+        None, "cap on that norm as a multiple of the central part's"
+    )
+    residual_lr: float = _setting(1.0, "factor on the residuals' learning rate")
+    residual_decay: float = _setting(
+        0.0, "decay of a residual for each step since its last update (AdamAR)", lowest=0
+    )
+    table_std: float = _setting(
+        0.003, "standard deviation at the start of plain, its relatives and lightgcn", lowest=0
+    )
+    l2: float = _setting(0.1, "plain-l2: penalty on the squared rows of a batch's items", lowest=0)
+    table_decay: float = _setting(
+        1e-3, "adamar: decay of a row for each step since its last update", lowest=0
+    )
+    start_scale: float = _setting(0.1, "spectral-start: factor on the spectral features", lowest=0)
+    num_layers: int = _setting(2, "lightgcn: number of propagations")
+
+    def __post_init__(self) -> None:
+        check_settings(self)
