@@ -1,4 +1,4 @@
-"""The settings that embeddings share: the one place where each has its name, default and meaning."""
+"""The settings of the embeddings: the one place where each has its name, default and meaning."""
 
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, get_args, get_origin

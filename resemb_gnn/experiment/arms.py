@@ -155,8 +155,9 @@ def _centers_only(graph: Data, settings: ArmSettings, category: Tensor | None) -
 
 
 def _residual_only(graph: Data, settings: ArmSettings, category: Tensor | None) -> nn.Module:
-    one = {"num_centers": 1, "center_std": 0.0, "temperature": 1.0}
-    embedding = _res(graph, settings, category, **one, **_NO_LOGITS)
+    embedding = _res(
+        graph, settings, category, num_centers=1, center_std=0.0, temperature=1.0, **_NO_LOGITS
+    )
     embedding.centers.requires_grad_(False)
     embedding.encoder.requires_grad_(False)
     return embedding

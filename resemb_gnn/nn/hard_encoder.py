@@ -29,11 +29,8 @@ class HardEncoder(CenterEncoder):
         num_folds = len(graph.get("fold_graphs") or [])
         every = [*(fold_center or [center] * num_folds), center]
         for part in every:
-            if (
-                part.shape != (graph.num_nodes,)
-                or part.is_floating_point()
-                or bool((part < 0).any())
-            ):
+            whole = not part.is_floating_point() and bool((part >= 0).all())
+            if part.shape != (graph.num_nodes,) or not whole:
                 raise InputError(
                     f"center must hold one whole number from 0 for each of {graph.num_nodes} nodes"
                 )

@@ -27,8 +27,9 @@ def center_usage(embedding: ResEmbedding) -> Tensor:
     .. math::
         u_k = \frac{1}{N H} \sum_i w_{ik}
 
-    with :math:`H` heads of weights, computed as the derivative of :math:`\frac{1}{N} \sum_i \sum_k w_{ik} z_k` in :math:`z`, which
-    needs no row as wide as the number of centres.
+    with :math:`H` heads of weights, computed as the derivative of
+    :math:`\frac{1}{N H} \sum_i \sum_k w_{ik} z_k` in :math:`z`, which needs no row as wide as the
+    number of centres.
 
     Raises:
         InputError: if the weights are signed.

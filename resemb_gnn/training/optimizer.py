@@ -43,9 +43,8 @@ class TableAdam:
             large = sparse_rows is not None and module.num_embeddings >= sparse_rows
             module.sparse = decays or large
             if module.sparse:
-                tables.update(
-                    module.tables if isinstance(module, ResEmbedding) else [module.weight]
-                )
+                own_tables = module.tables if isinstance(module, ResEmbedding) else [module.weight]
+                tables.update(cast("list[nn.Parameter]", own_tables))
         groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for parameter in model.parameters():
             if not parameter.requires_grad:
