@@ -82,13 +82,14 @@ def _spectral_start(graph: Data, settings: ArmSettings, category: Tensor | None)
     return _table(graph, settings, category, start=settings.start_scale * graph.x)
 
 
-def _res(
+def res_embedding(
     graph: Data,
     settings: ArmSettings,
-    category: Tensor | None,
+    category: Tensor | None = None,
     encoder: str | nn.Module = "gcn",
     **changes: Any,
 ) -> ResEmbedding:
+    """A Res-embedding with these settings, but for the ``changes``."""
     options: dict[str, Any] = {
         "num_centers": settings.num_centers,
         "temperature": settings.temperature,
@@ -114,26 +115,26 @@ _NO_LOGITS: dict[str, Any] = {"normalization": "softmax", "heads": 1}
 
 
 def _average(graph: Data, settings: ArmSettings, category: Tensor | None) -> nn.Module:
-    return _res(graph, settings, category, "average", num_centers=None, **_NO_LOGITS)
+    return res_embedding(graph, settings, category, "average", num_centers=None, **_NO_LOGITS)
 
 
 def _gat(graph: Data, settings: ArmSettings, category: Tensor | None) -> nn.Module:
-    return _res(graph, settings, category, "gat")
+    return res_embedding(graph, settings, category, "gat")
 
 
 def _gcn_skip(graph: Data, settings: ArmSettings, category: Tensor | None) -> nn.Module:
-    return _res(graph, settings, category, "gcn-skip")
+    return res_embedding(graph, settings, category, "gcn-skip")
 
 
 def _category(graph: Data, settings: ArmSettings, category: Tensor | None) -> nn.Module:
     if category is None:
         raise InputError("the embedding 'category' needs the items' categories")
-    return _res(graph, settings, category, HardEncoder(graph, category), **_NO_LOGITS)
+    return res_embedding(graph, settings, category, HardEncoder(graph, category), **_NO_LOGITS)
 
 
 def _kmeans(graph: Data, settings: ArmSettings, category: Tensor | None) -> nn.Module:
     encoder = HardEncoder.kmeans(graph, settings.num_centers)
-    return _res(graph, settings, category, encoder, **_NO_LOGITS)
+    return res_embedding(graph, settings, category, encoder, **_NO_LOGITS)
 
 
 def _lightgcn(graph: Data, settings: ArmSettings, category: Tensor | None) -> nn.Module:
@@ -149,13 +150,13 @@ def _centers_only(graph: Data, settings: ArmSettings, category: Tensor | None) -
         "shrinkage": None,
         "residual_options": None,
     }
-    embedding = _res(graph, settings, category, **none)
+    embedding = res_embedding(graph, settings, category, **none)
     embedding.residual.requires_grad_(False)
     return embedding
 
 
 def _residual_only(graph: Data, settings: ArmSettings, category: Tensor | None) -> nn.Module:
-    embedding = _res(
+    embedding = res_embedding(
         graph, settings, category, num_centers=1, center_std=0.0, temperature=1.0, **_NO_LOGITS
     )
     embedding.centers.requires_grad_(False)
@@ -207,7 +208,7 @@ ARMS: dict[str, Arm] = {
     "average": Arm(
         _average, _LR | _CENTER_STD | _RESIDUAL, ("lr", "center_std", "residual_penalty")
     ),
-    "gcn": Arm(_res, _SOFT | _RESIDUAL, _TUNED),
+    "gcn": Arm(res_embedding, _SOFT | _RESIDUAL, _TUNED),
     "gat": Arm(_gat, _SOFT | _RESIDUAL, _TUNED),
     "gcn-skip": Arm(_gcn_skip, _SOFT | _RESIDUAL, _TUNED),
     "lightgcn": Arm(

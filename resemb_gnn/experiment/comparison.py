@@ -68,7 +68,7 @@ def compare(
     if lacking and source.log.item_category is None:
         raise InputError(f"{', '.join(lacking)}: {source.name} has no categories of the items")
     split = source.make_split(settings.split, settings.negatives)
-    results = _start(source, split, settings)
+    results = new_results(source, split, settings)
     if path.exists():
         old = read_results(path)
         refuse_other_settings(path, old, results)
@@ -79,7 +79,7 @@ def compare(
     pairs = [(seed, name) for seed in range(settings.seeds) for name in settings.embeddings]
     todo = [(seed, name) for seed, name in pairs if (name, seed) not in done]
     if todo:  # a finished comparison is only reported again
-        graph = _graph(source, split, settings)
+        graph = make_graph(source, split, settings)
         log(f"{split}, graph: {graph.num_nodes} items, {graph.edge_index.size(1) // 2} edges")
     for seed, name in todo:
         torch.manual_seed(seed)
@@ -104,7 +104,7 @@ def compare(
             (folder / "geometry").mkdir(parents=True, exist_ok=True)
             item_geometry(embedding.cpu(), count=graph.count).save(_geometry_path(folder, name))
         overrides = settings.overrides(name)
-        results["runs"].append(_run(name, settings.model, seed, overrides, result))
+        results["runs"].append(run_record(name, settings.model, seed, overrides, result))
         write_results(path, results)
         log(
             f"{name}, seed {seed}: test AUC {result.test.auc:.4f},"
@@ -116,7 +116,8 @@ def compare(
     return results
 
 
-def _graph(source: DataSource, split: Split, settings: CompareSettings) -> Data:
+def make_graph(source: DataSource, split: Split, settings: CompareSettings) -> Data:
+    """The co-visit graph of the training behaviours, with node features."""
     options = dict(source.graph)
     if settings.top_k is not None:
         options["top_k"] = settings.top_k
@@ -127,7 +128,8 @@ def _graph(source: DataSource, split: Split, settings: CompareSettings) -> Data:
     return NodeFeatures(dim=32)(graph)
 
 
-def _start(source: DataSource, split: Split, settings: CompareSettings) -> dict[str, Any]:
+def new_results(source: DataSource, split: Split, settings: CompareSettings) -> dict[str, Any]:
+    """The contents of results.json before the first run."""
     log = source.log
     return {
         "schema": SCHEMA,
@@ -166,9 +168,10 @@ def command(settings: CompareSettings) -> str:
     return shlex.join(words)
 
 
-def _run(
+def run_record(
     embedding: str, model: str, seed: int, overrides: dict[str, Any], result: FitResult
 ) -> dict[str, Any]:
+    """What results.json says of a run."""
     return {
         "embedding": embedding,
         "model": model,

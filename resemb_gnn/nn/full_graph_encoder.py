@@ -1,9 +1,11 @@
 """Any PyG module as encoder."""
 
 import inspect
+from collections.abc import Collection
 
 from torch import Tensor, nn
 from torch_geometric.data import Data
+from torch_geometric.nn import Sequential
 
 from resemb_gnn.errors import InputError
 from resemb_gnn.nn.center_encoder import CenterEncoder, View
@@ -16,7 +18,8 @@ class FullGraphEncoder(CenterEncoder):
     Args:
         graph: co-visit graph with node features ``x`` ``[num_nodes, num_features]``.
         module: called as ``module(x, edge_index, edge_weight)``, or without the weights if its
-            ``forward`` has no ``edge_weight``; returns ``[num_nodes, num_centers]``.
+            ``forward`` (the header of a ``torch_geometric.nn.Sequential``) has no
+            ``edge_weight``; returns ``[num_nodes, num_centers]``.
         num_centers: number of centres :math:`K`.
         temperature: :math:`\tau`.
         normalize: what stands in the softmax's place.
@@ -45,7 +48,7 @@ class FullGraphEncoder(CenterEncoder):
         )
         self.temperature = temperature
         self.module = module
-        self.takes_weight = "edge_weight" in inspect.signature(module.forward).parameters
+        self.takes_weight = "edge_weight" in _arguments(module)
 
     def reset_parameters(self) -> None:
         reset = getattr(self.module, "reset_parameters", None)
@@ -70,3 +73,10 @@ class FullGraphEncoder(CenterEncoder):
         return (
             f"{type(self).__name__}({type(self.module).__name__}, num_centers={self.num_centers})"
         )
+
+
+def _arguments(module: nn.Module) -> Collection[str]:
+    if isinstance(module, Sequential):  # its forward takes anything, its header says what
+        names: Collection[str] = module.signature.param_dict
+        return names
+    return inspect.signature(module.forward).parameters

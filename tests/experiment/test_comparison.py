@@ -218,7 +218,7 @@ def test_a_finished_comparison_is_only_reported_again(
     def refuse(*args: object) -> None:
         raise AssertionError("the graph is built although nothing is left to train")
 
-    monkeypatch.setattr(module, "_graph", refuse)
+    monkeypatch.setattr(module, "make_graph", refuse)
     again = compare(settings(table, tmp_path / "out", resume=True, **options))
     assert again["runs"] == first["runs"]
     assert "gcn" in (tmp_path / "out" / "report.html").read_text()

@@ -1,0 +1,198 @@
+"""Which graph layer makes the best centre encoder? Eight of PyG's, with the same budget.
+
+    python benchmarks/encoders.py --data Beauty.txt
+    python benchmarks/encoders.py --data Beauty.txt --time 3
+
+Each layer is handed to ResEmbedding as `encoder=`, with the settings of `resemb-gnn compare` and a
+plain table beside it. They encode the whole graph at every step, so a full run takes hours; it goes
+on where results.json in the folder ends. `--time STEPS` only measures the first steps of each layer
+and writes seconds.json.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch_geometric.data import Data
+from torch_geometric.nn import (
+    APPNP,
+    GATConv,
+    GATv2Conv,
+    GCNConv,
+    GINConv,
+    SAGEConv,
+    Sequential,
+    SGConv,
+    TransformerConv,
+)
+
+from resemb_gnn.data import Split
+from resemb_gnn.datasets import load_source
+from resemb_gnn.experiment import CompareSettings
+from resemb_gnn.experiment.arms import make_embedding, make_model, res_embedding
+from resemb_gnn.experiment.comparison import make_graph, new_results, run_record
+from resemb_gnn.experiment.report import markdown
+from resemb_gnn.experiment.results import (
+    read_results,
+    refuse_other_settings,
+    versions,
+    write_atomically,
+    write_results,
+)
+from resemb_gnn.training import TableAdam, fit, training_step
+
+
+def appnp(in_channels: int, out_channels: int) -> nn.Module:
+    """APPNP propagates logits, so a linear layer goes before it (Gasteiger et al., ICLR 2019)."""
+    return Sequential(
+        "x, edge_index, edge_weight",
+        [
+            (nn.Linear(in_channels, out_channels), "x -> x"),
+            (APPNP(K=10, alpha=0.1), "x, edge_index, edge_weight -> x"),
+        ],
+    )
+
+
+def gin(in_channels: int, out_channels: int) -> nn.Module:
+    """GIN with the perceptron of one hidden layer of its paper (Xu et al., ICLR 2019)."""
+    hidden = nn.Linear(in_channels, out_channels)
+    return GINConv(nn.Sequential(hidden, nn.ReLU(), nn.Linear(out_channels, out_channels)))
+
+
+LAYERS: dict[str, Callable[[int, int], nn.Module]] = {
+    "GCNConv": GCNConv,
+    "GATConv": GATConv,
+    "GATv2Conv": GATv2Conv,
+    "SAGEConv": SAGEConv,
+    "GINConv": gin,
+    "APPNP": appnp,
+    "SGConv": lambda in_channels, out_channels: SGConv(in_channels, out_channels, K=2),
+    "TransformerConv": TransformerConv,
+}
+NAMES = ("plain", *LAYERS)
+
+
+def embedding(name: str, graph: Data, settings: CompareSettings) -> nn.Module:
+    """A plain table, or a Res-embedding with one of ``LAYERS`` as its encoder."""
+    if name == "plain":
+        return make_embedding(name, graph, settings)
+    layer = LAYERS[name](graph.x.size(1), settings.num_centers)
+    return res_embedding(graph, settings, encoder=layer)
+
+
+def seconds_a_step(model: nn.Module, split: Split, settings: CompareSettings, steps: int) -> float:
+    """Mean seconds of the first ``steps`` training steps, after one that is not counted."""
+    optimizer = TableAdam(model, settings.lr)
+    user_fold = getattr(model.embedding, "user_fold", None)
+    generator = torch.Generator().manual_seed(0)
+    batches = split.train.batches(settings.batch_size, settings.max_history, generator, user_fold)
+    started = time.perf_counter()
+    for number, batch in enumerate(islice(batches, steps + 1)):
+        if number == 1:
+            started = time.perf_counter()
+        training_step(model, batch, optimizer)
+    return (time.perf_counter() - started) / max(number, 1)
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="sequence file, such as Amazon Beauty")
+    parser.add_argument("--layers", nargs="+", choices=NAMES, default=list(NAMES))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--batch-size", type=int, default=1024)
+    parser.add_argument("--num-centers", type=int, default=64)
+    parser.add_argument("--folds", type=int, default=10)
+    parser.add_argument("--out", default=str(Path(__file__).parent / "results" / "encoders"))
+    parser.add_argument("--time", type=int, metavar="STEPS", help="measure so many steps only")
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    arguments = vars(parser.parse_args(argv))
+    layers, steps = arguments.pop("layers"), arguments.pop("time")
+    settings = CompareSettings(**arguments)
+    source = load_source(settings.data)
+    split = source.make_split(settings.split, settings.negatives)
+    graph = make_graph(source, split, settings)
+    folder = Path(settings.out)
+    if steps is not None:
+        measure(layers, steps, graph, split, settings, folder)
+    else:
+        train(layers, graph, split, settings, folder, new_results(source, split, settings))
+
+
+def measure(
+    layers: list[str],
+    steps: int,
+    graph: Data,
+    split: Split,
+    settings: CompareSettings,
+    folder: Path,
+) -> None:
+    """Writes seconds.json: seconds of a step and, from them, of an epoch of each layer."""
+    num_steps = -(-len(split.train) // settings.batch_size)
+    seconds: dict[str, Any] = {}
+    for name in layers:
+        torch.manual_seed(0)
+        model = make_model(settings.model, embedding(name, graph, settings), None)
+        step = seconds_a_step(model, split, settings, steps)
+        seconds[name] = {"step": step, "epoch": step * num_steps}
+        print(f"{name}: {step:.3f} s a step, {step * num_steps:.0f} s an epoch", file=sys.stderr)
+    contents = {
+        "steps": steps,
+        "steps_per_epoch": num_steps,
+        "num_items": graph.num_nodes,
+        "num_edges": graph.num_edges // 2,
+        "threads": torch.get_num_threads(),
+        "seconds": seconds,
+        "versions": versions(),
+    }
+    write_results(folder / "seconds.json", contents)
+
+
+def train(
+    layers: list[str],
+    graph: Data,
+    split: Split,
+    settings: CompareSettings,
+    folder: Path,
+    results: dict[str, Any],
+) -> None:
+    """Trains each layer over each seed; writes results.json after each run, then results.md."""
+    path = folder / "results.json"
+    words = ["python benchmarks/encoders.py", "--data", Path(settings.data).name]
+    results["command"] = " ".join([*words, "--seeds", str(settings.seeds)])
+    if path.exists():
+        old = read_results(path)
+        refuse_other_settings(path, old, results)
+        results["runs"] = old["runs"]
+    done = {(run["embedding"], run["seed"]) for run in results["runs"]}
+    for seed in range(settings.seeds):
+        for name in layers:
+            if (name, seed) in done:
+                continue
+            torch.manual_seed(seed)
+            model = make_model(settings.model, embedding(name, graph, settings), None)
+            result = fit(
+                model,
+                split,
+                epochs=settings.epochs,
+                batch_size=settings.batch_size,
+                lr=settings.lr,
+                patience=settings.patience,
+                max_history=settings.max_history,
+                seed=seed,
+                progress=not settings.quiet,
+            )
+            results["runs"].append(run_record(name, settings.model, seed, {}, result))
+            write_results(path, results)
+            print(f"{name}, seed {seed}: test AUC {result.test.auc:.4f}", file=sys.stderr)
+    write_atomically(folder / "results.md", markdown(results))
+
+
+if __name__ == "__main__":
+    main()
