@@ -33,7 +33,9 @@ def entmax_by_root(z: "np.ndarray", alpha: float) -> "np.ndarray":
     def excess(t: float) -> float:
         return float((np.maximum(scores - t, 0) ** power).sum() - 1)
 
-    return np.maximum(scores - brentq(excess, scores.max() - 1, scores.max(), xtol=1e-14), 0) ** power
+    return (
+        np.maximum(scores - brentq(excess, scores.max() - 1, scores.max(), xtol=1e-14), 0) ** power
+    )
 
 
 @settings(max_examples=60, deadline=None)

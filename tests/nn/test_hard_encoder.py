@@ -15,7 +15,9 @@ CENTER = torch.tensor([2, 0, 0, 1, 2, 2, 1, 0, 3])
 
 def test_embedding_is_the_centre_plus_the_residual() -> None:
     graph = random_graph(0)
-    emb = ResEmbedding(graph, 5, encoder=HardEncoder(graph, CENTER), residual_std=0.5, shrinkage=3.0)
+    emb = ResEmbedding(
+        graph, 5, encoder=HardEncoder(graph, CENTER), residual_std=0.5, shrinkage=3.0
+    )
     ids = torch.tensor([[3, 8], [0, 3]])
     scale = graph.count / (graph.count + 3.0)
     expected = emb.centers[CENTER] + scale[:, None] * emb.residual

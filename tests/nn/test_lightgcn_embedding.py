@@ -69,9 +69,7 @@ def test_weights_of_another_graph_are_refused() -> None:
     other = LightGCNEmbedding(random_graph(1), 5)
     with pytest.raises(InputError, match="belong to another graph"):
         other.load_state_dict(emb.state_dict())
-    copied = copy.deepcopy(emb)
-    copied.load_state_dict(emb.state_dict())
-    assert str(copied) == "LightGCNEmbedding(\n  9, 5, num_layers=2\n" + str(copied).split("\n", 2)[2]
+    copy.deepcopy(emb).load_state_dict(emb.state_dict())
 
 
 @pytest.mark.parametrize(

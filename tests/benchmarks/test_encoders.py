@@ -1,0 +1,107 @@
+"""benchmarks/encoders.py on a small log: every layer trains, runs resume, steps are timed."""
+
+import json
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch_geometric.data import Data
+from torch_geometric.nn import Sequential
+
+from resemb_gnn import BehaviorLog, InputError, ResEmbedding, covisit_graph
+from resemb_gnn.experiment.results import read_results
+from resemb_gnn.graph import NodeFeatures
+from resemb_gnn.nn import FullGraphEncoder
+
+LAYERS = [
+    "GCNConv", "GATConv", "GATv2Conv", "SAGEConv", "GINConv", "APPNP", "SGConv", "TransformerConv",
+]  # fmt: skip
+WEIGHTED = {"GCNConv", "APPNP", "SGConv"}  # of those, the ones that look at edge weights
+
+
+@pytest.fixture(scope="module")
+def script() -> dict[str, Any]:
+    return runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "encoders.py"))
+
+
+@pytest.fixture
+def table(log: BehaviorLog, tmp_path: Path) -> Path:
+    path = tmp_path / "log.txt"
+    rows = [log.items[a:b].tolist() for a, b in zip(log.ptr[:-1], log.ptr[1:], strict=True)]
+    path.write_text("".join(f"{user} {' '.join(map(str, row))}\n" for user, row in enumerate(rows)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def graph(log: BehaviorLog) -> Data:
+    return NodeFeatures(8)(covisit_graph(log, folds=2))
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_gives_the_logits_of_the_whole_graph(
+    name: str, script: dict[str, Any], graph: Data
+) -> None:
+    torch.manual_seed(0)
+    layer = script["LAYERS"][name](8, 6)
+    emb = ResEmbedding(graph, 4, 6, encoder=layer, temperature=0.5, center_std=1.0)
+    assert isinstance(emb.encoder, FullGraphEncoder)
+    ids = torch.tensor([3, 0, 3, 21])
+    arguments = [graph.x, graph.edge_index]
+    if name in WEIGHTED:
+        arguments.append(graph.edge_weight)
+    expected = (layer(*arguments) / 0.5).softmax(dim=1)[ids]
+    torch.testing.assert_close(emb.center_weights(ids), expected)
+    part = graph.fold_graphs[1]
+    other = [part.x, part.edge_index, part.edge_weight][: len(arguments)]
+    in_fold = (layer(*other) / 0.5).softmax(dim=1)[ids]
+    torch.testing.assert_close(emb.encoder(ids, fold=1), in_fold)
+    assert not torch.allclose(in_fold, expected)
+
+    emb(ids).square().sum().backward()
+    parameters = list(layer.parameters())
+    assert parameters
+    assert all(parameter.grad is not None for parameter in parameters)
+    assert any(bool(parameter.grad.abs().sum() > 0) for parameter in parameters)
+
+
+def test_a_sequential_without_edge_weights_is_called_without_them(graph: Data) -> None:
+    layers = [(nn.Linear(8, 6), "x -> x")]
+    without = ResEmbedding(graph, 4, 6, encoder=Sequential("x, edge_index", layers))
+    whole = ResEmbedding(graph, 4, 6, encoder=Sequential("x, edge_index, edge_weight", layers))
+    ids = torch.arange(5)
+    assert torch.equal(without.center_weights(ids), whole.center_weights(ids))
+
+
+def test_runs_of_all_layers(script: dict[str, Any], table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    few = ["--data", str(table), "--epochs", "1", "--num-centers", "6", "--folds", "1", "--quiet"]
+    few += ["--out", str(out), "--seeds", "1"]
+    script["main"]([*few, "--layers", "plain", "SAGEConv"])
+    first = read_results(out / "results.json")["runs"]
+    assert [run["embedding"] for run in first] == ["plain", "SAGEConv"]
+    script["main"](few)
+    runs = read_results(out / "results.json")["runs"]
+    assert runs[:2] == first  # not made again
+    assert sorted(run["embedding"] for run in runs) == sorted(["plain", *LAYERS])
+    assert len({run["test"]["auc"] for run in runs}) > 5
+    text = (out / "results.md").read_text()
+    assert all(name in text for name in LAYERS)
+    with pytest.raises(InputError, match="num_centers was 6 and is 7"):
+        script["main"]([*few, "--num-centers", "7"])
+
+
+def test_steps_are_timed(script: dict[str, Any], table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    script["main"](
+        ["--data", str(table), "--time", "1", "--layers", "plain", "APPNP", "--out", str(out),
+         "--batch-size", "64", "--folds", "1"]
+    )  # fmt: skip
+    seconds = json.loads((out / "seconds.json").read_text())
+    assert list(seconds["seconds"]) == ["plain", "APPNP"]
+    assert seconds["steps_per_epoch"] > 1
+    for timing in seconds["seconds"].values():
+        assert timing["epoch"] == pytest.approx(timing["step"] * seconds["steps_per_epoch"])
+    assert not (out / "results.json").exists()
