@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -156,6 +156,7 @@ def _centers_only(graph: Data, settings: ArmSettings, category: Tensor | None) -
 
 
 def _residual_only(graph: Data, settings: ArmSettings, category: Tensor | None) -> nn.Module:
+    settings = replace(settings, residual_max_ratio=None)  # of a central part that is zero
     embedding = res_embedding(
         graph, settings, category, num_centers=1, center_std=0.0, temperature=1.0, **_NO_LOGITS
     )
@@ -215,7 +216,11 @@ ARMS: dict[str, Arm] = {
         _lightgcn, _TABLE | {"num_layers": (1, 2, 3)}, ("lr", "num_layers", "table_std")
     ),
     "centers-only": Arm(_centers_only, _SOFT, ("lr", "num_centers", "temperature", "center_std")),
-    "residual-only": Arm(_residual_only, _LR | _RESIDUAL, ("lr", "shrinkage", "residual_penalty")),
+    "residual-only": Arm(
+        _residual_only,
+        {key: space for key, space in (_LR | _RESIDUAL).items() if key != "residual_max_ratio"},
+        ("lr", "shrinkage", "residual_penalty"),
+    ),
 }
 EMBEDDINGS = tuple(ARMS)
 
