@@ -8,7 +8,7 @@ from torch_geometric.data import Data
 from torch_geometric.nn.inits import glorot
 
 from resemb_gnn.data import distinct
-from resemb_gnn.graph import Adjacency, mean_adjacency
+from resemb_gnn.graph import mean_adjacency
 from resemb_gnn.nn.center_encoder import CenterEncoder, View
 from resemb_gnn.nn.center_weights import CenterWeights
 from resemb_gnn.nn.propagate import propagate
@@ -33,7 +33,7 @@ class ItemAverageEncoder(CenterEncoder):
 
     def __init__(self, graph: Data) -> None:
         num_centers = int(graph.num_nodes or 0)
-        super().__init__(graph, num_centers, _with_transpose)
+        super().__init__(graph, num_centers, lambda part: View.both_ways(mean_adjacency(part)))
 
     def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
         rows = self.view(fold).adjacency.rows(ids)
@@ -48,8 +48,7 @@ class ItemAverageEncoder(CenterEncoder):
         entries = view.ptr[ids + 1].sum() - view.ptr[ids].sum()
         if sparse or int(entries) * _ROW_COST < view.index.numel():
             return view.adjacency.rows(ids).matmul(centers, sparse)
-        transpose = Adjacency(view.back_ptr, view.back_index, view.back_weight)
-        return propagate(view.adjacency, transpose, centers).index_select(0, ids)
+        return propagate(view.adjacency, view.transpose, centers).index_select(0, ids)
 
 
 class AverageEncoder(CenterEncoder):
@@ -91,11 +90,3 @@ class AverageEncoder(CenterEncoder):
         neighbors, position = distinct(rows.index, view.x.size(0))
         own = self.normalize(view.x[neighbors] @ (self.assignment / self.temperature))
         return replace(rows, index=position).matmul(own)
-
-
-def _with_transpose(graph: Data) -> View:
-    adjacency = mean_adjacency(graph)
-    back = adjacency.transpose()
-    return View(
-        **vars(adjacency), back_ptr=back.ptr, back_index=back.index, back_weight=back.weight
-    )

@@ -24,18 +24,27 @@ class View(nn.Module):
     edge_index: Tensor
     edge_weight: Tensor | None
     center: Tensor
-    back_ptr: Tensor
-    back_index: Tensor
-    back_weight: Tensor
 
     def __init__(self, **buffers: Tensor | None) -> None:
         super().__init__()
         for name, value in buffers.items():
             self.register_buffer(name, value, persistent=False)
 
+    @classmethod
+    def both_ways(cls, adjacency: Adjacency) -> "View":
+        """A view with an adjacency and its transpose, for propagation over the whole graph."""
+        back = adjacency.transpose()
+        return cls(
+            **vars(adjacency), back_ptr=back.ptr, back_index=back.index, back_weight=back.weight
+        )
+
     @property
     def adjacency(self) -> Adjacency:
         return Adjacency(self.ptr, self.index, self.weight)
+
+    @property
+    def transpose(self) -> Adjacency:
+        return Adjacency(self.back_ptr, self.back_index, self.back_weight)
 
 
 class CenterEncoder(nn.Module):

@@ -1,16 +1,15 @@
 """A learnt table propagated over the co-visit graph."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from resemb_gnn.data import distinct
 from resemb_gnn.errors import InputError
-from resemb_gnn.graph import Adjacency, check_graph, symmetric_adjacency
+from resemb_gnn.graph import check_graph, symmetric_adjacency
 from resemb_gnn.nn.center_encoder import View
 from resemb_gnn.nn.graph_guard import guard_graph
+from resemb_gnn.nn.propagate import propagate
 
 
 class LightGCNEmbedding(nn.Module):
@@ -68,7 +67,10 @@ class LightGCNEmbedding(nn.Module):
         self.num_layers = num_layers
         self.std = std
         self.l2 = l2
-        self.views = nn.ModuleList(map(_view, [*(graph.get("fold_graphs") or []), graph]))
+        self.views = nn.ModuleList(
+            View.both_ways(symmetric_adjacency(part))
+            for part in [*(graph.get("fold_graphs") or []), graph]
+        )
         self.weight = nn.Parameter(torch.empty(self.num_embeddings, embedding_dim))
         self.register_buffer("user_fold", graph.get("user_fold"), persistent=False)
         guard_graph(self, graph)
@@ -81,10 +83,12 @@ class LightGCNEmbedding(nn.Module):
     def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
         view = self.views[-1 if fold is None else fold]
         assert isinstance(view, View)
-        transpose = Adjacency(view.back_ptr, view.back_index, view.back_weight)
-        table = _LayerMean.apply(self.weight, view.adjacency, transpose, self.num_layers)
-        rows: Tensor = nn.functional.embedding(ids, table)
-        return rows
+        layer: Tensor = self.weight
+        total = layer
+        for _ in range(self.num_layers):
+            layer = propagate(view.adjacency, view.transpose, layer)
+            total = total + layer
+        return nn.functional.embedding(ids, total) / (self.num_layers + 1)
 
     def penalty(self, ids: Tensor) -> Tensor | None:
         r"""L2 penalty :math:`\lambda \cdot \mathrm{mean}_i \lVert e^{(0)}_i \rVert^2` over the
@@ -98,30 +102,3 @@ class LightGCNEmbedding(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.num_embeddings}, {self.embedding_dim}, num_layers={self.num_layers}"
-
-
-def _view(graph: Data) -> View:
-    adjacency = symmetric_adjacency(graph)
-    back = adjacency.transpose()
-    return View(
-        **vars(adjacency), back_ptr=back.ptr, back_index=back.index, back_weight=back.weight
-    )
-
-
-class _LayerMean(torch.autograd.Function):
-    """Mean of the layers, whose gradient is the same with the matrix transposed."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, adjacency: Adjacency, transpose: Adjacency, num_layers: int
-    ) -> Tensor:
-        ctx.rest = (transpose, adjacency, num_layers)
-        layer = total = x
-        for _ in range(num_layers):
-            layer = adjacency.matmul(layer)
-            total = total + layer
-        return total / (num_layers + 1)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        return _LayerMean.apply(grad.contiguous(), *ctx.rest), None, None, None
