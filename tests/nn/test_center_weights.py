@@ -1,16 +1,21 @@
 """Centre weights from logits, against their definitions."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from dense_reference import mean_matrix, random_graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import brentq, minimize
 from torch import Tensor
+from torch_geometric.nn import GCNConv
 
-from resemb_gnn import InputError
+from resemb_gnn import InputError, ResEmbedding
 from resemb_gnn.nn import NORMALIZATIONS, CenterWeights, entmax
+from resemb_gnn.theory import center_usage
 
 ROWS = arrays(
     np.float64,
@@ -129,3 +134,45 @@ def test_heads_are_groups_that_follow_each_other(normalization: str) -> None:
 def test_refusals(options: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         CenterWeights(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("encoder", ["average", "gcn", "gat", "gcn-skip", "GCNConv"])
+@pytest.mark.parametrize(
+    ("normalization", "heads"),
+    [("softmax", 3), ("sparsemax", 1), ("entmax", 2), ("signed", 1)],
+)
+def test_every_encoder_takes_every_kind(encoder: str, normalization: str, heads: int) -> None:
+    graph, ids = random_graph(0), torch.tensor([[3, 0, 3], [8, 1, 7]])
+    kind = CenterWeights(normalization, heads)
+
+    def make(**options: Any) -> ResEmbedding:
+        torch.manual_seed(0)
+        module = GCNConv(4, 6) if encoder == "GCNConv" else encoder
+        return ResEmbedding(
+            graph, 5, 6, module, temperature=0.5, residual_std=0.5, shrinkage=None, **options
+        )
+
+    emb, free = make(normalization=normalization, heads=heads), make(normalization="signed")
+    logits = free.encoder(torch.arange(9))  # signed weights are the logits, the same for one seed
+    if encoder == "average":
+        weights = mean_matrix(graph) @ kind(graph.x @ emb.encoder.assignment / 0.5)
+    else:
+        weights = kind(logits)
+    torch.testing.assert_close(emb.center_weights(ids), weights[ids], atol=1e-5, rtol=1e-5)
+    expected = weights @ emb.centers + emb.residual
+    torch.testing.assert_close(emb(ids), expected[ids], atol=1e-5, rtol=1e-5)
+    if normalization != "signed":
+        total = emb.center_weights(ids).sum(dim=-1)
+        torch.testing.assert_close(total, torch.full((2, 3), float(heads)))
+        usage = center_usage(emb)
+        torch.testing.assert_close(usage.float(), weights.mean(dim=0) / heads)
+    else:
+        with pytest.raises(InputError, match="signed centre weights"):
+            center_usage(emb)
+
+
+def test_heads_must_divide_the_centres() -> None:
+    with pytest.raises(InputError, match="heads=4 does not divide num_centers=6"):
+        ResEmbedding(random_graph(0), 5, 6, heads=4)
+    with pytest.raises(InputError, match="normalization and heads"):
+        ResEmbedding(random_graph(0), 5, None, "average", heads=3)
