@@ -5,7 +5,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from resemb_gnn.models import DIN
+from resemb_gnn.models import DIEN, DIN, PNN, PooledMLP, WideDeep
 from resemb_gnn.nn import ENCODERS, ResEmbedding
 
 EMBEDDINGS = ("plain", *ENCODERS)
@@ -50,7 +50,13 @@ def make_embedding(
     )
 
 
-_MODELS: dict[str, Callable[..., nn.Module]] = {"din": DIN}
+_MODELS: dict[str, Callable[..., nn.Module]] = {
+    "din": DIN,
+    "dien": DIEN,
+    "pooled-mlp": PooledMLP,
+    "wide-deep": WideDeep,
+    "pnn": PNN,
+}
 MODELS = tuple(_MODELS)
 
 

@@ -1,0 +1,41 @@
+"""Jagged sequences step by step: the order in which a recurrent layer reads them."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from resemb_gnn.nn.segment import segment_index
+
+
+class Packing(NamedTuple):
+    """Rows of jagged sequences by step, and within a step by the length of their sequence, longest
+    first: the layout of ``torch.nn.utils.rnn.PackedSequence``. Step ``t`` is a slice that holds row
+    ``t`` of each sequence longer than ``t``.
+
+    Args:
+        order: which row stands at each packed place, int64 ``[num_rows]``.
+        place: the reverse: packed place of each row, int64 ``[num_rows]``.
+        sizes: sequences that are longer than ``t``, for each step ``t``, int64 ``[longest]``, on
+            the CPU.
+        longest_first: the sequences that are not empty, longest first, int64 ``[num_sequences]``.
+    """
+
+    order: Tensor
+    place: Tensor
+    sizes: Tensor
+    longest_first: Tensor
+
+
+def pack(ptr: Tensor) -> Packing:
+    """The packing of the sequences with offsets ``ptr``, int64 ``[num_sequences + 1]``."""
+    lengths = ptr.diff()
+    lengths, longest_first = lengths.sort(descending=True, stable=True)
+    sizes = lengths.numel() - lengths.bincount().cumsum(0)[:-1]
+    steps = torch.nn.functional.pad(sizes.cumsum(0), (1, 0))
+    step = segment_index(steps)
+    rows = torch.arange(step.numel(), device=ptr.device)
+    order = ptr[longest_first[rows - steps[step]]] + step
+    place = torch.empty_like(order)
+    place[order] = rows
+    return Packing(order, place, sizes.cpu(), longest_first[: int((lengths > 0).sum())])

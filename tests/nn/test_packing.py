@@ -1,0 +1,27 @@
+"""Packing against PyTorch's own."""
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn.utils.rnn import pack_sequence
+
+from resemb_gnn.nn.packing import pack
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=9))
+def test_equals_pack_sequence(lengths: list[int]) -> None:
+    ptr = torch.tensor([0, *torch.tensor(lengths).cumsum(0).tolist()])
+    rows = torch.arange(int(ptr[-1]))
+    packing = pack(ptr)
+    assert torch.equal(rows[packing.order][packing.place], rows)
+    assert packing.longest_first.tolist() == sorted(
+        (s for s, length in enumerate(lengths) if length), key=lambda s: -lengths[s]
+    )
+    if not rows.numel():
+        assert packing.sizes.numel() == packing.order.numel() == 0
+        return
+    parts = [rows[ptr[s] : ptr[s + 1]] for s in packing.longest_first.tolist()]
+    expected = pack_sequence(parts)
+    assert torch.equal(packing.order, expected.data)
+    assert torch.equal(packing.sizes, expected.batch_sizes)
