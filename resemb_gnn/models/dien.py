@@ -5,14 +5,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
-from torch.nn.utils.rnn import PackedSequence
 from torch_geometric.utils import softmax as segment_softmax
 
 from resemb_gnn.data import Batch
 from resemb_gnn.errors import InputError
 from resemb_gnn.models.ctr_model import CTRModel
 from resemb_gnn.nn import AUGRU, BatchNorm, make_mlp
-from resemb_gnn.nn.packing import Packing, pack
+from resemb_gnn.nn.packing import pack
 from resemb_gnn.nn.segment import expand, segment_index, segment_mean
 
 
@@ -66,7 +65,7 @@ class DIEN(CTRModel):
             raise InputError(f"auxiliary_weight must be at least 0, not {auxiliary_weight}")
         dim = self.feature_dim
         self.auxiliary_weight = auxiliary_weight
-        self.extractor = nn.GRU(dim, dim)
+        self.extractor = AUGRU(dim, dim)  # a GRU, as no attention is given
         self.attention = nn.Linear(dim, dim, bias=False)
         self.evolution = AUGRU(dim, dim)
         self.norm = BatchNorm(4 * dim)
@@ -80,22 +79,21 @@ class DIEN(CTRModel):
         interest = torch.zeros_like(query)
         self._auxiliary_loss = None
         if history.numel():
-            packing = pack(ptr)
-            states = self._states(behavior, packing)  # [num_behaviors, dim], as in the batch
+            order, place, sizes = pack(ptr)
+            packed = self.extractor(behavior.index_select(0, order), sizes)
+            states = packed.index_select(0, place)  # in the order of the batch again
             key = expand(self.attention(query), ptr, example)
             weight = segment_softmax((states * key).sum(dim=1), ptr=ptr)
-            last = self.evolution(states[packing.order], weight[packing.order], packing.sizes)
-            interest = interest.index_copy(0, packing.longest_first, last)
+            evolved = self.evolution(packed, sizes, weight[order])
+            filled = ptr.diff().nonzero().flatten()
+            last = place[ptr[1:][filled] - 1]
+            interest = interest.index_copy(0, filled, evolved.index_select(0, last))
             if self.training and self.auxiliary_weight > 0:
                 self._auxiliary_loss = self._next_behavior_loss(states, behavior, batch)
         pooled = segment_mean(behavior, ptr, example)
         features = torch.cat([interest, query, pooled, query * pooled], dim=1)
         logit: Tensor = self.mlp(self.norm(features)).squeeze(1)
         return logit
-
-    def _states(self, behavior: Tensor, packing: Packing) -> Tensor:
-        packed = PackedSequence(behavior.index_select(0, packing.order), packing.sizes)
-        return self.extractor(packed)[0].data.index_select(0, packing.place)
 
     def _next_behavior_loss(self, states: Tensor, behavior: Tensor, batch: Batch) -> Tensor | None:
         example = segment_index(batch.ptr)

@@ -18,13 +18,11 @@ class Packing(NamedTuple):
         place: the reverse: packed place of each row, int64 ``[num_rows]``.
         sizes: sequences that are longer than ``t``, for each step ``t``, int64 ``[longest]``, on
             the CPU.
-        longest_first: the sequences that are not empty, longest first, int64 ``[num_sequences]``.
     """
 
     order: Tensor
     place: Tensor
     sizes: Tensor
-    longest_first: Tensor
 
 
 def pack(ptr: Tensor) -> Packing:
@@ -38,4 +36,4 @@ def pack(ptr: Tensor) -> Packing:
     order = ptr[longest_first[rows - steps[step]]] + step
     place = torch.empty_like(order)
     place[order] = rows
-    return Packing(order, place, sizes.cpu(), longest_first[: int((lengths > 0).sum())])
+    return Packing(order, place, sizes.cpu())

@@ -19,23 +19,30 @@ from padded_reference import (
 from torch import Tensor, nn
 
 from resemb_gnn import DIEN, Batch, InputError
+from resemb_gnn.nn import AUGRU
 
 
 def make_model(seed: int = 0, **options: Any) -> DIEN:
     return padded.make_model(DIEN, seed, **options)
 
 
+def gru_step(layer: AUGRU, x: Tensor, h: Tensor, attention: Tensor | float) -> Tensor:
+    w_reset, w_update, w_new = layer.weight_input.chunk(3)
+    u_reset, u_update, u_new = layer.weight_hidden.chunk(3)
+    b_reset, b_update, b_new = layer.bias.chunk(3)
+    reset = torch.sigmoid(x @ w_reset.t() + h @ u_reset.t() + b_reset)
+    update = torch.sigmoid(x @ w_update.t() + h @ u_update.t() + b_update) * attention
+    new = torch.tanh(x @ w_new.t() + reset * (h @ u_new.t()) + b_new)
+    return (1 - update) * h + update * new
+
+
 def padded_states(model: DIEN, batch: Batch) -> Tensor:
-    """States of the interest extractor, a cell call a step on every padded row."""
+    """States of the interest extractor, stepped over every padded row."""
     keys = padded.embed(model, padded.pad(batch)[0])
-    gru = model.extractor
-    cell = nn.GRUCell(gru.input_size, gru.hidden_size, dtype=torch.double)
-    parameters = {name: getattr(gru, f"{name}_l0") for name, _ in cell.named_parameters()}
-    state, states = keys.new_zeros(len(batch), gru.hidden_size), []
-    for step in range(keys.size(1)):
-        state = torch.func.functional_call(cell, parameters, (keys[:, step], state))
-        states.append(state)
-    return torch.stack([*states, state], dim=1)[:, :-1]
+    states = [torch.zeros_like(keys[:, :1].sum(dim=1))]
+    for x in keys.unbind(dim=1):
+        states.append(gru_step(model.extractor, x, states[-1], 1.0))
+    return torch.stack(states, dim=1)[:, 1:]
 
 
 def padded_logits(model: DIEN, batch: Batch) -> Tensor:
@@ -43,18 +50,10 @@ def padded_logits(model: DIEN, batch: Batch) -> Tensor:
     query, states = padded.embed(model, batch.target), padded_states(model, batch)
     score = torch.einsum("bth,ha,ba->bt", states, model.attention.weight, query)
     weight = score.masked_fill(~mask, -torch.inf).softmax(dim=1).nan_to_num(0.0)
-    evolution = model.evolution
-    w_reset, w_update, w_new = evolution.weight_input.chunk(3)
-    u_reset, u_update, u_new = evolution.weight_hidden.chunk(3)
-    b_reset, b_update, b_new = evolution.bias.chunk(3)
     interest = torch.zeros_like(query)
     for step in range(mask.size(1)):
-        x, h = states[:, step], interest
-        reset = torch.sigmoid(x @ w_reset.t() + h @ u_reset.t() + b_reset)
-        update = torch.sigmoid(x @ w_update.t() + h @ u_update.t() + b_update)
-        new = torch.tanh(x @ w_new.t() + reset * (h @ u_new.t()) + b_new)
-        update = update * weight[:, step, None]
-        interest = torch.where(mask[:, step, None], (1 - update) * h + update * new, h)
+        evolved = gru_step(model.evolution, states[:, step], interest, weight[:, step, None])
+        interest = torch.where(mask[:, step, None], evolved, interest)
     mean = padded.mean_history(model, batch)
     return padded.head(model, interest, query, mean, query * mean)
 
