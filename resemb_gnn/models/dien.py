@@ -11,7 +11,7 @@ from resemb_gnn.data import Batch
 from resemb_gnn.errors import InputError
 from resemb_gnn.models.ctr_model import CTRModel
 from resemb_gnn.nn import AUGRU, BatchNorm, make_mlp
-from resemb_gnn.nn.packing import pack
+from resemb_gnn.nn.packing import pack, permute
 from resemb_gnn.nn.segment import expand, segment_index, segment_mean
 
 
@@ -80,11 +80,11 @@ class DIEN(CTRModel):
         self._auxiliary_loss = None
         if history.numel():
             order, place, sizes = pack(ptr)
-            packed = self.extractor(behavior.index_select(0, order), sizes)
-            states = packed.index_select(0, place)  # in the order of the batch again
+            packed = self.extractor(permute(behavior, order, place), sizes)
+            states = permute(packed, place, order)  # in the order of the batch again
             key = expand(self.attention(query), ptr, example)
             weight = segment_softmax((states * key).sum(dim=1), ptr=ptr)
-            evolved = self.evolution(packed, sizes, weight[order])
+            evolved = self.evolution(packed, sizes, permute(weight, order, place))
             filled = ptr.diff().nonzero().flatten()
             last = place[ptr[1:][filled] - 1]
             interest = interest.index_copy(0, filled, evolved.index_select(0, last))
@@ -97,15 +97,16 @@ class DIEN(CTRModel):
 
     def _next_behavior_loss(self, states: Tensor, behavior: Tensor, batch: Batch) -> Tensor | None:
         example = segment_index(batch.ptr)
-        now = (example[1:] == example[:-1]).nonzero().flatten()  # behaviours that have a next one
-        if not now.numel():
+        counts = example[1:] == example[:-1]  # the next row is the next behaviour
+        if not counts.any():
             return None
-        following, drawn = now + 1, torch.randint_like(now, batch.history.numel())
-        state = states.index_select(0, now)
-        positive = (state * behavior.index_select(0, following)).sum(dim=1)
+        state, following, size = states[:-1], batch.history[1:], batch.history.numel()
+        drawn = torch.randint(size, following.shape, device=following.device)
+        positive = (state * behavior[1:]).sum(dim=1)
         negative = (state * behavior.index_select(0, drawn)).sum(dim=1)
-        differs = batch.history[drawn] != batch.history[following]
-        return (softplus(-positive) + softplus(negative) * differs).mean()
+        differs = batch.history[drawn] != following
+        loss = softplus(-positive) + softplus(negative) * differs
+        return (loss * counts).sum() / counts.sum()
 
     def penalty(self, batch: Batch) -> Tensor | None:
         """The embedding's own penalty on the candidates of the batch plus, after a forward pass in

@@ -1,6 +1,6 @@
 """Jagged sequences step by step: the order in which a recurrent layer reads them."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -37,3 +37,23 @@ def pack(ptr: Tensor) -> Packing:
     place = torch.empty_like(order)
     place[order] = rows
     return Packing(order, place, sizes.cpu())
+
+
+def permute(x: Tensor, order: Tensor, place: Tensor) -> Tensor:
+    """``x[order]`` for a permutation and its reverse: the gradient is a gather too, where that of
+    indexing adds row by row.
+    """
+    out: Tensor = _Permute.apply(x, order, place)
+    return out
+
+
+class _Permute(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, order: Tensor, place: Tensor) -> Tensor:
+        ctx.save_for_backward(order, place)
+        return x.index_select(0, order)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        order, place = ctx.saved_tensors
+        return _Permute.apply(grad, place, order), None, None

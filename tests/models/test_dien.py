@@ -59,18 +59,20 @@ def padded_logits(model: DIEN, batch: Batch) -> Tensor:
 
 
 def auxiliary_loss(model: DIEN, batch: Batch, drawn: Tensor) -> Tensor:
-    """The loss by its formula; ``drawn`` are the behaviours that serve as negatives in turn."""
+    """The loss by its formula; ``drawn[p]`` is the behaviour that serves behaviour ``p`` as the
+    negative of its next.
+    """
     states, losses = padded_states(model, batch), []
     negatives = batch.history[drawn].tolist()
+    start = batch.ptr.tolist()
     for example, history in enumerate(batch.history.split(batch.ptr.diff().tolist())):
         for step, following in enumerate(history[1:].tolist()):
-            negative, state = negatives.pop(0), states[example, step]
+            negative, state = negatives[start[example] + step], states[example, step]
             loss = -(state @ padded.embed(model, torch.tensor(following))).sigmoid().log()
             if negative != following:
                 other = padded.embed(model, torch.tensor(negative))
                 loss = loss - (1 - (state @ other).sigmoid()).log()
             losses.append(loss)
-    assert not negatives
     return torch.stack(losses).mean()
 
 
@@ -110,7 +112,7 @@ def test_auxiliary_loss(lengths: list[int], category: bool, weight: float, seed:
     torch.manual_seed(seed)
     model(batch)
     torch.manual_seed(seed)
-    drawn = torch.randint(batch.history.numel(), (sum(max(n - 1, 0) for n in lengths),))
+    drawn = torch.randint(sum(lengths), (sum(lengths) - 1,))
     value, expected = model.penalty(batch), weight * auxiliary_loss(reference, batch, drawn)
     torch.testing.assert_close(value, expected)
     assert_same_gradients(model, value, reference, expected)
@@ -120,7 +122,7 @@ def test_negatives_are_drawn_in_proportion_to_the_behaviours() -> None:
     model, batch = make_model(), make_batch([2, 6, 0, 4])
     size = batch.history.numel()
     # Over all the draws that there can be, one pair at a time, the mean is linear in the pairs.
-    each = [auxiliary_loss(model, batch, torch.full((9,), row)) for row in range(size)]
+    each = [auxiliary_loss(model, batch, torch.full((size,), row)) for row in range(size)]
     seen = []
     for _ in range(150):
         model(batch)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.utils.rnn import pack_sequence
 
-from resemb_gnn.nn.packing import pack
+from resemb_gnn.nn.packing import pack, permute
 
 
 @settings(max_examples=60, deadline=None)
@@ -15,6 +15,9 @@ def test_equals_pack_sequence(lengths: list[int]) -> None:
     rows = torch.arange(int(ptr[-1]))
     packing = pack(ptr)
     assert torch.equal(rows[packing.order][packing.place], rows)
+    x = torch.randn(len(rows), 2, dtype=torch.double, requires_grad=True)
+    order, place, _ = packing
+    assert torch.equal(permute(x, order, place), x[order])
     if not rows.numel():
         assert packing.sizes.numel() == packing.order.numel() == 0
         return
@@ -23,3 +26,4 @@ def test_equals_pack_sequence(lengths: list[int]) -> None:
     expected = pack_sequence(parts)
     assert torch.equal(packing.order, expected.data)
     assert torch.equal(packing.sizes, expected.batch_sizes)
+    assert torch.autograd.gradcheck(lambda x: permute(x, order, place), x)
