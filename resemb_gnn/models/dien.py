@@ -31,10 +31,10 @@ class DIEN(CTRModel):
         L = -\mathrm{mean}_t \big[ \log \sigma(\langle h_t, k_{t+1} \rangle)
             + \log(1 - \sigma(\langle h_t, \bar k_{t+1} \rangle)) \big]
 
-    over all behaviours that have a next one, is part of :meth:`penalty`. The negative
-    :math:`\bar k` is one of the batch's behaviours, drawn uniformly, hence in proportion to the
-    items' popularity as in the authors' code; where it is the next item itself, its term is left
-    out. ``torch.manual_seed`` governs the draws.
+    over all behaviours that have a next one (the paper sums those of a user) is part of
+    :meth:`penalty`. The negative :math:`\bar k` is one of the batch's behaviours, drawn uniformly,
+    hence in proportion to the items' popularity as in the authors' code; where it is the next item
+    itself, its term is left out. ``torch.manual_seed`` governs the draws.
 
     Args:
         embedding: any module with ``embedding_dim`` that maps item ids to vectors.
