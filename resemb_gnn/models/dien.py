@@ -73,13 +73,13 @@ class DIEN(CTRModel):
         self._auxiliary_loss: Tensor | None = None
 
     def score(self, items: Tensor, history: Tensor, target: Tensor, batch: Batch) -> Tensor:
-        ptr, example = batch.ptr, segment_index(batch.ptr)
+        ptr, example = batch.ptr, segment_index(batch.ptr, history.numel())
         query = items.index_select(0, target)
         behavior = items.index_select(0, history)
         interest = torch.zeros_like(query)
         self._auxiliary_loss = None
         if history.numel():
-            order, place, sizes = pack(ptr)
+            order, place, sizes = pack(ptr, history.numel())
             packed = self.extractor(permute(behavior, order, place), sizes)
             states = permute(packed, place, order)  # in the order of the batch again
             key = expand(self.attention(query), ptr, example)
@@ -89,22 +89,25 @@ class DIEN(CTRModel):
             last = place[ptr[1:][filled] - 1]
             interest = interest.index_copy(0, filled, evolved.index_select(0, last))
             if self.training and self.auxiliary_weight > 0:
-                self._auxiliary_loss = self._next_behavior_loss(states, behavior, batch)
+                self._auxiliary_loss = self._next_behavior_loss(
+                    states, behavior, example, batch.history
+                )
         pooled = segment_mean(behavior, ptr, example)
         features = torch.cat([interest, query, pooled, query * pooled], dim=1)
         logit: Tensor = self.mlp(self.norm(features)).squeeze(1)
         return logit
 
-    def _next_behavior_loss(self, states: Tensor, behavior: Tensor, batch: Batch) -> Tensor | None:
-        example = segment_index(batch.ptr)
+    def _next_behavior_loss(
+        self, states: Tensor, behavior: Tensor, example: Tensor, history: Tensor
+    ) -> Tensor | None:
         counts = example[1:] == example[:-1]  # the next row is the next behaviour
         if not counts.any():
             return None
-        state, following, size = states[:-1], batch.history[1:], batch.history.numel()
-        drawn = torch.randint(size, following.shape, device=following.device)
+        state, following = states[:-1], history[1:]
+        drawn = torch.randint(history.numel(), following.shape, device=following.device)
         positive = (state * behavior[1:]).sum(dim=1)
         negative = (state * behavior.index_select(0, drawn)).sum(dim=1)
-        differs = batch.history[drawn] != following
+        differs = history[drawn] != following
         loss = softplus(-positive) + softplus(negative) * differs
         return (loss * counts).sum() / counts.sum()
 

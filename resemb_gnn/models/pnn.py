@@ -50,7 +50,7 @@ class PNN(CTRModel):
 
     def score(self, items: Tensor, history: Tensor, target: Tensor, batch: Batch) -> Tensor:
         behavior = items.index_select(0, history)
-        pooled = segment_mean(behavior, batch.ptr, segment_index(batch.ptr))
+        pooled = segment_mean(behavior, batch.ptr, segment_index(batch.ptr, history.numel()))
         features = torch.cat([pooled, items.index_select(0, target)], dim=1)
         fields = features.view(len(batch), self.num_fields, -1)  # [batch_size, num_fields, dim]
         first, second = torch.triu_indices(self.num_fields, self.num_fields, device=items.device)

@@ -45,7 +45,7 @@ class PooledMLP(CTRModel):
 
     def score(self, items: Tensor, history: Tensor, target: Tensor, batch: Batch) -> Tensor:
         behavior = items.index_select(0, history)
-        pooled = segment_mean(behavior, batch.ptr, segment_index(batch.ptr))
+        pooled = segment_mean(behavior, batch.ptr, segment_index(batch.ptr, history.numel()))
         features = torch.cat([pooled, items.index_select(0, target)], dim=1)
         logit: Tensor = self.mlp(self.norm(features)).squeeze(1)
         return logit

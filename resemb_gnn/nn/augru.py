@@ -46,6 +46,8 @@ class AUGRU(nn.Module):
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
 
+    # The number of steps changes from batch to batch: not compiled.
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def forward(self, x: Tensor, sizes: Tensor, attention: Tensor | None = None) -> Tensor:
         gates = torch.addmm(self.bias, x, self.weight_input.t())
         if attention is None:

@@ -45,7 +45,7 @@ class HashedCrosses(nn.Module):
         nn.init.zeros_(self.weight.weight)
 
     def forward(self, candidate: Tensor, behavior: Tensor, ptr: Tensor) -> Tensor:
-        example = segment_index(ptr)
+        example = segment_index(ptr, behavior.numel())
         weight = self.weight(self.bucket(candidate[example], behavior))
         return segment_sum(weight, ptr, example).squeeze(1)
 

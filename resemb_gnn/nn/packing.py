@@ -25,14 +25,16 @@ class Packing(NamedTuple):
     sizes: Tensor
 
 
-def pack(ptr: Tensor) -> Packing:
-    """The packing of the sequences with offsets ``ptr``, int64 ``[num_sequences + 1]``."""
+def pack(ptr: Tensor, num_rows: int) -> Packing:
+    """The packing of the sequences with offsets ``ptr``, int64 ``[num_sequences + 1]``, whose last
+    is ``num_rows``.
+    """
     lengths = ptr.diff()
     lengths, longest_first = lengths.sort(descending=True, stable=True)
     sizes = lengths.numel() - lengths.bincount().cumsum(0)[:-1]
     steps = torch.nn.functional.pad(sizes.cumsum(0), (1, 0))
-    step = segment_index(steps)
-    rows = torch.arange(step.numel(), device=ptr.device)
+    step = segment_index(steps, num_rows)
+    rows = torch.arange(num_rows, device=ptr.device)
     order = ptr[longest_first[rows - steps[step]]] + step
     place = torch.empty_like(order)
     place[order] = rows

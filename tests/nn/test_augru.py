@@ -20,7 +20,8 @@ def make_layer(seed: int) -> AUGRU:
 def make_input(lengths: list[int]) -> tuple[Tensor, Tensor, Packing]:
     x = torch.randn(sum(lengths), 4, dtype=torch.double, requires_grad=True)
     attention = torch.rand(sum(lengths), dtype=torch.double, requires_grad=True)
-    return x, attention, pack(torch.tensor([0, *torch.tensor(lengths).cumsum(0).tolist()]))
+    ptr = torch.tensor([0, *torch.tensor(lengths).cumsum(0).tolist()])
+    return x, attention, pack(ptr, len(x))
 
 
 def states(layer: AUGRU, x: Tensor, packing: Packing, attention: Tensor | None = None) -> Tensor:
@@ -86,7 +87,7 @@ def test_a_behaviour_without_attention_is_passed_over() -> None:
     x, attention, packing = make_input([4, 6])
     kept = torch.tensor([1, 0, 1, 1, 0, 1, 1, 0, 1, 0], dtype=torch.bool)
     full = states(layer, x, packing, attention * kept)
-    part = states(layer, x[kept], pack(torch.tensor([0, 3, 6])), attention[kept])
+    part = states(layer, x[kept], pack(torch.tensor([0, 3, 6]), 6), attention[kept])
     torch.testing.assert_close(full[kept], part)
     assert torch.equal(full[1], full[0])
 

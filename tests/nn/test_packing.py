@@ -13,7 +13,7 @@ from resemb_gnn.nn.packing import pack, permute
 def test_equals_pack_sequence(lengths: list[int]) -> None:
     ptr = torch.tensor([0, *torch.tensor(lengths).cumsum(0).tolist()])
     rows = torch.arange(int(ptr[-1]))
-    packing = pack(ptr)
+    packing = pack(ptr, len(rows))
     assert torch.equal(rows[packing.order][packing.place], rows)
     x = torch.randn(len(rows), 2, dtype=torch.double, requires_grad=True)
     order, place, _ = packing
