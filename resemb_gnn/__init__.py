@@ -4,14 +4,16 @@ from resemb_gnn.data import Batch, BehaviorLog, Examples, Split
 from resemb_gnn.datasets.interest_delay import InterestDelayModel
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph import CountFeature, PermuteNodes, SpectralFeatures, covisit_graph
-from resemb_gnn.models import DIN
+from resemb_gnn.models import DIEN, DIN, PNN, PooledMLP, WideDeep
 from resemb_gnn.nn import DINAttention, ResEmbedding
 from resemb_gnn.training import FitResult, Metrics, evaluate, fit, predict
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "DIEN",
     "DIN",
+    "PNN",
     "Batch",
     "BehaviorLog",
     "CountFeature",
@@ -22,9 +24,11 @@ __all__ = [
     "InterestDelayModel",
     "Metrics",
     "PermuteNodes",
+    "PooledMLP",
     "ResEmbedding",
     "SpectralFeatures",
     "Split",
+    "WideDeep",
     "covisit_graph",
     "evaluate",
     "fit",

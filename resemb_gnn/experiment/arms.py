@@ -11,7 +11,7 @@ from torch_geometric.data import Data
 from resemb_gnn.errors import InputError
 from resemb_gnn.experiment.arm_settings import ArmSettings
 from resemb_gnn.graph import NodeFeatures
-from resemb_gnn.models import DIN
+from resemb_gnn.models import DIEN, DIN, PNN, PooledMLP, WideDeep
 from resemb_gnn.nn import (
     NORMALIZATIONS,
     HardEncoder,
@@ -242,7 +242,13 @@ def make_embedding(
     return ARMS[name].build(graph, settings, item_category)
 
 
-_MODELS: dict[str, Callable[..., nn.Module]] = {"din": DIN}
+_MODELS: dict[str, Callable[..., nn.Module]] = {
+    "din": DIN,
+    "dien": DIEN,
+    "pooled-mlp": PooledMLP,
+    "wide-deep": WideDeep,
+    "pnn": PNN,
+}
 MODELS = tuple(_MODELS)
 
 

@@ -75,6 +75,18 @@ class CTRModel(nn.Module):
         """
         raise NotImplementedError
 
+    def make_item_bias(self) -> nn.Embedding:
+        """A learnt bias an item, zero at the start.
+
+        Raises:
+            InputError: if the embedding does not tell its number of items.
+        """
+        if not hasattr(self.embedding, "num_embeddings"):
+            raise InputError(f"item_bias needs {type(self.embedding).__name__}.num_embeddings")
+        bias = nn.Embedding(cast(int, self.embedding.num_embeddings), 1)
+        nn.init.zeros_(bias.weight)
+        return bias
+
     def penalty(self, batch: Batch) -> Tensor | None:
         """The embedding's own penalty, if it has one, on the candidates of the batch; if it has
         ``penalizes_history`` set, on the histories too.

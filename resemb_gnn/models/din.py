@@ -4,9 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from resemb_gnn.data import Batch
-from resemb_gnn.errors import InputError
 from resemb_gnn.models.ctr_model import CTRModel
-from resemb_gnn.nn import DINAttention, make_mlp
+from resemb_gnn.nn import BatchNorm, DINAttention, make_mlp
 
 
 class DIN(CTRModel):
@@ -48,30 +47,15 @@ class DIN(CTRModel):
         super().__init__(embedding, item_category)
         dim = self.feature_dim
         self.attention = DINAttention(dim, attention_hidden, activation, attention_normalization)
-        self.norm = nn.BatchNorm1d(3 * dim)
+        self.norm = BatchNorm(3 * dim)
         self.mlp = make_mlp(3 * dim, hidden, activation)
-        self.item_bias: nn.Embedding | None = None
-        if item_bias:
-            if not hasattr(embedding, "num_embeddings"):
-                raise InputError(f"item_bias needs {type(embedding).__name__}.num_embeddings")
-            self.item_bias = nn.Embedding(int(embedding.num_embeddings), 1)  # type: ignore[arg-type]
-            nn.init.zeros_(self.item_bias.weight)
+        self.item_bias = self.make_item_bias() if item_bias else None
 
     def score(self, items: Tensor, history: Tensor, target: Tensor, batch: Batch) -> Tensor:
         query = items.index_select(0, target)
         interest = self.attention(query, items, history, batch.ptr)
         features = torch.cat([interest, query, interest * query], dim=1)  # [batch_size, 3 * dim]
-        logit: Tensor = self.mlp(self._normalized(features)).squeeze(1)
+        logit: Tensor = self.mlp(self.norm(features)).squeeze(1)
         if self.item_bias is not None:
             logit = logit + self.item_bias(batch.target).squeeze(1)
         return logit
-
-    def _normalized(self, features: Tensor) -> Tensor:
-        norm = self.norm
-        if self.training and features.size(0) < 2:
-            # One example has no variance: the moving averages stand in, as in Dice.
-            return nn.functional.batch_norm(
-                features, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
-            )
-        normalized: Tensor = norm(features)
-        return normalized

@@ -73,3 +73,10 @@ def expand(x: Tensor, ptr: Tensor, segment: Tensor) -> Tensor:
     """
     out: Tensor = _Expand.apply(x, ptr, segment)
     return out
+
+
+def segment_mean(x: Tensor, ptr: Tensor, segment: Tensor) -> Tensor:
+    """Mean of each segment's rows; an empty segment gives zeros. Arguments as in
+    :func:`segment_sum`.
+    """
+    return segment_sum(x, ptr, segment) / ptr.diff().clamp(min=1).unsqueeze(1)

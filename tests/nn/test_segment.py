@@ -1,10 +1,10 @@
-"""Segment sums against a loop, and their gradients against finite differences."""
+"""Segment sums and means against a loop, and their gradients against finite differences."""
 
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resemb_gnn.nn.segment import expand, segment_index, segment_sum
+from resemb_gnn.nn.segment import expand, segment_index, segment_mean, segment_sum
 
 
 @settings(max_examples=30, deadline=None)
@@ -23,3 +23,15 @@ def test_against_a_loop_and_finite_differences(lengths: list[int]) -> None:
     assert torch.autograd.gradcheck(lambda a: segment_sum(a, ptr, segment), x)
     assert torch.autograd.gradcheck(lambda a: expand(a, ptr, segment), y)
     assert torch.autograd.gradgradcheck(lambda a: segment_sum(a**2, ptr, segment), x)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=8))
+def test_mean_of_each_segment(lengths: list[int]) -> None:
+    ptr = torch.tensor([0, *torch.tensor(lengths).cumsum(0).tolist()])
+    x = torch.randn(int(ptr[-1]), 3, dtype=torch.double, requires_grad=True)
+    segment = segment_index(ptr, len(x))
+    mean = segment_mean(x, ptr, segment)
+    for row, part in zip(mean, x.split(lengths), strict=True):
+        torch.testing.assert_close(row, part.mean(dim=0).nan_to_num(0.0))
+    assert torch.autograd.gradcheck(lambda a: segment_mean(a, ptr, segment), x)

@@ -1,0 +1,59 @@
+"""Product-based neural network."""
+
+import torch
+from torch import Tensor, nn
+
+from resemb_gnn.data import Batch
+from resemb_gnn.models.ctr_model import CTRModel
+from resemb_gnn.nn import BatchNorm, make_mlp
+from resemb_gnn.nn.segment import segment_index, segment_mean
+
+
+class PNN(CTRModel):
+    r"""Product-based neural network with inner products (IPNN; Qu et al., "Product-based Neural
+    Networks for User Response Prediction", ICDM 2016).
+
+    .. math::
+        \hat y = \mathrm{MLP}(\mathrm{BN}([f_1, \dots, f_n, \langle f_i, f_j \rangle_{i \le j}]))
+
+    The fields :math:`f` are the candidate's embedding :math:`q` and the mean of the history's
+    embeddings :math:`v`, and with categories likewise a candidate's and a history's category. The
+    product is linear, so :math:`\langle q, v \rangle` is the mean of the products with each
+    behaviour. The few products enter the first layer with a full weight matrix; the paper's
+    factorisation of it is for many fields.
+
+    Args:
+        embedding: any module with ``embedding_dim`` that maps item ids to vectors.
+        item_category: category of each item, int64 ``[num_items]``, as a second feature.
+        hidden: hidden widths of the MLP.
+        activation: ``"dice"``, ``"prelu"`` or ``"relu"``.
+
+    Shapes:
+        - **input:** :class:`~resemb_gnn.data.Batch`
+        - **output:** logits of the click probability, ``[batch_size]``
+    """
+
+    def __init__(
+        self,
+        embedding: nn.Module,
+        *,
+        item_category: Tensor | None = None,
+        hidden: tuple[int, ...] = (200, 80),
+        activation: str = "dice",
+    ) -> None:
+        super().__init__(embedding, item_category)
+        self.num_fields = 2 if item_category is None else 4
+        num_products = self.num_fields * (self.num_fields + 1) // 2
+        dim = 2 * self.feature_dim + num_products
+        self.norm = BatchNorm(dim)
+        self.mlp = make_mlp(dim, hidden, activation)
+
+    def score(self, items: Tensor, history: Tensor, target: Tensor, batch: Batch) -> Tensor:
+        behavior = items.index_select(0, history)
+        pooled = segment_mean(behavior, batch.ptr, segment_index(batch.ptr, history.numel()))
+        features = torch.cat([pooled, items.index_select(0, target)], dim=1)
+        fields = features.view(len(batch), self.num_fields, -1)  # [batch_size, num_fields, dim]
+        first, second = torch.triu_indices(self.num_fields, self.num_fields, device=items.device)
+        products = (fields[:, first] * fields[:, second]).sum(dim=2)
+        logit: Tensor = self.mlp(self.norm(torch.cat([features, products], dim=1))).squeeze(1)
+        return logit

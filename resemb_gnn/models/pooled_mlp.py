@@ -1,0 +1,51 @@
+"""The base model of the DIN paper."""
+
+import torch
+from torch import Tensor, nn
+
+from resemb_gnn.data import Batch
+from resemb_gnn.models.ctr_model import CTRModel
+from resemb_gnn.nn import BatchNorm, make_mlp
+from resemb_gnn.nn.segment import segment_index, segment_mean
+
+
+class PooledMLP(CTRModel):
+    r"""Embedding & MLP, the base model of Zhou et al. ("Deep Interest Network for Click-Through
+    Rate Prediction", KDD 2018): the history is pooled whatever the candidate.
+
+    .. math::
+        \hat y = \mathrm{MLP}(\mathrm{BN}([v, q])), \qquad v = \mathrm{mean}_t\, k_t
+
+    with :math:`q` the candidate's features and :math:`k_t` the behaviours'; zeros for an empty
+    history.
+
+    Args:
+        embedding: any module with ``embedding_dim`` that maps item ids to vectors.
+        item_category: category of each item, int64 ``[num_items]``, as a second feature.
+        hidden: hidden widths of the MLP.
+        activation: ``"dice"``, ``"prelu"`` or ``"relu"``.
+
+    Shapes:
+        - **input:** :class:`~resemb_gnn.data.Batch`
+        - **output:** logits of the click probability, ``[batch_size]``
+    """
+
+    def __init__(
+        self,
+        embedding: nn.Module,
+        *,
+        item_category: Tensor | None = None,
+        hidden: tuple[int, ...] = (200, 80),
+        activation: str = "dice",
+    ) -> None:
+        super().__init__(embedding, item_category)
+        dim = 2 * self.feature_dim
+        self.norm = BatchNorm(dim)
+        self.mlp = make_mlp(dim, hidden, activation)
+
+    def score(self, items: Tensor, history: Tensor, target: Tensor, batch: Batch) -> Tensor:
+        behavior = items.index_select(0, history)
+        pooled = segment_mean(behavior, batch.ptr, segment_index(batch.ptr, history.numel()))
+        features = torch.cat([pooled, items.index_select(0, target)], dim=1)
+        logit: Tensor = self.mlp(self.norm(features)).squeeze(1)
+        return logit

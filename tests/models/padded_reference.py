@@ -1,0 +1,117 @@
+"""Small jagged batches, and what the padded versions of the models have in common."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from resemb_gnn import Batch
+from resemb_gnn.models import CTRModel
+
+NUM_ITEMS = 12
+CATEGORY = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1, 2, 2, 2, 1])
+ACTIVATIONS = ["dice", "prelu", "relu"]
+
+
+def make_batch(lengths: list[int], seed: int = 0) -> Batch:
+    generator = torch.Generator().manual_seed(seed)
+    size = (len(lengths),)
+    return Batch(
+        history=torch.randint(NUM_ITEMS, (sum(lengths),), generator=generator),
+        ptr=torch.tensor([0, *lengths]).cumsum(0),
+        target=torch.randint(NUM_ITEMS, size, generator=generator),
+        label=torch.randint(2, size, generator=generator).float(),
+        user=torch.arange(len(lengths)),
+    )
+
+
+def reordered(batch: Batch, order: Tensor) -> Batch:
+    parts = batch.history.split(batch.ptr.diff().tolist())
+    lengths = batch.ptr.diff()[order]
+    return Batch(
+        history=torch.cat([parts[i] for i in order.tolist()]),
+        ptr=nn.functional.pad(lengths.cumsum(0), (1, 0)),
+        target=batch.target[order],
+        label=batch.label[order],
+        user=batch.user[order],
+    )
+
+
+def make_model(
+    kind: Callable[..., CTRModel],
+    seed: int = 0,
+    embedding: nn.Module | None = None,
+    **options: Any,
+) -> CTRModel:
+    """In double precision, with batch norm, slopes and linear weights unlike those of the start."""
+    torch.manual_seed(seed)
+    embedding = nn.Embedding(NUM_ITEMS, 3) if embedding is None else embedding
+    model = kind(embedding, hidden=(7, 6), **options).double()
+    for name, value in model.named_parameters():
+        wide = "item_bias" in name or "crosses" in name
+        if ("embedding" not in name and value.dim() == 1) or wide:
+            nn.init.normal_(value)
+    for name, buffer in model.named_buffers():
+        if "running" in name:
+            buffer.uniform_(0.5, 2)
+    return model
+
+
+def pad(batch: Batch) -> tuple[Tensor, Tensor]:
+    """Padded histories, int64 ``[batch_size, longest]``, and where they are real."""
+    histories = batch.history.split(batch.ptr.diff().tolist())
+    padded = nn.utils.rnn.pad_sequence([*histories, torch.zeros(1).long()], batch_first=True)[:-1]
+    return padded, torch.arange(padded.size(1)) < batch.ptr.diff()[:, None]
+
+
+def embed(model: CTRModel, ids: Tensor) -> Tensor:
+    """Features of items, each embedded where it stands."""
+    rows = model.embedding(ids)
+    if model.features is model.embedding:
+        return rows
+    return torch.cat([rows, model.features.category_embedding.weight[CATEGORY[ids]]], dim=-1)
+
+
+def mean_history(model: CTRModel, batch: Batch) -> Tensor:
+    padded, mask = pad(batch)
+    total = (embed(model, padded) * mask[..., None]).sum(dim=1)
+    return total / mask.sum(dim=1).clamp(min=1)[:, None]
+
+
+def batch_norm(x: Tensor, norm: nn.BatchNorm1d, training: bool) -> Tensor:
+    mean, variance = norm.running_mean, norm.running_var
+    if training and len(x) > 1:
+        mean, variance = x.mean(dim=0), x.var(dim=0, correction=0)
+    normalized = (x - mean) / (variance + norm.eps).sqrt()
+    return normalized * norm.weight + norm.bias
+
+
+def head(model: CTRModel, *parts: Tensor) -> Tensor:
+    """The normalised MLP that the models end with; its layers have tests of their own."""
+    features = torch.cat(parts, dim=1)
+    return model.mlp(batch_norm(features, model.norm, model.training)).squeeze(1)
+
+
+def assert_same_as_padded(
+    model: CTRModel, padded_logits: Callable[[CTRModel, Batch], Tensor], batch: Batch
+) -> None:
+    """Logits, and gradients of every parameter by a random combination of them."""
+    reference = copy.deepcopy(model)
+    logit, expected = model(batch), padded_logits(reference, batch)
+    assert logit.shape == (len(batch),)
+    torch.testing.assert_close(logit, expected)
+    probe = torch.randn_like(logit)
+    assert_same_gradients(model, (logit * probe).sum(), reference, (expected * probe).sum())
+
+
+def assert_same_gradients(
+    model: nn.Module, value: Tensor, reference: nn.Module, expected: Tensor
+) -> None:
+    value.backward()
+    expected.backward()
+    for (name, one), other in zip(model.named_parameters(), reference.parameters(), strict=True):
+        wanted = torch.zeros_like(other) if other.grad is None else other.grad
+        got = torch.zeros_like(one) if one.grad is None else one.grad
+        torch.testing.assert_close(got, wanted, msg=lambda m, name=name: f"{name}: {m}")
