@@ -3,9 +3,9 @@
     python benchmarks/research.py --data-folder ../shared/data --jobs 2
     python benchmarks/research.py --data-folder ../shared/data --only beauty-uniform --jobs 2
 
-A cell is one `resemb-gnn compare` in OUT/CELL: a data set with its negatives, a model, its arms over
-the same seeds. Arms take the best trial that tuning.py found for them on Beauty, one setting for all
-data sets. Cells run side by side, a thread each, and go on where their results.json ends.
+A cell is one `resemb-gnn compare` in OUT/CELL: a data set with its negatives, a model, its arms
+over the same seeds. Arms take the best trial that tuning.py found for them on Beauty, one setting
+for all data sets. Cells run side by side, a thread each, and go on where their results.json ends.
 `research_report.py` makes RESULTS.md of them.
 """
 
@@ -77,7 +77,9 @@ def main() -> None:
         words = cell.command(options.data_folder, options.seeds, out, options.tuning)
         limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
         done = subprocess.run(words, env=dict(os.environ) | limits, check=False)
-        print(f"{name}: {'done' if done.returncode == 0 else f'exit {done.returncode}'}", flush=True)
+        print(
+            f"{name}: {'done' if done.returncode == 0 else f'exit {done.returncode}'}", flush=True
+        )
         return done.returncode
 
     with ThreadPoolExecutor(options.jobs) as pool:
