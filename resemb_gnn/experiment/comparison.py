@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch_geometric.data import Data
 
-from resemb_gnn.data import Split
+from resemb_gnn.data import Examples, Split
 from resemb_gnn.datasets import DataSource, load_source
 from resemb_gnn.errors import InputError
 from resemb_gnn.experiment.arms import ARMS, make_embedding, make_model
@@ -28,7 +28,9 @@ from resemb_gnn.experiment.results import (
 from resemb_gnn.experiment.settings import CompareSettings
 from resemb_gnn.graph import NodeFeatures, PermuteNodes, covisit_graph
 from resemb_gnn.nn import ResEmbedding
-from resemb_gnn.training import FitResult, fit
+from resemb_gnn.training import FitResult, evaluate, fit
+
+RARE = 3  # training behaviours
 
 
 def compare(
@@ -104,7 +106,9 @@ def compare(
             (folder / "geometry").mkdir(parents=True, exist_ok=True)
             item_geometry(embedding.cpu(), count=graph.count).save(_geometry_path(folder, name))
         overrides = settings.overrides(name)
-        results["runs"].append(run_record(name, settings.model, seed, overrides, result))
+        record = run_record(name, settings.model, seed, overrides, result)
+        record["test_rare"] = _rare_metrics(result.model, split, settings)
+        results["runs"].append(record)
         write_results(path, results)
         log(
             f"{name}, seed {seed}: test AUC {result.test.auc:.4f},"
@@ -188,6 +192,26 @@ def run_record(
         "num_parameters": result.num_parameters,
         "curve": [asdict(epoch) for epoch in result.curve],
     }
+
+
+def rare_targets(split: Split) -> Examples:
+    """The test examples whose candidate has at most ``RARE`` training behaviours."""
+    history = split.history
+    count = history.items.bincount(minlength=history.num_items)
+    return split.test[count[split.test.target] <= RARE]
+
+
+def _rare_metrics(
+    model: nn.Module, split: Split, settings: CompareSettings
+) -> dict[str, float] | None:
+    """AUC and log loss on them; ``None`` if they have one label only."""
+    examples = rare_targets(split)
+    if examples.label.unique().numel() < 2:  # no AUC
+        return None
+    device = torch.device(settings.device)
+    found = evaluate(model, examples.to(device), max_history=settings.max_history)
+    # No GAUC: hardly a user has both a rare positive and a rare negative.
+    return {"auc": found.auc, "logloss": found.logloss, "examples": len(examples)}
 
 
 def _refuse_other_overrides(

@@ -222,3 +222,11 @@ def test_a_finished_comparison_is_only_reported_again(
     again = compare(settings(table, tmp_path / "out", resume=True, **options))
     assert again["runs"] == first["runs"]
     assert "gcn" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_rare_targets_by_a_loop(log: BehaviorLog) -> None:
+    split = log.split()
+    items = split.history.items.tolist()
+    rare = module.rare_targets(split)
+    expected = [t for t in split.test.target.tolist() if items.count(t) <= module.RARE]
+    assert rare.target.tolist() == expected

@@ -1,0 +1,90 @@
+"""Does Res-embedding help, where, and against what? Data sets x models x arms, over seeds.
+
+    python benchmarks/research.py --data-folder ../shared/data --jobs 2
+    python benchmarks/research.py --data-folder ../shared/data --only beauty-uniform --jobs 2
+
+A cell is one `resemb-gnn compare` in OUT/CELL: a data set with its negatives, a model, its arms
+over the same seeds. Arms take the best trial that tuning.py found for them on Beauty, one setting
+for all data sets. Cells run side by side, a thread each, and go on where their results.json ends.
+`research_report.py` makes RESULTS.md of them.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from research_settings import tuned_overrides
+
+from resemb_gnn.experiment.arms import ARMS
+
+STRONG = ("plain", "plain-l2", "spectral-start", "gcn")  # what every base model is run with
+ALL = tuple(name for name, arm in ARMS.items() if not arm.needs_category)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A comparison: where its data lie below the data folder, and its settings."""
+
+    data: str
+    embeddings: tuple[str, ...]
+    flags: tuple[str, ...] = ()
+
+    def command(self, folder: Path, seeds: int, out: Path, tuning: Path) -> list[str]:
+        path = folder / self.data
+        words = [sys.executable, "-m", "resemb_gnn", "compare", "--quiet", "--resume"]
+        words += ["--data", str(path) if path.exists() else self.data, "--seeds", str(seeds)]
+        words += ["--embeddings", *self.embeddings, *self.flags, "--out", str(out)]
+        overrides = tuned_overrides(tuning, self.embeddings)
+        return [*words, "--override", *overrides] if overrides else words
+
+
+def cells() -> dict[str, Cell]:
+    """Every cell by name, the most telling first."""
+    beauty, sports = "amazon/Beauty.txt", "amazon/Sports_and_Outdoors.txt"
+    found = {
+        "beauty-uniform-din": Cell(beauty, ALL),
+        "complete-journey-din": Cell("complete-journey", (*ALL, "category")),
+        "sports-uniform-din": Cell(sports, ALL),
+        "beauty-popularity-din": Cell(beauty, ALL, ("--negatives", "popularity")),
+        "sports-popularity-din": Cell(sports, ALL, ("--negatives", "popularity")),
+    }
+    for model in ("pooled-mlp", "wide-deep", "pnn", "dien"):
+        found[f"beauty-uniform-{model}"] = Cell(beauty, STRONG, ("--model", model))
+    graph = ("average", "gcn", "gat", "gcn-skip", "lightgcn")
+    for name in ("beauty-uniform-din", "complete-journey-din"):
+        data = found[name].data
+        found[f"{name}-permuted"] = Cell(data, ("plain", *graph), ("--graph", "permuted"))
+    found["beauty-uniform-din-one-graph"] = Cell(beauty, ("plain", *graph), ("--folds", "1"))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-folder", type=Path, required=True)
+    parser.add_argument("--only", nargs="+", choices=cells(), help="cells; without it, all")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--jobs", type=int, default=2, help="cells that run at a time")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/research"))
+    parser.add_argument("--tuning", type=Path, default=Path("benchmarks/results/tuning"))
+    options = parser.parse_args()
+
+    def run(name: str) -> int:
+        cell, out = cells()[name], options.out / name
+        words = cell.command(options.data_folder, options.seeds, out, options.tuning)
+        limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
+        done = subprocess.run(words, env=dict(os.environ) | limits, check=False)
+        print(
+            f"{name}: {'done' if done.returncode == 0 else f'exit {done.returncode}'}", flush=True
+        )
+        return done.returncode
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        sys.exit(max(pool.map(run, options.only or cells())))
+
+
+if __name__ == "__main__":
+    main()

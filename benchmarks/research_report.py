@@ -1,0 +1,206 @@
+"""RESULTS.md and its figure, from the raw results of research.py and tuning.py alone.
+
+python benchmarks/research_report.py
+"""
+
+import argparse
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from resemb_gnn.experiment.results import read_results, write_atomically
+from resemb_gnn.experiment.summary import (
+    Difference,
+    by_embedding,
+    describe,
+    difference,
+    number,
+    paired_differences,
+)
+
+Runs = dict[str, list[dict[str, Any]]]
+BASELINES = ("plain", "plain-l2", "spectral-start")
+RES = ("gcn", "gat", "gcn-skip", "average", "kmeans", "category")  # centres and residual
+
+
+def signed(found: Difference | None) -> str:
+    """A paired difference in points of AUC with its 95 % interval; bold if it leaves out zero."""
+    if found is None:
+        return "–"
+    text = f"{100 * found.mean:+.2f} [{100 * found.low:+.2f}, {100 * found.high:+.2f}]"
+    return f"**{text}**" if found.low > 0 or found.high < 0 else text
+
+
+def against(runs: Runs, arm: str, baseline: str, *path: str) -> Difference | None:
+    """Paired difference of an arm to another, `test auc` if no path is given."""
+    if arm == baseline or baseline not in runs or arm not in runs:
+        return None
+    pairs = paired_differences(runs[arm], runs[baseline], *(path or ("test", "auc")))
+    return difference(pairs) if pairs else None
+
+
+def figure_of(runs: Iterable[dict[str, Any]], *path: str, factor: float = 1.0) -> str:
+    stat = describe([factor * number(run, *path) for run in runs])
+    return f"{stat.mean:.4f} ± {stat.std:.4f}"
+
+
+def table(runs: Runs) -> list[str]:
+    """A cell's arms, the best by validation AUC first."""
+    order = sorted(runs, key=lambda arm: -describe(_values(runs[arm], "valid", "auc")).mean)
+    lines = [
+        "| embedding | seeds | valid AUC | test AUC | to plain | to plain-l2 | to spectral-start |"
+        " GAUC | log loss | gap | rare targets: AUC | rare: to plain |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for arm in order:
+        some = runs[arm]
+        cells = [
+            arm,
+            str(len(some)),
+            f"{describe(_values(some, 'valid', 'auc')).mean:.4f}",
+            figure_of(some, "test", "auc"),
+            *(signed(against(runs, arm, other)) for other in BASELINES),
+            f"{describe(_values(some, 'test', 'gauc')).mean:.4f}",
+            f"{describe(_values(some, 'test', 'logloss')).mean:.4f}",
+            f"{describe(_values(some, 'gap')).mean:.3f}",
+            figure_of(some, "test_rare", "auc"),
+            signed(against(runs, arm, "plain", "test_rare", "auc")),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def best_res(cells: dict[str, Runs]) -> str | None:
+    """The Res-embedding with the best mean validation AUC over the cells that have them all."""
+    full = [runs for name, runs in cells.items() if name.endswith("-din")]
+    arms = [arm for arm in RES if full and all(arm in runs for runs in full)]
+
+    def worth(arm: str) -> float:
+        return float(np.mean([describe(_values(r[arm], "valid", "auc")).mean for r in full]))
+
+    return max(arms, key=worth) if arms else None
+
+
+def claims(cells: dict[str, Runs], best: str) -> list[str]:
+    """What was to be shown, and whether it holds."""
+    lines = []
+
+    def say(title: str, found: Difference | None, at_least: float = 0.0) -> None:
+        if found is not None:
+            holds = (
+                "holds" if found.low > 0 and 100 * found.mean >= at_least else "**does not hold**"
+            )
+            lines.append(f"- {title}: {signed(found).strip('*')} points, {holds}.")
+
+    if "beauty-uniform-din" in cells:
+        gain = against(cells["beauty-uniform-din"], best, "plain-l2")
+        say(f"`{best}` beats `plain-l2` by 10 points on Beauty, uniform negatives", gain, 10.0)
+    for other in ("spectral-start", "centers-only"):
+        for name, runs in cells.items():
+            if name.endswith("-din"):
+                say(f"`{best}` beats `{other}` on {name}", against(runs, best, other))
+    for name, runs in cells.items():
+        if "-uniform-" in name and "permuted" not in name and "one-graph" not in name:
+            say(f"`{best}` beats `plain` in {name}", against(runs, best, "plain"))
+    for name, runs in cells.items():
+        if "permuted" in name:
+            for arm in runs:
+                found = against(runs, arm, "plain")
+                if found is not None:
+                    verdict = "gains, it should not" if found.low > 0 else "does not gain"
+                    lines.append(
+                        f"- control {name}, `{arm}`: {signed(found).strip('*')}, {verdict}."
+                    )
+    return lines
+
+
+def picture(cells: dict[str, Runs], path: Path) -> None:
+    """Differences to plain with their intervals, a panel a cell."""
+    shown = {name: runs for name, runs in cells.items() if name.endswith("-din")}
+    if not shown:
+        return
+    tallest = max(len(runs) for runs in shown.values())
+    size = (4.2 * len(shown), 1.2 + 0.3 * tallest)
+    figure, axes = plt.subplots(1, len(shown), figsize=size, squeeze=False, layout="constrained")
+    for axis, (name, runs) in zip(axes[0], shown.items(), strict=True):
+        found = {arm: against(runs, arm, "plain") for arm in runs}
+        rows = sorted(
+            ((arm, gain) for arm, gain in found.items() if gain is not None),
+            key=lambda row: row[1].mean,
+        )
+        for place, (arm, gain) in enumerate(rows):
+            color, marker = ("#0072b2", "o") if arm in RES else ("#d55e00", "s")
+            low, middle, high = (100 * value for value in (gain.low, gain.mean, gain.high))
+            axis.plot([low, high], [place, place], color=color, linewidth=1.5)
+            axis.plot([middle], [place], marker, color=color, markersize=5)
+        axis.axvline(0, color="#666666", linewidth=0.8)
+        axis.set_yticks(range(len(rows)), [arm for arm, _ in rows])
+        axis.set_xlabel("points of test AUC over plain")
+        axis.set_title(name)
+    handles = [
+        plt.Line2D([], [], color="#0072b2", marker="o", label="Res-embedding"),
+        plt.Line2D([], [], color="#d55e00", marker="s", label="baseline or ablation"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def settings_table(tuning: Path) -> list[str]:
+    """What each arm's search chose."""
+    lines = ["| embedding | trials | best valid AUC | settings |", "|---|---|---|---|"]
+    for path in sorted(tuning.glob("*.json")):
+        found = json.loads(path.read_text())
+        chosen = ", ".join(
+            f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in found["best"].items()
+        )
+        best = found["best_valid_auc"]
+        lines.append(f"| {found['arm']} | {len(found['trials'])} | {best:.4f} | {chosen} |")
+    return lines
+
+
+def _values(runs: Iterable[dict[str, Any]], *path: str) -> list[float]:
+    return [number(run, *path) for run in runs]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    folder = Path("benchmarks")
+    parser.add_argument("--results", type=Path, default=folder / "results" / "research")
+    parser.add_argument("--tuning", type=Path, default=folder / "results" / "tuning")
+    parser.add_argument("--out", type=Path, default=folder / "RESULTS.md")
+    options = parser.parse_args()
+    paths = sorted(options.results.glob("*/results.json"))
+    found = {path.parent.name: read_results(path) for path in paths}
+    cells = {name: by_embedding(results) for name, results in found.items()}
+    image = options.results / "differences.png"
+    picture(cells, image)
+    lines = [
+        "# Does Res-embedding help, where, and against what?",
+        "",
+        "Made by `python benchmarks/research_report.py` from the raw results in"
+        " `results/research` and `results/tuning`; the protocol is in README.md. Mean ± standard"
+        " deviation over seeds; differences are paired by seed, in points of test AUC with a 95 %"
+        " interval, bold where it leaves out zero. Arms stand in the order of validation AUC."
+        " Rare targets: candidates with at most 3 training behaviours.",
+        "",
+    ]
+    best = best_res(cells)
+    if best is not None:
+        lines += ["## What holds", "", *claims(cells, best), ""]
+    if image.exists():
+        lines += [f"![differences]({image.relative_to(options.out.parent)})", ""]
+    for name, results in found.items():
+        command = results["command"]
+        lines += [f"## {name}", "", f"`{command}`", "", *table(cells[name]), ""]
+    lines += ["## Tuned settings", "", *settings_table(options.tuning), ""]
+    write_atomically(options.out, "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

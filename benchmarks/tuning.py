@@ -1,0 +1,144 @@
+"""The same number of tuning trials for each arm, chosen on validation alone.
+
+    python benchmarks/tuning.py --data Beauty.txt --trials 12
+    python benchmarks/tuning.py --data Beauty.txt --arms gcn plain-l2 --trials 12
+
+Optuna's TPE (seed 0) searches what an arm names as `tuned` (resemb_gnn/experiment/arms.py); the
+first trial is the arm's defaults. A trial trains DIN with seed 0 and is worth its best validation
+AUC; test examples are not scored. Every trial stands in OUT/ARM.json as it ends, and a search goes
+on where that file ends. `research.py` takes each arm's best trial for all data sets.
+"""
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import torch
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+)
+from optuna.trial import create_trial
+from torch import Tensor
+from torch_geometric.data import Data
+
+from resemb_gnn.data import Split
+from resemb_gnn.datasets import load_source
+from resemb_gnn.experiment import CompareSettings
+from resemb_gnn.experiment.arms import ARMS, Range, make_embedding, make_model
+from resemb_gnn.experiment.comparison import make_graph, make_split
+from resemb_gnn.experiment.results import versions, write_atomically
+from resemb_gnn.training import fit
+
+
+def space(arm: str) -> dict[str, BaseDistribution]:
+    """Where each tuned setting of an arm is searched."""
+    found: dict[str, BaseDistribution] = {}
+    for name in ARMS[arm].tuned:
+        values = ARMS[arm].settings[name]
+        if isinstance(values, Range):
+            found[name] = FloatDistribution(values.low, values.high, log=values.log)
+        else:
+            found[name] = CategoricalDistribution(values)
+    return found
+
+
+def override(arm: str, params: dict[str, Any]) -> tuple[str, ...]:
+    """The settings of a trial as `compare --override` takes them."""
+    return tuple(f"{arm}.{name}={value}" for name, value in params.items())
+
+
+def train(
+    arm: str, settings: CompareSettings, split: Split, graph: Data, category: Tensor | None
+) -> dict[str, Any]:
+    """A trial: validation AUC at the best epoch, and what it took."""
+    own = settings.of(arm)
+    torch.manual_seed(0)
+    feature = category if settings.use_category else None
+    model = make_model(settings.model, make_embedding(arm, graph, own, category), feature)
+    started = time.perf_counter()
+    result = fit(
+        model,
+        replace(split, test=split.valid),  # the test examples are not for choosing
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        lr=own.lr,
+        patience=settings.patience,
+        max_history=settings.max_history,
+        seed=0,
+        progress=False,
+    )
+    return {
+        "valid_auc": result.valid.auc,
+        "best_epoch": result.best_epoch,
+        "epochs": len(result.curve),
+        "seconds": time.perf_counter() - started,
+    }
+
+
+def tune(arm: str, trials: int, path: Path, settings: CompareSettings, task: Any) -> None:
+    """Searches until `trials` trials of an arm stand in its file."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        direction="maximize",
+        # The state of the sampler is not kept: a resumed search draws from seed 0 plus its length.
+        sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=4),
+    )
+    ranges = space(arm)
+    done = json.loads(path.read_text())["trials"] if path.exists() else []
+    for trial in done:
+        study.add_trial(
+            create_trial(params=trial["params"], distributions=ranges, value=trial["valid_auc"])
+        )
+    if done:
+        study.sampler = optuna.samplers.TPESampler(seed=len(done), n_startup_trials=4)
+    else:
+        defaults = vars(settings)
+        study.enqueue_trial({name: defaults[name] for name in ranges if defaults[name] is not None})
+    while len(done) < trials:
+        asked = study.ask(ranges)
+        tried = replace(settings, override=override(arm, asked.params))
+        record = {"params": asked.params} | train(arm, tried, *task)
+        study.tell(asked, record["valid_auc"])
+        done.append(record)
+        best = max(done, key=lambda each: each["valid_auc"])
+        contents = {
+            "arm": arm,
+            "data": Path(settings.data).name,
+            "settings": settings.identity(),
+            "versions": versions() | {"optuna": optuna.__version__},
+            "best": best["params"],
+            "best_valid_auc": best["valid_auc"],
+            "trials": done,
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps(contents, indent=1) + "\n")
+        print(f"{arm}, trial {len(done)}: {record}", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="sequence file, such as Amazon Beauty")
+    parser.add_argument("--arms", nargs="+", choices=ARMS)
+    parser.add_argument("--trials", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/tuning"))
+    options = parser.parse_args()
+    settings = CompareSettings(data=options.data, epochs=options.epochs)
+    source = load_source(settings.data)
+    category = source.log.item_category
+    split = make_split(source, settings)
+    task = (split, make_graph(source, split, settings), category)
+    arms = options.arms or [name for name, arm in ARMS.items() if not arm.needs_category]
+    for arm in arms:
+        tune(arm, options.trials, options.out / f"{arm}.json", settings, task)
+
+
+if __name__ == "__main__":
+    main()
