@@ -231,7 +231,8 @@ def run_arm(arm: str, task: Task, seed: int, results: dict[str, Any]) -> dict[st
         count = task.split.history.item_counts().float()
         scores: dict[str, Score] = {"count": lambda source: count.expand(source.numel(), -1)}
     elif arm == "spectral":
-        scores = similarities(rg.SpectralFeatures(settings["dim"])(task.graph.clone()).x)
+        graph = rg.covisit_graph(task.split.history, settings["window"])
+        scores = similarities(rg.SpectralFeatures(settings["dim"])(graph).x)
     elif arm in LIGHTGCN:
         tuned = [run["chosen"] for run in results["runs"] if run["arm"] == arm]
         grid = [(tuned[0]["layers"], tuned[0]["lr"])] if tuned else LIGHTGCN_GRID

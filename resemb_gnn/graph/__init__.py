@@ -10,11 +10,11 @@ from resemb_gnn.graph.adjacency import (
 )
 from resemb_gnn.graph.count_feature import CountFeature
 from resemb_gnn.graph.covisit import covisit_graph
-from resemb_gnn.graph.from_ogb import from_ogb, ogb_globals
 from resemb_gnn.graph.node_features import NodeFeatures
+from resemb_gnn.graph.ogb_links import to_ogb
+from resemb_gnn.graph.ogb_products import from_ogb, ogb_globals
 from resemb_gnn.graph.permute_nodes import PermuteNodes
 from resemb_gnn.graph.spectral_features import SpectralFeatures
-from resemb_gnn.graph.to_ogb import to_ogb
 
 __all__ = [
     "Adjacency",
