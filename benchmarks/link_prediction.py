@@ -5,7 +5,8 @@
 Writes the co-visit graph with `to_ogb`, reads it with OGB's own loader, and ranks the co-visits
 that the held-out behaviours add (none of them is in the training graph) among negatives, by OGB's
 `Evaluator`. Results go to results/link_prediction: results.json, which a second run resumes, and
-README.md. One thread; set OMP_NUM_THREADS=1.
+README.md. One thread; set OMP_NUM_THREADS=1. Several processes may share the work, each with
+other `--arms`.
 """
 
 import argparse
@@ -317,6 +318,14 @@ def describe(task: Task, name: str, settings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def refresh(path: Path, results: dict[str, Any]) -> None:
+    """Takes over the runs that stand in the file, another process's too."""
+    if path.exists():
+        old = read_results(path)
+        refuse_other_settings(path, old, results)
+        results["runs"] = old["runs"]
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="sequence file, such as Amazon Beauty")
@@ -354,18 +363,16 @@ def main(arguments: list[str] | None = None) -> None:
         "command": " ".join(["python benchmarks/link_prediction.py --data", name, *changed]),
     }
     path = options.out / "results.json"
-    if path.exists():
-        old = read_results(path)
-        refuse_other_settings(path, old, results)
-        results["runs"] = old["runs"]
-    done = {(run["arm"], run["seed"]) for run in results["runs"]}
     for seed in range(options.seeds):
         for arm in options.arms:
+            refresh(path, results)
+            done = {(run["arm"], run["seed"]) for run in results["runs"]}
             if (arm, seed) in done or (seed and arm in DETERMINISTIC):
                 continue
             started = time.perf_counter()
             run = run_arm(arm, task, seed, results)
             run["seconds"] = round(time.perf_counter() - started, 1)
+            refresh(path, results)
             results["runs"].append(run)
             write_results(path, results)
             line = " ".join(f"{kind} {run[kind]['test']['mrr']:.4f}" for kind in NEGATIVES)
