@@ -15,7 +15,6 @@ import io
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,8 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.nn import LightGCN
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
-from torch_geometric.utils import to_torch_csr_tensor, to_undirected
+from torch_geometric.utils import to_undirected
+from torch_geometric.utils.sparse import index2ptr
 
 import resemb_gnn as rg
 from resemb_gnn.data import NEGATIVES
@@ -43,7 +43,8 @@ from resemb_gnn.experiment.results import (
     write_atomically,
     write_results,
 )
-from resemb_gnn.graph import NodeFeatures
+from resemb_gnn.graph import Adjacency, NodeFeatures
+from resemb_gnn.nn.propagate import propagate
 
 DETERMINISTIC = ("popularity", "spectral")
 LIGHTGCN = ("lightgcn", "lightgcn-users")
@@ -153,35 +154,23 @@ def click_vectors(arm: str, task: Task, seed: int, settings: dict[str, Any]) -> 
     return table.weight.detach()
 
 
-class _Product(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, adjacency: Tensor, x: Tensor) -> Tensor:
-        ctx.save_for_backward(adjacency)
-        return adjacency @ x
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor]:
-        return None, ctx.saved_tensors[0] @ grad
-
-
 class SymmetricLGConv(torch.nn.Module):
     """PyG's `LGConv` for a normalised adjacency that is its own transpose: a fifth of the time a
     step, since autograd would transpose the sparse matrix anew each time.
     """
 
-    def forward(self, x: Tensor, adjacency: Tensor, edge_weight: None = None) -> Tensor:
-        out: Tensor = _Product.apply(adjacency, x)
-        return out
+    def forward(self, x: Tensor, adjacency: Adjacency, edge_weight: None = None) -> Tensor:
+        return propagate(adjacency, adjacency, x)
 
 
-def lightgcn(edges: Tensor, weight: Tensor | None, size: int, dim: int, layers: int) -> Any:
-    """PyG's LightGCN, and the normalised adjacency of undirected edges that it wants."""
-    edges, weight = gcn_norm(edges, weight, size, add_self_loops=False)
+def lightgcn(
+    edges: Tensor, weight: Tensor | None, size: int, dim: int, layers: int
+) -> tuple[LightGCN, Adjacency]:
+    """PyG's LightGCN, and the normalised adjacency of the sorted, undirected edges for it."""
+    (row, column), weight = gcn_norm(edges, weight, size, add_self_loops=False)
     model = LightGCN(size, dim, layers)
     model.convs = torch.nn.ModuleList(SymmetricLGConv() for _ in range(layers))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # sparse CSR is said to be in beta
-        return model, to_torch_csr_tensor(edges, weight, size=size)
+    return model, Adjacency(index2ptr(row, size), column, weight)
 
 
 def lightgcn_vectors(
