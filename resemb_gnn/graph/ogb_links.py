@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from resemb_gnn.graph.covisit import covisit_graph
 
 NAME = "ogbl-covisit"
 _VERSION = 1  # OGB's loaders ask on standard input unless RELEASE_v{version}.txt is there
+_HELD_OUT = {"valid": VALID, "test": TEST}
 
 
 def to_ogb(
@@ -104,14 +106,15 @@ def to_ogb(
     train, everything = graphs[TRAIN], graphs[TEST]
     weight = train.count if negatives == "popularity" else torch.ones_like(train.count)
     split = {"train": _links(train.edge_index[0], train.edge_index[1], train.edge_weight)}
-    for name, end in (("valid", VALID), ("test", TEST)):
-        rng = np.random.default_rng([seed, end])
-        pairs = _new_pairs(graphs[end - 1], graphs[end], max_pairs, rng)
-        if not train.num_edges or not pairs["source_node"].numel():
-            empty = name if train.num_edges else "train"
-            raise InputError(f"the split by {by} leaves no co-visit in the {empty} part of {log!r}")
-        pairs["target_node_neg"] = _negatives(pairs, everything, weight, num_negatives, rng, log)
-        split[name] = pairs
+    rngs = {name: np.random.default_rng([seed, end]) for name, end in _HELD_OUT.items()}
+    for (name, rng), (before, after) in zip(rngs.items(), pairwise(graphs), strict=True):
+        split[name] = _new_pairs(before, after, max_pairs, rng)
+    for name, links in split.items():
+        if not links["source_node"].numel():
+            raise InputError(f"the split by {by} leaves no co-visit in the {name} part of {log!r}")
+    for name, rng in rngs.items():
+        drawn = _negatives(split[name], everything, weight, num_negatives, rng, log)
+        split[name]["target_node_neg"] = drawn
     settings = {"by": by, **points, "window": window, "min_count": min_count}
     settings |= {"negatives": negatives, "num_negatives": num_negatives}
     settings |= {"max_pairs": max_pairs, "seed": seed}
