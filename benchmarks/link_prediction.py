@@ -240,7 +240,7 @@ def table(results: dict[str, Any], arms: list[str]) -> list[str]:
     lines = []
     for arm in arms:
         runs = [run for run in results["runs"] if run["arm"] == arm]
-        cells = [arm]
+        cells = [arm, str(len(runs))]
         for negatives in NEGATIVES:
             cells.append("/".join(sorted({run[negatives]["similarity"] for run in runs})))
             for metric in ("mrr", "hits@1", "hits@10"):
@@ -251,7 +251,7 @@ def table(results: dict[str, Any], arms: list[str]) -> list[str]:
     return lines
 
 
-def report(results: dict[str, Any], seeds: int) -> str:
+def report(results: dict[str, Any]) -> str:
     data, settings = results["data"], results["settings"]
     arms = [arm for arm in ARMS if any(run["arm"] == arm for run in results["runs"])]
     tuned = {run["arm"]: run["chosen"] for run in results["runs"] if run["chosen"]}
@@ -260,7 +260,7 @@ def report(results: dict[str, Any], seeds: int) -> str:
         + (f"; {tuned[arm]['layers']} layers, lr {tuned[arm]['lr']}" if arm in tuned else "")
         for arm in arms
     ]
-    head = ["embedding"] + [
+    head = ["embedding", "seeds"] + [
         f"{name}, {negatives}" if name == "MRR" else name
         for negatives in NEGATIVES
         for name in ("by", "MRR", "Hits@1", "Hits@10")
@@ -278,7 +278,7 @@ def report(results: dict[str, Any], seeds: int) -> str:
             f"{data['cold_test']:.1%} of the test queries ask from or for an item without a"
             " training behaviour.",
             "",
-            f"Test, mean ± standard deviation over {seeds} seeds (`popularity` and `spectral` have"
+            "Test, mean ± standard deviation over seeds 0, 1, ... (`popularity` and `spectral` have"
             " nothing random). `by`: similarity, chosen on validation.",
             "",
             f"| {' | '.join(head)} |",
@@ -291,19 +291,17 @@ def report(results: dict[str, Any], seeds: int) -> str:
     )
 
 
-def describe(task: Task, name: str, settings: dict[str, Any]) -> dict[str, Any]:
+def describe(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
     test = task.queries["uniform"]["test"]
     seen = task.split.history.item_counts() > 0
     cold = ~(seen[test["source_node"]] & seen[test["target_node"]])
     return {
-        "name": name,
         "num_users": task.log.num_users,
         "num_items": task.log.num_items,
         "train_edges": task.graph.num_edges // 2,
         "test_queries": test["source_node"].numel(),
         "max_pairs_note": f"{settings['max_pairs']:,} new pairs drawn at random, both ways round",
         "cold_test": float(cold.float().mean()),
-        "fingerprint": fingerprint(task.log),
     }
 
 
@@ -312,7 +310,7 @@ def refresh(path: Path, results: dict[str, Any]) -> None:
     if path.exists():
         old = read_results(path)
         refuse_other_settings(path, old, results)
-        results["runs"] = old["runs"]
+        results["runs"], results["data"] = old["runs"], old["data"]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -342,22 +340,26 @@ def main(arguments: list[str] | None = None) -> None:
         for key, value in vars(options).items()
         if key not in ("data", "arms", "out") and value != parser.get_default(key)
     ]
-    task = make_task(read_sequence_file(options.data), settings)
+    log = read_sequence_file(options.data)
     results = {
         "schema": SCHEMA,
-        "data": describe(task, name, settings),
+        "data": {"name": name, "fingerprint": fingerprint(log)},
         "settings": settings,
         "runs": [],
         "versions": versions(),
         "command": " ".join(["python benchmarks/link_prediction.py --data", name, *changed]),
     }
     path = options.out / "results.json"
+    task = None  # made when there is something left to run
     for seed in range(options.seeds):
         for arm in options.arms:
             refresh(path, results)
             done = {(run["arm"], run["seed"]) for run in results["runs"]}
             if (arm, seed) in done or (seed and arm in DETERMINISTIC):
                 continue
+            if task is None:
+                task = make_task(log, settings)
+                results["data"] |= describe(task, settings)
             started = time.perf_counter()
             run = run_arm(arm, task, seed, results)
             run["seconds"] = round(time.perf_counter() - started, 1)
@@ -366,7 +368,7 @@ def main(arguments: list[str] | None = None) -> None:
             write_results(path, results)
             line = " ".join(f"{kind} {run[kind]['test']['mrr']:.4f}" for kind in NEGATIVES)
             print(f"{arm}, seed {seed}: test MRR {line} ({run['seconds']} s)", file=sys.stderr)
-    write_atomically(options.out / "README.md", report(results, options.seeds))
+    write_atomically(options.out / "README.md", report(results))
 
 
 if __name__ == "__main__":

@@ -106,11 +106,12 @@ def test_runs_from_file_to_report_and_resumes(script, log, tmp_path, monkeypatch
                 assert metrics["hits@1"] <= metrics["hits@3"] <= metrics["hits@10"] == 1
     report = (tmp_path / "out" / "README.md").read_text()
     mrr = [run["uniform"]["test"]["mrr"] for run in results["runs"] if run["arm"] == "gcn"]
-    row = next(line for line in report.splitlines() if line.startswith("| gcn |"))
+    row = next(line for line in report.splitlines() if line.startswith("| gcn | 2 |"))
     assert f"{np.mean(mrr):.4f} ± {np.std(mrr, ddof=1):.4f}" in row
     assert str(tmp_path) not in report + json.dumps(results)
 
-    monkeypatch.setattr(script, "run_arm", lambda *_: pytest.fail("ran again"))
+    for name in ("run_arm", "make_task"):
+        monkeypatch.setattr(script, name, lambda *_: pytest.fail("ran again"))
     script.main(call)
     with pytest.raises(InputError, match="epochs was 1 and is 2"):
         script.main([*call, "--epochs", "2"])
