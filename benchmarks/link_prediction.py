@@ -338,7 +338,7 @@ def main(arguments: list[str] | None = None) -> None:
     changed = [
         f"--{key.replace('_', '-')} {value}"
         for key, value in vars(options).items()
-        if key not in ("data", "arms", "out") and value != parser.get_default(key)
+        if key not in ("data", "arms", "seeds", "out") and value != parser.get_default(key)
     ]
     log = read_sequence_file(options.data)
     results = {
