@@ -26,14 +26,13 @@ from ogb.linkproppred import Evaluator, PygLinkPropPredDataset
 from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.nn import LightGCN
-from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.utils import to_undirected
-from torch_geometric.utils.sparse import index2ptr
 
 import resemb_gnn as rg
 from resemb_gnn.data import NEGATIVES
 from resemb_gnn.datasets.sequence_file import read_sequence_file
-from resemb_gnn.experiment.arms import EMBEDDINGS, make_embedding
+from resemb_gnn.experiment.arm_settings import ArmSettings
+from resemb_gnn.experiment.arms import make_embedding
 from resemb_gnn.experiment.results import (
     SCHEMA,
     fingerprint,
@@ -43,18 +42,20 @@ from resemb_gnn.experiment.results import (
     write_atomically,
     write_results,
 )
-from resemb_gnn.graph import Adjacency, NodeFeatures
+from resemb_gnn.graph import Adjacency, NodeFeatures, symmetric_adjacency
 from resemb_gnn.nn.propagate import propagate
 
 DETERMINISTIC = ("popularity", "spectral")
 LIGHTGCN = ("lightgcn", "lightgcn-users")
-ARMS = (*DETERMINISTIC, *LIGHTGCN, *EMBEDDINGS)
+CLICKS = ("plain", "spectral-start", "average", "gcn", "gat")
+ARMS = (*DETERMINISTIC, *LIGHTGCN, *CLICKS)
 ABOUT = {
     "popularity": "training behaviours of the target",
     "spectral": "spectral features of the training graph, untrained",
     "lightgcn": "LightGCN (PyG's) on the training co-visit graph, BPR loss on its edges",
     "lightgcn-users": "LightGCN on the graph of users and items, BPR loss on behaviours",
     "plain": "DIN on clicks, plain table",
+    "spectral-start": "DIN on clicks, plain table started from the spectral features",
     "average": "DIN on clicks, Res-embedding",
     "gcn": "DIN on clicks, Res-embedding",
     "gat": "DIN on clicks, Res-embedding",
@@ -144,9 +145,8 @@ def judge(scores: dict[str, Score], queries: dict[str, Queries]) -> dict[str, An
 def click_vectors(arm: str, task: Task, seed: int, settings: dict[str, Any]) -> Tensor:
     """Item vectors of an embedding that DIN was trained with; the epoch by validation AUC."""
     torch.manual_seed(seed)
-    embedding = make_embedding(
-        arm, task.graph, settings["dim"], settings["num_centers"], 1000.0, 1.0
-    )
+    options = ArmSettings(embedding_dim=settings["dim"], num_centers=settings["num_centers"])
+    embedding = make_embedding(arm, task.graph, options)
     model = rg.DIN(embedding)
     rg.fit(model, task.split, epochs=settings["epochs"], seed=seed, progress=False)
     table = embedding.materialize() if isinstance(embedding, rg.ResEmbedding) else embedding
@@ -163,14 +163,11 @@ class SymmetricLGConv(torch.nn.Module):
         return propagate(adjacency, adjacency, x)
 
 
-def lightgcn(
-    edges: Tensor, weight: Tensor | None, size: int, dim: int, layers: int
-) -> tuple[LightGCN, Adjacency]:
-    """PyG's LightGCN, and the normalised adjacency of the sorted, undirected edges for it."""
-    (row, column), weight = gcn_norm(edges, weight, size, add_self_loops=False)
-    model = LightGCN(size, dim, layers)
+def lightgcn(graph: Data, dim: int, layers: int) -> tuple[LightGCN, Adjacency]:
+    """PyG's LightGCN, and the normalised adjacency of an undirected graph for it."""
+    model = LightGCN(int(graph.num_nodes or 0), dim, layers)
     model.convs = torch.nn.ModuleList(SymmetricLGConv() for _ in range(layers))
-    return model, Adjacency(index2ptr(row, size), column, weight)
+    return model, symmetric_adjacency(graph)
 
 
 def lightgcn_vectors(
@@ -180,18 +177,18 @@ def lightgcn_vectors(
     torch.manual_seed(seed)
     history, num_items = task.split.history, task.log.num_items
     if arm == "lightgcn":
-        first_item, size = 0, num_items
-        pairs, edges, weight = task.graph.edge_index, task.graph.edge_index, task.graph.edge_weight
+        first_item, graph, pairs = 0, task.graph, task.graph.edge_index
     else:
-        first_item, size = history.num_users, history.num_users + num_items
+        first_item = history.num_users
         pairs = torch.stack([history.users, history.items + first_item]).unique(dim=1)
-        edges, weight = to_undirected(pairs, num_nodes=size), None
-    model, adjacency = lightgcn(edges, weight, size, settings["dim"], layers)
+        size = first_item + num_items
+        graph = Data(edge_index=to_undirected(pairs, num_nodes=size), num_nodes=size)
+    model, adjacency = lightgcn(graph, settings["dim"], layers)
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
     best, best_mrr, waited = torch.empty(0), -1.0, 0
     for step in range(1, settings["lightgcn_steps"] + 1):
         chosen = torch.randint(pairs.size(1), (settings["lightgcn_batch"],))
-        negative = torch.randint(first_item, size, (chosen.numel(),))
+        negative = torch.randint(first_item, graph.num_nodes, (chosen.numel(),))
         source, target = pairs[:, chosen]
         out = model.get_embedding(adjacency)
         positive_score = (out[source] * out[target]).sum(dim=1)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch_geometric.data import Data
 from torch_geometric.nn import LightGCN
 from torch_geometric.utils import to_undirected
 
@@ -69,7 +70,9 @@ def test_lightgcn_is_pygs_own(script):
     edges = to_undirected(torch.randint(30, (2, 60), generator=generator))
     weight = torch.rand(30, 30, generator=generator)
     weight = (weight + weight.T)[edges[0], edges[1]]
-    model, adjacency = script.lightgcn(edges, weight, 30, 8, 3)
+    model, adjacency = script.lightgcn(
+        Data(edge_index=edges, edge_weight=weight, num_nodes=30), 8, 3
+    )
     own = LightGCN(30, 8, 3)
     own.load_state_dict(model.state_dict())
     out, expected = model.get_embedding(adjacency), own.get_embedding(edges, weight)
