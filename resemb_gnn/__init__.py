@@ -3,7 +3,15 @@
 from resemb_gnn.data import Batch, BehaviorLog, Examples, Split
 from resemb_gnn.datasets.interest_delay import InterestDelayModel
 from resemb_gnn.errors import InputError
-from resemb_gnn.graph import CountFeature, PermuteNodes, SpectralFeatures, covisit_graph
+from resemb_gnn.graph import (
+    CountFeature,
+    PermuteNodes,
+    SpectralFeatures,
+    covisit_graph,
+    from_ogb,
+    ogb_globals,
+    to_ogb,
+)
 from resemb_gnn.models import DIEN, DIN, PNN, PooledMLP, WideDeep
 from resemb_gnn.nn import DINAttention, ResEmbedding
 from resemb_gnn.training import FitResult, Metrics, evaluate, fit, predict
@@ -32,5 +40,8 @@ __all__ = [
     "covisit_graph",
     "evaluate",
     "fit",
+    "from_ogb",
+    "ogb_globals",
     "predict",
+    "to_ogb",
 ]

@@ -89,8 +89,7 @@ def split_log(
         InputError: if an option is unknown, the points of time are in the wrong order, or a
             part comes out empty.
     """
-    if by not in SPLITS:
-        raise InputError(f"split by={by!r} is unknown; choose from {', '.join(SPLITS)}")
+    part, points = split_parts(log, by, valid_from, test_from)
     if negatives not in NEGATIVES:
         raise InputError(f"negatives={negatives!r} is unknown; choose from {', '.join(NEGATIVES)}")
     for name, value in (("num_negatives", num_negatives), ("train_targets", train_targets)):
@@ -99,15 +98,7 @@ def split_log(
     settings: dict[str, Any] = {"by": by, "negatives": "logged", "num_negatives": None}
     if log.labels is None:
         settings.update(negatives=negatives, num_negatives=num_negatives)
-    settings.update(train_targets=train_targets, seed=seed)
-    if by == "last":
-        if valid_from is not None or test_from is not None:
-            raise InputError("valid_from and test_from go with split by='time'")
-        part = _parts_by_last(log)
-    else:
-        valid_time, test_time = _time_points(log.times, valid_from, test_from)
-        settings.update(valid_from=valid_time, test_from=test_time)
-        part = _parts_by_time(log, valid_time, test_time)
+    settings.update(train_targets=train_targets, seed=seed, **points)
     trains = part == TRAIN
     if train_from is not None:
         settings["train_from"] = _as_time(train_from)
@@ -171,6 +162,29 @@ def split_by_part(log: BehaviorLog, part: Tensor, settings: dict[str, Any]) -> S
     group = torch.arange(1 + num_negatives)
     sample = (sample[:, None] * (1 + num_negatives) + group).flatten()
     return Split(train, valid, test, train[sample], history, settings)
+
+
+def split_parts(
+    log: BehaviorLog,
+    by: str = "last",
+    valid_from: float | str | date | None = None,
+    test_from: float | str | date | None = None,
+) -> tuple[Tensor, dict[str, float]]:
+    """The part of each row, ``TRAIN``, ``VALID`` or ``TEST`` (int64 ``[num_behaviors]``), and the
+    points of time by name if it is split ``by="time"``; arguments as in :func:`split_log`.
+
+    Raises:
+        InputError: as :func:`split_log`.
+    """
+    if by not in SPLITS:
+        raise InputError(f"split by={by!r} is unknown; choose from {', '.join(SPLITS)}")
+    if by == "time":
+        valid_time, test_time = _time_points(log.times, valid_from, test_from)
+        parts = _parts_by_time(log, valid_time, test_time)
+        return parts, {"valid_from": valid_time, "test_from": test_time}
+    if valid_from is not None or test_from is not None:
+        raise InputError("valid_from and test_from go with split by='time'")
+    return _parts_by_last(log), {}
 
 
 def _parts_by_last(log: BehaviorLog) -> Tensor:

@@ -11,6 +11,8 @@ from resemb_gnn.graph.adjacency import (
 from resemb_gnn.graph.count_feature import CountFeature
 from resemb_gnn.graph.covisit import covisit_graph
 from resemb_gnn.graph.node_features import NodeFeatures
+from resemb_gnn.graph.ogb_links import to_ogb
+from resemb_gnn.graph.ogb_products import from_ogb, ogb_globals
 from resemb_gnn.graph.permute_nodes import PermuteNodes
 from resemb_gnn.graph.spectral_features import SpectralFeatures
 
@@ -22,8 +24,11 @@ __all__ = [
     "SpectralFeatures",
     "check_graph",
     "covisit_graph",
+    "from_ogb",
     "gcn_adjacency",
     "mean_adjacency",
+    "ogb_globals",
     "plain_adjacency",
     "symmetric_adjacency",
+    "to_ogb",
 ]

@@ -1,0 +1,372 @@
+"""Do item embeddings trained on clicks know which items will be visited together next?
+
+    python benchmarks/link_prediction.py --data Beauty.txt
+
+Writes the co-visit graph with `to_ogb`, reads it with OGB's own loader, and ranks the co-visits
+that the held-out behaviours add (none of them is in the training graph) among negatives, by OGB's
+`Evaluator`. Results go to results/link_prediction: results.json, which a second run resumes, and
+README.md. One thread; set OMP_NUM_THREADS=1. Several processes may share the work, each with
+other `--arms`.
+"""
+
+import argparse
+import contextlib
+import io
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import torch
+from ogb.linkproppred import Evaluator, PygLinkPropPredDataset
+from torch import Tensor
+from torch_geometric.data import Data
+from torch_geometric.nn import LightGCN
+from torch_geometric.utils import to_undirected
+
+import resemb_gnn as rg
+from resemb_gnn.data import NEGATIVES
+from resemb_gnn.datasets.sequence_file import read_sequence_file
+from resemb_gnn.experiment.arm_settings import ArmSettings
+from resemb_gnn.experiment.arms import make_embedding
+from resemb_gnn.experiment.results import (
+    SCHEMA,
+    fingerprint,
+    read_results,
+    refuse_other_settings,
+    versions,
+    write_atomically,
+    write_results,
+)
+from resemb_gnn.graph import Adjacency, NodeFeatures, symmetric_adjacency
+from resemb_gnn.nn.propagate import propagate
+
+DETERMINISTIC = ("popularity", "spectral")
+LIGHTGCN = ("lightgcn", "lightgcn-users")
+CLICKS = ("plain", "spectral-start", "average", "gcn", "gat")
+ARMS = (*DETERMINISTIC, *LIGHTGCN, *CLICKS)
+ABOUT = {
+    "popularity": "training behaviours of the target",
+    "spectral": "spectral features of the training graph, untrained",
+    "lightgcn": "LightGCN (PyG's) on the training co-visit graph, BPR loss on its edges",
+    "lightgcn-users": "LightGCN on the graph of users and items, BPR loss on behaviours",
+    "plain": "DIN on clicks, plain table",
+    "spectral-start": "DIN on clicks, plain table started from the spectral features",
+    "average": "DIN on clicks, Res-embedding",
+    "gcn": "DIN on clicks, Res-embedding",
+    "gat": "DIN on clicks, Res-embedding",
+}
+METRICS = ("mrr", "hits@1", "hits@3", "hits@10")
+LIGHTGCN_GRID = [(layers, lr) for layers in (1, 3) for lr in (1e-2, 1e-3)]
+Queries = dict[str, dict[str, Tensor]]
+Score = Callable[[Tensor], Tensor]  # [n] source nodes -> [n, num_nodes]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every arm is given: the log cut in three, the training graph, the links to rank."""
+
+    log: rg.BehaviorLog
+    split: rg.Split
+    graph: Data
+    queries: dict[str, Queries]  # by kind of negatives, then valid and test
+
+
+def make_task(log: rg.BehaviorLog, settings: dict[str, Any]) -> Task:
+    """Splits by each user's last behaviours: these files have no times."""
+    split = log.split(by="last")
+    queries = {}
+    for negatives in NEGATIVES:
+        with tempfile.TemporaryDirectory() as folder, rg.ogb_globals():
+            meta = rg.to_ogb(
+                log,
+                Path(folder) / "covisit",
+                by="last",
+                window=settings["window"],
+                negatives=negatives,
+                num_negatives=settings["num_negatives"],
+                max_pairs=settings["max_pairs"],
+            )
+            quiet = io.StringIO()
+            with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
+                dataset = PygLinkPropPredDataset("ogbl-covisit", meta_dict=meta)
+            queries[negatives] = dataset.get_edge_split()
+    graph = rg.covisit_graph(split.history, settings["window"], folds=10)
+    loaded = dataset[0]
+    assert torch.equal(loaded.edge_index, graph.edge_index)  # nothing of the held-out part
+    assert torch.equal(loaded.edge_weight, graph.edge_weight)
+    return Task(log, split, NodeFeatures(settings["dim"])(graph), queries)
+
+
+def rank(score: Score, part: dict[str, Tensor], batch_size: int = 1024) -> dict[str, float]:
+    """Mean reciprocal rank and hits of the targets among their negatives, by OGB's evaluator."""
+    # Its rules go by OGB's own data sets; this one has a negative list a query, as we do.
+    evaluator = Evaluator("ogbl-citation2")
+    lists: dict[str, list[Tensor]] = {name: [] for name in METRICS}
+    columns = (part[name].split(batch_size) for name in ("source_node", "target_node"))
+    negatives = part["target_node_neg"].split(batch_size)
+    for source, target, negative in zip(*columns, negatives, strict=True):
+        scores = score(source)
+        result = evaluator.eval(
+            {
+                "y_pred_pos": scores.gather(1, target[:, None]).flatten(),
+                "y_pred_neg": scores.gather(1, negative),
+            }
+        )
+        for name in METRICS:
+            lists[name].append(result[f"{name}_list"])
+    return {name: float(torch.cat(parts).double().mean()) for name, parts in lists.items()}
+
+
+def similarities(vectors: Tensor) -> dict[str, Score]:
+    """The two ways to score a pair by its items' vectors."""
+    unit = torch.nn.functional.normalize(vectors, dim=1)
+    return {
+        "dot": lambda source: vectors[source] @ vectors.T,
+        "cosine": lambda source: unit[source] @ unit.T,
+    }
+
+
+def judge(scores: dict[str, Score], queries: dict[str, Queries]) -> dict[str, Any]:
+    """For each kind of negatives: the similarity is chosen on validation, then test is ranked."""
+    out = {}
+    for negatives, parts in queries.items():
+        valid = {name: rank(score, parts["valid"]) for name, score in scores.items()}
+        best = max(valid, key=lambda name: valid[name]["mrr"])
+        test = rank(scores[best], parts["test"])
+        out[negatives] = {"similarity": best, "valid": valid[best], "test": test}
+    return out
+
+
+def click_vectors(arm: str, task: Task, seed: int, settings: dict[str, Any]) -> Tensor:
+    """Item vectors of an embedding that DIN was trained with; the epoch by validation AUC."""
+    torch.manual_seed(seed)
+    options = ArmSettings(embedding_dim=settings["dim"], num_centers=settings["num_centers"])
+    embedding = make_embedding(arm, task.graph, options)
+    model = rg.DIN(embedding)
+    rg.fit(model, task.split, epochs=settings["epochs"], seed=seed, progress=False)
+    table = embedding.materialize() if isinstance(embedding, rg.ResEmbedding) else embedding
+    assert isinstance(table, torch.nn.Embedding)
+    return table.weight.detach()
+
+
+class SymmetricLGConv(torch.nn.Module):
+    """PyG's `LGConv` for a normalised adjacency that is its own transpose: a fifth of the time a
+    step, since autograd would transpose the sparse matrix anew each time.
+    """
+
+    def forward(self, x: Tensor, adjacency: Adjacency, edge_weight: None = None) -> Tensor:
+        return propagate(adjacency, adjacency, x)
+
+
+def lightgcn(graph: Data, dim: int, layers: int) -> tuple[LightGCN, Adjacency]:
+    """PyG's LightGCN, and the normalised adjacency of an undirected graph for it."""
+    model = LightGCN(int(graph.num_nodes or 0), dim, layers)
+    model.convs = torch.nn.ModuleList(SymmetricLGConv() for _ in range(layers))
+    return model, symmetric_adjacency(graph)
+
+
+def lightgcn_vectors(
+    arm: str, task: Task, seed: int, settings: dict[str, Any], layers: int, lr: float
+) -> tuple[Tensor, float]:
+    """Item vectors of LightGCN at the step of the best validation MRR, and this MRR."""
+    torch.manual_seed(seed)
+    history, num_items = task.split.history, task.log.num_items
+    if arm == "lightgcn":
+        first_item, graph, pairs = 0, task.graph, task.graph.edge_index
+    else:
+        first_item = history.num_users
+        pairs = torch.stack([history.users, history.items + first_item]).unique(dim=1)
+        size = first_item + num_items
+        graph = Data(edge_index=to_undirected(pairs, num_nodes=size), num_nodes=size)
+    model, adjacency = lightgcn(graph, settings["dim"], layers)
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    best, best_mrr, waited = torch.empty(0), -1.0, 0
+    for step in range(1, settings["lightgcn_steps"] + 1):
+        chosen = torch.randint(pairs.size(1), (settings["lightgcn_batch"],))
+        negative = torch.randint(first_item, graph.num_nodes, (chosen.numel(),))
+        source, target = pairs[:, chosen]
+        out = model.get_embedding(adjacency)
+        positive_score = (out[source] * out[target]).sum(dim=1)
+        negative_score = (out[source] * out[negative]).sum(dim=1)
+        nodes = torch.cat([source, target, negative]).unique()
+        loss = model.recommendation_loss(positive_score, negative_score, nodes, lambda_reg=1e-4)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if step % 50 == 0 or step == settings["lightgcn_steps"]:
+            with torch.no_grad():
+                vectors = model.get_embedding(adjacency)[first_item:].clone()
+            valid = task.queries["uniform"]["valid"]
+            mrr = max(rank(score, valid)["mrr"] for score in similarities(vectors).values())
+            if mrr > best_mrr:
+                best, best_mrr, waited = vectors, mrr, 0
+            elif (waited := waited + 1) == 2:
+                break
+    return best, best_mrr
+
+
+def run_arm(arm: str, task: Task, seed: int, results: dict[str, Any]) -> dict[str, Any]:
+    """Trains and ranks an arm; what LightGCN was tuned to with seed 0 serves the other seeds."""
+    settings = results["settings"]
+    chosen: dict[str, Any] = {}
+    if arm == "popularity":
+        count = task.split.history.item_counts().float()
+        scores: dict[str, Score] = {"count": lambda source: count.expand(source.numel(), -1)}
+    elif arm == "spectral":
+        graph = rg.covisit_graph(task.split.history, settings["window"])
+        scores = similarities(rg.SpectralFeatures(settings["dim"])(graph).x)
+    elif arm in LIGHTGCN:
+        tuned = [run["chosen"] for run in results["runs"] if run["arm"] == arm]
+        grid = [(tuned[0]["layers"], tuned[0]["lr"])] if tuned else LIGHTGCN_GRID
+        tried = {pair: lightgcn_vectors(arm, task, seed, settings, *pair) for pair in grid}
+        layers, lr = max(tried, key=lambda pair: tried[pair][1])
+        chosen = {"layers": layers, "lr": lr}
+        scores = similarities(tried[layers, lr][0])
+    else:
+        scores = similarities(click_vectors(arm, task, seed, settings))
+    return {"arm": arm, "seed": seed, "chosen": chosen, **judge(scores, task.queries)}
+
+
+def table(results: dict[str, Any], arms: list[str]) -> list[str]:
+    """Markdown rows of the arms: mean ± standard deviation over seeds, on the test part."""
+    lines = []
+    for arm in arms:
+        runs = [run for run in results["runs"] if run["arm"] == arm]
+        cells = [arm, str(len(runs))]
+        for negatives in NEGATIVES:
+            cells.append("/".join(sorted({run[negatives]["similarity"] for run in runs})))
+            for metric in ("mrr", "hits@1", "hits@10"):
+                values = [run[negatives]["test"][metric] for run in runs]
+                spread = f" ± {stdev(values):.4f}" if len(values) > 1 else ""
+                cells.append(f"{fmean(values):.4f}{spread}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def report(results: dict[str, Any]) -> str:
+    data, settings = results["data"], results["settings"]
+    arms = [arm for arm in ARMS if any(run["arm"] == arm for run in results["runs"])]
+    tuned = {run["arm"]: run["chosen"] for run in results["runs"] if run["chosen"]}
+    notes = [
+        f"- `{arm}`: {ABOUT[arm]}"
+        + (f"; {tuned[arm]['layers']} layers, lr {tuned[arm]['lr']}" if arm in tuned else "")
+        for arm in arms
+    ]
+    head = ["embedding", "seeds"] + [
+        f"{name}, {negatives}" if name == "MRR" else name
+        for negatives in NEGATIVES
+        for name in ("by", "MRR", "Hits@1", "Hits@10")
+    ]
+    return "\n".join(
+        [
+            "# Held-out co-visits ranked by item embeddings",
+            "",
+            f"`{results['command']}`, one thread. Raw results in results.json.",
+            "",
+            f"{data['name']}: {data['num_users']:,} users, {data['num_items']:,} items;"
+            f" {data['train_edges']:,} training edges. Test:"
+            f" {data['test_queries']:,} queries ({data['max_pairs_note']}), each target among"
+            f" {settings['num_negatives']:,} negatives drawn uniformly or by training popularity.",
+            f"{data['cold_test']:.1%} of the test queries ask from or for an item without a"
+            " training behaviour.",
+            "",
+            "Test, mean ± standard deviation over seeds 0, 1, ... (`popularity` and `spectral` have"
+            " nothing random). `by`: similarity, chosen on validation.",
+            "",
+            f"| {' | '.join(head)} |",
+            f"|{'---|' * len(head)}",
+            *table(results, arms),
+            "",
+            *notes,
+            "",
+        ]
+    )
+
+
+def describe(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
+    test = task.queries["uniform"]["test"]
+    seen = task.split.history.item_counts() > 0
+    cold = ~(seen[test["source_node"]] & seen[test["target_node"]])
+    return {
+        "num_users": task.log.num_users,
+        "num_items": task.log.num_items,
+        "train_edges": task.graph.num_edges // 2,
+        "test_queries": test["source_node"].numel(),
+        "max_pairs_note": f"{settings['max_pairs']:,} new pairs drawn at random, both ways round",
+        "cold_test": float(cold.float().mean()),
+    }
+
+
+def refresh(path: Path, results: dict[str, Any]) -> None:
+    """Takes over the runs that stand in the file, another process's too."""
+    if path.exists():
+        old = read_results(path)
+        refuse_other_settings(path, old, results)
+        results["runs"], results["data"] = old["runs"], old["data"]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="sequence file, such as Amazon Beauty")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--max-pairs", type=int, default=3000)
+    parser.add_argument("--negatives", type=int, default=1000, help="negatives a query")
+    parser.add_argument("--epochs", type=int, default=8, help="most epochs of DIN")
+    parser.add_argument("--steps", type=int, default=500, help="most steps of LightGCN")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/link_prediction"))
+    options = parser.parse_args(arguments)
+    settings = {
+        "window": 5,
+        "dim": 32,
+        "num_centers": 64,
+        "max_pairs": options.max_pairs,
+        "num_negatives": options.negatives,
+        "epochs": options.epochs,
+        "lightgcn_steps": options.steps,
+        "lightgcn_batch": 16_384,
+    }
+    name = Path(options.data).name
+    changed = [
+        f"--{key.replace('_', '-')} {value}"
+        for key, value in vars(options).items()
+        if key not in ("data", "arms", "seeds", "out") and value != parser.get_default(key)
+    ]
+    log = read_sequence_file(options.data)
+    results = {
+        "schema": SCHEMA,
+        "data": {"name": name, "fingerprint": fingerprint(log)},
+        "settings": settings,
+        "runs": [],
+        "versions": versions(),
+        "command": " ".join(["python benchmarks/link_prediction.py --data", name, *changed]),
+    }
+    path = options.out / "results.json"
+    task = None  # made when there is something left to run
+    for seed in range(options.seeds):
+        for arm in options.arms:
+            refresh(path, results)
+            done = {(run["arm"], run["seed"]) for run in results["runs"]}
+            if (arm, seed) in done or (seed and arm in DETERMINISTIC):
+                continue
+            if task is None:
+                task = make_task(log, settings)
+                results["data"] |= describe(task, settings)
+            started = time.perf_counter()
+            run = run_arm(arm, task, seed, results)
+            run["seconds"] = round(time.perf_counter() - started, 1)
+            refresh(path, results)
+            results["runs"].append(run)
+            write_results(path, results)
+            line = " ".join(f"{kind} {run[kind]['test']['mrr']:.4f}" for kind in NEGATIVES)
+            print(f"{arm}, seed {seed}: test MRR {line} ({run['seconds']} s)", file=sys.stderr)
+    write_atomically(options.out / "README.md", report(results))
+
+
+if __name__ == "__main__":
+    main()
