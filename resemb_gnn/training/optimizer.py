@@ -1,5 +1,8 @@
 """Adam for the network, and for large tables Adam on the rows of the batch alone."""
 
+from collections.abc import Callable, Iterable
+from typing import Any, overload
+
 import torch
 from torch import Tensor, nn
 
@@ -7,7 +10,7 @@ from resemb_gnn.nn import ResEmbedding
 
 
 class TableAdam:
-    """Adam, with ``torch.optim.SparseAdam`` for the tables of at least ``sparse_rows`` rows.
+    """Adam, with :class:`RowAdam` for the tables of at least ``sparse_rows`` rows.
 
     Dense Adam moves every row of a table at each step, which for a million rows is most of the
     step. The sparse form updates the rows of the batch only: the others keep their moments and
@@ -34,7 +37,7 @@ class TableAdam:
         if rest:
             self.optimizers.append(torch.optim.Adam(rest, lr=lr, fused=True))
         if tables:
-            self.optimizers.append(torch.optim.SparseAdam(tables, lr=lr))
+            self.optimizers.append(RowAdam(tables, lr=lr))
 
     def zero_grad(self) -> None:
         for optimizer in self.optimizers:
@@ -43,3 +46,61 @@ class TableAdam:
     def step(self) -> None:
         for optimizer in self.optimizers:
             optimizer.step()
+
+
+class RowAdam(torch.optim.Optimizer):
+    r"""Adam on the rows that have a gradient (parameters with sparse gradients only).
+
+    The update of ``torch.optim.SparseAdam``, in fewer passes: the rows' moments are gathered,
+    moved and put back once, without sparse tensors in between.
+
+    Args:
+        params: the tables, ``[num_rows, dim]``.
+        lr: learning rate.
+        betas: decay of the moments' running means.
+        eps: added to the root of the second moment.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+    ) -> None:
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for table in group["params"]:
+                if table.grad is not None:
+                    self._move(table, self.state[table], group)
+        return loss
+
+    def _move(self, table: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        if not state:
+            state.update(step=0, mean=torch.zeros_like(table), square=torch.zeros_like(table))
+        state["step"] += 1
+        beta1, beta2 = group["betas"]
+        assert table.grad is not None
+        grad = table.grad.coalesce()
+        rows, values = grad.indices()[0], grad.values()
+        mean = state["mean"].index_select(0, rows).lerp_(values, 1 - beta1)
+        square = state["square"].index_select(0, rows).mul_(beta2)
+        square.addcmul_(values, values, value=1 - beta2)
+        state["mean"].index_copy_(0, rows, mean)
+        state["square"].index_copy_(0, rows, square)
+        correction = (1 - beta2 ** state["step"]) ** 0.5 / (1 - beta1 ** state["step"])
+        step = mean.div_(square.sqrt_().add_(group["eps"]))
+        table.index_add_(0, rows, step, alpha=-group["lr"] * correction)

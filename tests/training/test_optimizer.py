@@ -6,6 +6,7 @@ from torch import nn
 
 from resemb_gnn import DIN, BehaviorLog, ResEmbedding, covisit_graph, fit
 from resemb_gnn.training import TableAdam, training_step
+from resemb_gnn.training.optimizer import RowAdam
 
 
 def plain(log: BehaviorLog) -> nn.Module:
@@ -38,7 +39,7 @@ def test_first_step_follows_the_formula_on_the_batch_rows(make, log: BehaviorLog
         assert parameter.grad is not None
         assert parameter.grad.is_sparse == (name in tables)
         grad = parameter.grad.to_dense()
-        # Adam's first step; SparseAdam leaves eps out of the bias correction, Adam does not.
+        # Adam's first step; the sparse form leaves eps out of the bias correction, Adam does not.
         small = eps if name in tables else eps * root
         expected = start[name] - lr * root * grad / (root * grad.abs() + small)
         assert torch.allclose(parameter, expected, atol=1e-6), name
@@ -72,3 +73,20 @@ def test_fit_chooses_by_size(make, log: BehaviorLog) -> None:  # type: ignore[no
         model = DIN(make(log))
         fit(model, split, epochs=1, sparse_rows=sparse_rows, progress=False)
         assert model.embedding.sparse is sparse
+
+
+def test_row_adam_moves_as_sparse_adam_does() -> None:
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn(30, 5, generator=generator)
+    tables = [nn.Parameter(start.clone()) for _ in range(2)]
+    optimizers = [RowAdam(tables[:1], lr=0.1), torch.optim.SparseAdam(tables[1:], lr=0.1)]
+    for size in (8, 1, 20, 0, 8):
+        ids = torch.randint(30, (size,), generator=generator)  # repeated ids add up
+        scale = torch.randn(size, 5, generator=generator)
+        for table, optimizer in zip(tables, optimizers, strict=True):
+            optimizer.zero_grad()
+            rows = nn.functional.embedding(ids, table, sparse=True)
+            (rows * scale).sum().backward()
+            optimizer.step()
+        torch.testing.assert_close(tables[0], tables[1])
+    assert not torch.equal(tables[0], start)
