@@ -23,7 +23,21 @@ from resemb_gnn.experiment.results import fingerprint, versions, write_atomicall
 from resemb_gnn.experiment.summary import describe, difference, number, paired_differences
 from resemb_gnn.graph import NodeFeatures
 
-SPARSE_ROWS = {"Adam": None, "SparseAdam": 1}
+SPARSE_ROWS = {"Adam": None, "SparseAdam": 1}  # names of the updates
+SETTINGS = (
+    "negatives",
+    "window",
+    "folds",
+    "embedding_dim",
+    "num_centers",
+    "shrinkage",
+    "residual_penalty",
+    "epochs",
+    "batch_size",
+    "lr",
+    "patience",
+    "max_history",
+)
 
 
 def train(
@@ -63,7 +77,7 @@ def train(
     }
 
 
-def markdown(results: dict[str, Any]) -> str:
+def markdown(results: dict[str, Any], embeddings: list[str]) -> str:
     """Mean ± standard deviation over seeds, and the difference paired by seed."""
     lines = [
         f"`{results['command']}`, {results['settings']['threads']} thread(s); mean ± standard"
@@ -72,7 +86,7 @@ def markdown(results: dict[str, Any]) -> str:
         f"| embedding | {' | '.join(SPARSE_ROWS)} | difference in test AUC, 95 % interval |",
         "|---|---|---|---|",
     ]
-    for name in dict.fromkeys(run["embedding"] for run in results["runs"]):
+    for name in embeddings:
         arms = {
             optimizer: [
                 run
@@ -106,12 +120,8 @@ def main() -> None:
     graph = NodeFeatures(dim=32)(
         rg.covisit_graph(split.history, window=settings.window, folds=settings.folds)
     )
-    identity = json.loads(
-        json.dumps(
-            settings.identity()
-            | {"threads": torch.get_num_threads(), "data_fingerprint": fingerprint(log)}
-        )
-    )
+    identity = {name: getattr(settings, name) for name in SETTINGS}
+    identity |= {"threads": torch.get_num_threads(), "data_fingerprint": fingerprint(log)}
     path = args.out / "results.json"
     results: dict[str, Any] = {"settings": identity, "runs": []}
     if path.exists():
@@ -132,7 +142,7 @@ def main() -> None:
                 write_atomically(path, json.dumps(results, indent=1) + "\n")
                 print(name, optimizer, seed, f"test AUC {run['test']['auc']:.4f}", flush=True)
     write_atomically(path, json.dumps(results, indent=1) + "\n")
-    text = markdown(results)
+    text = markdown(results, args.embeddings)
     write_atomically(args.out / "README.md", text)
     print(text)
 

@@ -14,8 +14,10 @@ class TableAdam:
 
     Dense Adam moves every row of a table at each step, which for a million rows is most of the
     step. The sparse form updates the rows of the batch only: the others keep their moments and
-    stay where they are. The tables' modules (``torch.nn.Embedding`` and
-    :class:`~resemb_gnn.ResEmbedding`) are switched to sparse gradients.
+    stay where they are. On Amazon's Beauty this changed DIN's test AUC by -.003 [-.016, +.011] with
+    a plain table and by .0000 with ``gcn`` (3 seeds; ``benchmarks/optimizer.py``). The tables'
+    modules (``torch.nn.Embedding`` and :class:`~resemb_gnn.ResEmbedding`) are switched to sparse
+    gradients.
 
     Args:
         model: the model to train.
