@@ -8,8 +8,8 @@ Each size is a synthetic log (long-tailed, clustered; 20 behaviours an item and 
 file, and a fresh process that reads it, splits it, builds the graph of the training part and its
 spectral features, and takes training steps with ``gcn``. The resident memory's peak is measured
 stage by stage (Linux only). At the end one process takes the steps of all sizes in alternation, on
-the same batch: its items are spread over the vocabulary. ``--epoch`` adds a whole epoch by ``fit``,
-with its evaluations, at the largest size.
+the same batch: its items are spread over the vocabulary. An epoch's time is extrapolated from the
+median step; ``--epoch`` adds a whole epoch by ``fit``, with its evaluations, at the largest size.
 
 Stages land in ``<out>/scale.json`` as they end; a size that is complete is not run again.
 """
@@ -40,31 +40,34 @@ from resemb_gnn.training import training_step
 SIZES = (10_000, 32_000, 100_000, 320_000, 1_000_000)  # items
 BEHAVIORS_PER_ITEM = 20
 MAX_HISTORY = 50  # as in fit
-STEPS, ROUNDS = 20, 15
+STEPS = 60  # of the size's own log
+TURN_STEPS, ROUNDS = 10, 15  # of the comparison on the same batch
 WORK_ITEMS = 10_000  # items that the batch of the comparison of steps may hold
 Result = TypeVar("Result")
 
 
 class Stages:
-    """Runs stages, and prints for each its seconds and its peak of resident memory."""
+    """Runs stages, and prints for each its seconds, by the clock and of the processor's work, and
+    its peak of resident memory.
+    """
 
     def __init__(self) -> None:
-        self.report("start", 0.0)
+        self.report("start", 0.0, 0.0)
 
     def run(self, name: str, job: Callable[[], Result]) -> Result:
         # Sets the peak (VmHWM) back to what is resident now (proc(5)).
         Path("/proc/self/clear_refs").write_text("5")
-        started = time.perf_counter()
+        wall, cpu = time.perf_counter(), time.process_time()
         result = job()
-        self.report(name, time.perf_counter() - started)
+        self.report(name, time.perf_counter() - wall, time.process_time() - cpu)
         return result
 
     @staticmethod
-    def report(stage: str, seconds: float, **more: object) -> None:
+    def report(stage: str, seconds: float, cpu: float, **more: object) -> None:
         status = Path("/proc/self/status").read_text()
         peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-        values = {"stage": stage, "seconds": seconds, "peak_bytes": 1024 * int(peak.split()[1])}
-        print(json.dumps(values | more), flush=True)
+        values = {"stage": stage, "seconds": seconds, "cpu": cpu}
+        print(json.dumps(values | {"peak_bytes": 1024 * int(peak.split()[1])} | more), flush=True)
 
 
 def one_size(folder: Path, items: int, epoch: bool) -> None:
@@ -78,21 +81,21 @@ def one_size(folder: Path, items: int, epoch: bool) -> None:
     order = torch.randperm(len(split.train), generator=torch.Generator().manual_seed(0))
     rows = list(order[: (STEPS + 1) * BATCH_SIZE].split(BATCH_SIZE))
 
-    def steps() -> list[float]:
+    def steps() -> list[tuple[float, float]]:
         optimizer = make_optimizer(model)
         seconds = []
         for index in rows:
-            started = time.perf_counter()
+            wall, cpu = time.perf_counter(), time.process_time()
             training_step(model, split.train.batch(index, MAX_HISTORY), optimizer)
-            seconds.append(time.perf_counter() - started)
-        return seconds[1:]
+            seconds.append((time.perf_counter() - wall, time.process_time() - cpu))
+        return seconds[1:]  # the first one sets the moments up
 
-    each = stages.run("steps", steps)
-    stages.report("step", float(np.median(each)), steps=each)
-    stages.report("done", 0.0, edges=edges, examples=len(split.train))
+    each = np.array(stages.run("steps", steps))
+    stages.report("step", *np.median(each, axis=0).tolist(), steps=each.tolist())
+    stages.report("done", 0.0, 0.0, edges=edges, examples=len(split.train))
     if epoch:
         fitted = stages.run("epoch", lambda: rg.fit(model, split, epochs=1, progress=False))
-        stages.report("training epoch", fitted.seconds_per_epoch, test_auc=fitted.test.auc)
+        stages.report("training epoch", fitted.seconds_per_epoch, 0.0, test_auc=fitted.test.auc)
 
 
 def gcn_model(stages: Stages, split: rg.Split) -> tuple[rg.DIN, int]:
@@ -124,13 +127,13 @@ def same_batch(folder: Path, sizes: list[int]) -> None:
 
         def steps(number: int) -> Callable[[], object]:
             training_step(model, spread, optimizer)  # warms the caches
-            return lambda: [training_step(model, spread, optimizer) for _ in range(STEPS)]
+            return lambda: [training_step(model, spread, optimizer) for _ in range(TURN_STEPS)]
 
         return Contender(str(size), steps)
 
     for turn in alternate([contender(size) for size in sizes], ROUNDS):
-        values = {"items": int(turn.contender.name), "wall": turn.wall / STEPS}
-        print(json.dumps(values | {"cpu": turn.cpu / STEPS}), flush=True)
+        values = {"items": int(turn.contender.name), "wall": turn.wall / TURN_STEPS}
+        print(json.dumps(values | {"cpu": turn.cpu / TURN_STEPS}), flush=True)
 
 
 def run_worker(args: argparse.Namespace, *worker: str) -> "tuple[list[dict[str, Any]], int]":

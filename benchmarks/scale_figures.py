@@ -1,5 +1,6 @@
 """Tables and figures of scale.py, made from its results file alone."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ MOST_GIB, MOST_STEP_RATIO = 16, 1.3
 
 
 def series(results: dict[str, Any], stage: str) -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
-    """Behaviours, seconds, and peak of memory beyond the bare process (bytes), by size."""
+    """Behaviours, seconds of processor work, and peak of memory beyond the bare process (bytes), by
+    size.
+    """
     rows = []
     for size in results["sizes"]:
         stages = {part["stage"]: part for part in size["stages"]}
@@ -30,14 +33,14 @@ def series(results: dict[str, Any], stage: str) -> "tuple[np.ndarray, np.ndarray
             # The step's own line comes after the stage in which the steps were taken.
             peak = stages["steps" if stage == "step" else stage]["peak_bytes"]
             beyond = peak - stages["start"]["peak_bytes"]
-            rows.append((size["behaviors"], stages[stage]["seconds"], beyond))
+            rows.append((size["behaviors"], stages[stage]["cpu"], beyond))
     columns = np.array(rows, dtype=float).reshape(-1, 3).T
     return columns[0], columns[1], columns[2]
 
 
 def draw(results: dict[str, Any], out: Path) -> None:
     for column, name, label in (
-        (1, "seconds", "seconds"),
+        (1, "seconds", "seconds of processor work"),
         (2, "memory", "peak memory less the start's, GiB"),
     ):
         with new_figure(3.4) as (figure, axes):
@@ -66,8 +69,9 @@ def markdown(results: dict[str, Any]) -> str:
         f"`{results['command']}`",
         "",
         f"{place['processor']}, {place['cores']} cores, {_threads(settings['threads'])};"
-        f" {versions}. Seconds, and in brackets the stage's peak of resident memory in GiB, all"
-        " that the process then holds included. A training step: the median of"
+        f" {versions}. Seconds of the processor's work on the process / by the clock (other work"
+        " went on beside it), and in brackets the stage's peak of resident memory in GiB, all that"
+        " the process then holds included. A training step: the median of"
         f" {settings['batch_size']} examples of the size's own log, histories of at most"
         f" {settings['max_history']}, `gcn`.",
         "",
@@ -78,7 +82,8 @@ def markdown(results: dict[str, Any]) -> str:
         stages = {part["stage"]: part for part in size["stages"]}
         peaks = stages | {"step": stages.get("steps")}
         cells = [
-            f"{stages[name]['seconds']:.3g} [{peaks[name]['peak_bytes'] / GIB:.2f}]"
+            f"{stages[name]['cpu']:.3g} / {stages[name]['seconds']:.3g}"
+            f" [{peaks[name]['peak_bytes'] / GIB:.2f}]"
             if name in stages
             else "did not end"
             for name in STAGES
@@ -94,32 +99,42 @@ def markdown(results: dict[str, Any]) -> str:
 
 
 def _must_show(results: dict[str, Any]) -> list[str]:
-    lines = ["| figure | bound | found |", "|---|---|---|"]
+    settings = results["settings"]
+    lines = ["| figure | bound | found: median [quartiles] |", "|---|---|---|"]
     complete = [size for size in results["sizes"] if size["complete"]]
     turns = results.get("same_batch", [])
     if turns:
         sizes = sorted({turn["items"] for turn in turns})
-        walls = {n: [turn["wall"] for turn in turns if turn["items"] == n] for n in sizes}
-        for size in sizes[1:]:
-            pairs = zip(walls[size], walls[sizes[0]], strict=True)
-            middle, low, high = spread([a / b for a, b in pairs])
-            lines.append(
-                f"| gcn step, same batch, {size:,} items / {sizes[0]:,} | <= {MOST_STEP_RATIO} |"
-                f" {middle:.3f} [{low:.3f}, {high:.3f}] |"
-            )
+        for clock, words in (("cpu", "processor time"), ("wall", "by the clock")):
+            times = {n: [turn[clock] for turn in turns if turn["items"] == n] for n in sizes}
+            for size in sizes[1:]:
+                pairs = zip(times[size], times[sizes[0]], strict=True)
+                middle, low, high = spread([a / b for a, b in pairs])
+                lines.append(
+                    f"| gcn step, same batch, {size:,} items / {sizes[0]:,}, {words} |"
+                    f" <= {MOST_STEP_RATIO} | {middle:.3f} [{low:.3f}, {high:.3f}] |"
+                )
     for size in complete[-1:]:
         peak = max(part["peak_bytes"] for part in size["stages"]) / GIB
         lines.append(
             f"| peak memory, {size['items']:,} items, {size['behaviors']:,} behaviours |"
             f" <= {MOST_GIB} GiB | {peak:.2f} GiB |"
         )
-        for part in size["stages"]:
-            if part["stage"] == "training epoch":
-                examples = next(p["examples"] for p in size["stages"] if p["stage"] == "done")
-                lines.append(
-                    f"| the same, one epoch of training | runs | {part['seconds']:,.0f} s,"
-                    f" {examples / part['seconds']:,.0f} examples a second |"
-                )
+        stages = {part["stage"]: part for part in size["stages"]}
+        examples = stages["done"]["examples"]
+        steps = math.ceil(examples / settings["batch_size"])
+        step, number = stages["step"], len(stages["step"]["steps"])
+        lines.append(
+            f"| the same, one epoch of {examples:,} examples, extrapolated from {number} steps |"
+            f" runs | {steps:,} steps of {step['cpu']:.3f} s of processor work:"
+            f" {steps * step['cpu'] / 60:,.0f} min |"
+        )
+        if "training epoch" in stages:
+            seconds = stages["training epoch"]["seconds"]
+            lines.append(
+                f"| the same, one epoch of training | runs | {seconds:,.0f} s by the clock,"
+                f" {examples / seconds:,.0f} examples a second |"
+            )
     return lines
 
 

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+import scipy.sparse
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
-from torch_geometric.utils import add_remaining_self_loops, index_sort, scatter
+from torch_geometric.utils import add_remaining_self_loops, add_self_loops, scatter
 
 from resemb_gnn.errors import InputError
 
@@ -103,8 +105,8 @@ def gcn_adjacency(graph: Data) -> Adjacency:
     r"""Symmetric normalisation with self-loops, :math:`D^{-1/2} (A + I) D^{-1/2}` (Kipf and
     Welling, ICLR 2017), as PyG's ``GCNConv`` uses it.
     """
-    weight = None if graph.edge_weight is None else graph.edge_weight.float()
-    edge_index, weight = gcn_norm(graph.edge_index, weight, graph.num_nodes)
+    edge_index, weight = _with_self_loops(graph)
+    edge_index, weight = gcn_norm(edge_index, weight, graph.num_nodes, add_self_loops=False)
     return _to_rows(edge_index, weight, graph)
 
 
@@ -130,21 +132,30 @@ def plain_adjacency(graph: Data) -> Adjacency:
 
 
 def _with_self_loops(graph: Data) -> tuple[Tensor, Tensor]:
-    weight = graph.edge_weight
+    edge_index, weight = graph.edge_index, graph.edge_weight
     if weight is None:
-        weight = torch.ones(graph.edge_index.size(1), device=graph.edge_index.device)
-    edge_index, weight = add_remaining_self_loops(
-        graph.edge_index, weight, fill_value=1.0, num_nodes=graph.num_nodes
-    )
+        weight = torch.ones(edge_index.size(1), device=edge_index.device)
+    # Where there are none yet, as in a co-visit graph, the edges need not be copied twice.
+    loops = bool((edge_index[0] == edge_index[1]).any())
+    add = add_remaining_self_loops if loops else add_self_loops
+    edge_index, weight = add(edge_index, weight.float(), fill_value=1.0, num_nodes=graph.num_nodes)
+    assert weight is not None
     return edge_index, weight
 
 
 def _to_rows(edge_index: Tensor, weight: Tensor, graph: Data) -> Adjacency:
     # PyG sends messages from edge_index[0] to edge_index[1]: the receiver is the row.
-    return _compress(edge_index[1], edge_index[0], weight.float(), int(graph.num_nodes or 0))
+    return _compress(edge_index[1], edge_index[0], weight, int(graph.num_nodes or 0))
 
 
 def _compress(row: Tensor, column: Tensor, weight: Tensor, size: int) -> Adjacency:
-    row, order = index_sort(row, max_value=size, stable=True)
-    ptr = torch.nn.functional.pad(row.bincount(minlength=size).cumsum(0), (1, 0))
-    return Adjacency(ptr, column[order], weight[order])
+    index = np.int32 if max(size, weight.numel()) < 2**31 else np.int64
+    places = row.cpu().numpy().astype(index), column.cpu().numpy().astype(index)
+    entries = scipy.sparse.coo_array((weight.cpu().numpy(), places), shape=(size, size))
+    entries.has_canonical_format = True  # repeated edges stay apart
+    rows = entries.tocsr()  # a counting sort, which keeps the order within a row
+    return Adjacency(
+        torch.from_numpy(rows.indptr).long().to(row.device),
+        torch.from_numpy(rows.indices).long().to(row.device),
+        torch.from_numpy(rows.data).to(row.device),
+    )

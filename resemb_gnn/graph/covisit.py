@@ -70,16 +70,12 @@ def covisit_graph(
 
 
 def _build(log: BehaviorLog, window: int, min_count: int, top_k: int | None) -> Data:
-    keys, counts = _count_sorted(_pair_keys(log, window))
-    if min_count > 1:
-        keep = counts >= min_count
-        keys, counts = keys[keep], counts[keep]
-    adjacency = _symmetric(keys, counts, log.num_items)
+    adjacency = _symmetric(_pair_keys(log, window), log.num_items, min_count)
     if top_k is not None:
         adjacency = _heaviest(adjacency, top_k)
     return Data(
         edge_index=_edge_index(adjacency),
-        edge_weight=torch.from_numpy(adjacency.data.astype(np.float32)),
+        edge_weight=torch.from_numpy(adjacency.data),
         count=log.item_counts(),
         num_nodes=log.num_items,
     )
@@ -106,18 +102,27 @@ def _pair_keys(log: BehaviorLog, window: int) -> "np.ndarray":
     return keys[:filled]
 
 
-def _count_sorted(keys: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
-    """The distinct keys in order, and how often each occurs; sorts ``keys`` in place."""
+def _count_sorted(keys: "np.ndarray", min_count: int) -> "tuple[np.ndarray, np.ndarray]":
+    """The distinct keys in order and their counts, float32; sorts ``keys`` in place."""
     keys.sort()
-    first = np.flatnonzero(np.diff(keys, prepend=-1))
-    return keys[first], np.diff(first, append=keys.size)
+    differs = np.ones(keys.size, dtype=bool)
+    np.not_equal(keys[1:], keys[:-1], out=differs[1:])
+    first = np.flatnonzero(differs)
+    counts = np.diff(first, append=keys.size)
+    if min_count > 1:
+        first, counts = first[counts >= min_count], counts[counts >= min_count]
+    return keys[first], counts.astype(np.float32)
 
 
-def _symmetric(keys: "np.ndarray", counts: "np.ndarray", size: int) -> "scipy.sparse.csr_array":
+def _symmetric(keys: "np.ndarray", size: int, min_count: int) -> "scipy.sparse.csr_array":
     """Adjacency matrix of the pairs, both ways; SciPy adds a transpose without sorting again."""
-    row, column = np.divmod(keys, size)
-    ptr = np.searchsorted(row, np.arange(size + 1))
-    upper = scipy.sparse.csr_array((counts, column, ptr), shape=(size, size))
+    keys, counts = _count_sorted(keys, min_count)
+    # 32-bit indices: the matrix, its transpose and their sum are what takes the memory.
+    index = np.int32 if max(size, 2 * keys.size) < 2**31 else np.int64
+    ptr = np.searchsorted(keys, np.arange(size + 1) * size).astype(index)
+    keys %= max(size, 1)  # the columns
+    upper = scipy.sparse.csr_array((counts, keys.astype(index), ptr), shape=(size, size))
+    del keys
     full = (upper + upper.T).tocsr()
     full.sort_indices()
     return full
@@ -138,5 +143,10 @@ def _heaviest(adjacency: "scipy.sparse.csr_array", top_k: int) -> "scipy.sparse.
 
 
 def _edge_index(adjacency: "scipy.sparse.csr_array") -> Tensor:
-    row = np.repeat(np.arange(adjacency.shape[0]), np.diff(adjacency.indptr))
-    return torch.from_numpy(np.stack([row, adjacency.indices.astype(np.int64)]))
+    edge_index = np.zeros((2, adjacency.nnz), dtype=np.int64)
+    row, column = edge_index
+    starts = adjacency.indptr[1:-1]
+    np.add.at(row, starts[starts < row.size], 1)
+    row.cumsum(out=row)
+    column[:] = adjacency.indices
+    return torch.from_numpy(edge_index)

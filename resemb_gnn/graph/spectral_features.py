@@ -13,6 +13,8 @@ from torch_geometric.transforms import BaseTransform
 
 from resemb_gnn.errors import InputError
 
+_CHANCE = 1e-6  # nats: pointwise mutual information that rounding alone may leave
+
 
 @functional_transform("spectral_features")
 class SpectralFeatures(BaseTransform):
@@ -76,30 +78,46 @@ class SpectralFeatures(BaseTransform):
 
 
 def positive_pmi(data: Data) -> "scipy.sparse.csr_array":
-    """Positive pointwise mutual information of the edge weights, ``[num_nodes, num_nodes]``."""
+    """Positive pointwise mutual information of the edge weights, ``[num_nodes, num_nodes]``.
+
+    In float32; what is within its rounding of chance (below 1e-6 nats) counts as chance.
+    """
     row, column = data.edge_index.cpu().numpy()
-    weight = np.ones(row.size) if data.edge_weight is None else data.edge_weight.cpu().numpy()
-    weight = weight.astype(np.float64)
-    if not np.isfinite(weight).all() or (weight < 0).any():
-        at = np.flatnonzero(~np.isfinite(weight) | (weight < 0))[0]
+    weight = (
+        np.ones(row.size, np.float32)
+        if data.edge_weight is None
+        else data.edge_weight.cpu().numpy()
+    )
+    bad = ~np.isfinite(weight) | (weight < 0)
+    if bad.any():
+        at = np.flatnonzero(bad)[0]
         raise InputError(f"edge_weight[{at}] is {weight[at]}; counts must not be negative")
     size = int(data.num_nodes or 0)
-    counts = scipy.sparse.csr_array((weight, (row, column)), shape=(size, size))  # adds repeats
-    counts.eliminate_zeros()
-    row, column = counts.nonzero()
-    weight = counts.data
-    out_sum = np.bincount(row, weight, size)
+    out_sum = np.bincount(row, weight, size)  # in float64
     in_sum = np.bincount(column, weight, size)
-    pmi = np.log(weight * weight.sum() / (out_sum[row] * in_sum[column]))
-    keep = pmi > 0
-    return scipy.sparse.csr_array((pmi[keep], (row[keep], column[keep])), shape=(size, size))
+    with np.errstate(divide="ignore", invalid="ignore"):  # items without edges, not looked up
+        lift = (out_sum.sum() / out_sum).astype(np.float32)
+    # From here on in float32, in place and with small indices: a quarter of the memory and time.
+    index = np.int32 if max(size, row.size) < 2**31 else np.int64
+    places = (row.astype(index), column.astype(index))
+    pmi = scipy.sparse.csr_array(  # adds repeats
+        (weight.astype(np.float32, copy=False), places), shape=(size, size)
+    )
+    del places
+    pmi.eliminate_zeros()
+    pmi.data *= np.repeat(lift, np.diff(pmi.indptr))
+    pmi.data /= in_sum.astype(np.float32)[pmi.indices]
+    np.log(pmi.data, out=pmi.data)
+    pmi.data[pmi.data < _CHANCE] = 0
+    pmi.eliminate_zeros()
+    return pmi
 
 
 def _truncated_svd(matrix: "scipy.sparse.csr_array", rank: int) -> "tuple[np.ndarray, np.ndarray]":
     """Left singular vectors ``[size, rank]`` and singular values ``[rank]``, largest first."""
     size = matrix.shape[0]
     if size <= max(200, 4 * rank):  # ARPACK wants a rank well below the size
-        vectors, values, _ = np.linalg.svd(matrix.toarray())
+        vectors, values, _ = np.linalg.svd(matrix.toarray().astype(np.float64))
         vectors, values = vectors[:, :rank], values[:rank]
     else:
         start = np.random.default_rng(0).standard_normal(size)
@@ -108,5 +126,5 @@ def _truncated_svd(matrix: "scipy.sparse.csr_array", rank: int) -> "tuple[np.nda
         vectors, values = vectors[:, order], values[order]
     top = np.abs(vectors).argmax(axis=0)
     vectors = vectors * np.sign(vectors[top, np.arange(rank)])
-    values[values < values[0] * 1e-7] = 0  # noise beyond the rank
+    values[values < values[0] * 1e-6] = 0  # noise beyond the rank
     return vectors, values

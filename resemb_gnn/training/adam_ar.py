@@ -67,23 +67,25 @@ class AdamAR(torch.optim.Optimizer):
         state = self.state[table]
         if not state:
             state["step"] = 0
-            state["last_step"] = torch.zeros(table.size(0), dtype=torch.long, device=table.device)
+            if alpha > 0:
+                state["last_step"] = torch.zeros_like(table[:, 0], dtype=torch.long)
             state["exp_avg"] = torch.zeros_like(table)
             state["exp_avg_sq"] = torch.zeros_like(table)
         state["step"] += 1
         rows, grad = _touched(table.grad)
-        absence = state["step"] - state["last_step"].index_select(0, rows)
-        kept = 1 - (alpha * absence).clamp(max=1)
-        state["last_step"].index_fill_(0, rows, state["step"])
-
         beta1, beta2 = betas
         first = state["exp_avg"].index_select(0, rows).lerp_(grad, 1 - beta1)
         second = state["exp_avg_sq"].index_select(0, rows).lerp_(grad.square(), 1 - beta2)
         state["exp_avg"].index_copy_(0, rows, first)
         state["exp_avg_sq"].index_copy_(0, rows, second)
         corrected = lr * (1 - beta2 ** state["step"]) ** 0.5 / (1 - beta1 ** state["step"])
-        old = table.index_select(0, rows) * kept.unsqueeze(1)
-        table.index_copy_(0, rows, old.addcdiv_(first, second.sqrt_().add_(eps), value=-corrected))
+        moved = table.index_select(0, rows)
+        if alpha > 0:
+            absence = state["step"] - state["last_step"].index_select(0, rows)
+            moved *= 1 - (alpha * absence).clamp(max=1).unsqueeze(1)
+            state["last_step"].index_fill_(0, rows, state["step"])
+        moved.addcdiv_(first, second.sqrt_().add_(eps), value=-corrected)
+        table.index_copy_(0, rows, moved)
 
 
 def _touched(grad: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -1,3 +1,4 @@
+import tracemalloc
 from collections import Counter
 from itertools import pairwise
 
@@ -136,3 +137,17 @@ def test_graph_of_beauty(shared_data):
     assert dict(zip(keys, graph.edge_weight[upper].tolist(), strict=True)) == pairs
     assert graph.num_edges == 2 * len(pairs)
     assert int(graph.count.sum()) == 198_502
+
+
+def test_memory_stays_within_six_times_the_pair_keys(make_log):
+    """At its worst: hardly a pair comes twice. What PyTorch itself allocates is not traced."""
+    size, rows, window = 4000, 60_000, 5
+    items = torch.randint(size, (rows,), generator=torch.Generator().manual_seed(0))
+    log = make_log([items.tolist()], size)
+    tracemalloc.start()
+    graph = covisit_graph(log, window=window)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    keys = 8 * window * rows
+    assert graph.edge_index.numel() * 8 > 3.5 * keys  # the graph itself is most of it
+    assert peak < 6.1 * keys

@@ -39,7 +39,7 @@ def test_first_step_follows_the_formula_on_the_batch_rows(make, log: BehaviorLog
         assert parameter.grad is not None
         assert parameter.grad.is_sparse == (name in tables)
         grad = parameter.grad.to_dense()
-        # Adam's first step; SparseAdam leaves eps out of the bias correction, Adam does not.
+        # Adam's first step; the sparse form leaves eps out of the bias correction, Adam does not.
         small = eps if name in tables else eps * root
         expected = start[name] - lr * root * grad / (root * grad.abs() + small)
         assert torch.allclose(parameter, expected, atol=1e-6), name
@@ -102,7 +102,8 @@ def test_residual_with_decay(log: BehaviorLog) -> None:
         model = DIN(with_options(log, decay=decay))
         nn.init.ones_(model.embedding.residual)
         optimizer = TableAdam(model, 0.01, sparse_rows=1)
-        assert any(isinstance(part, AdamAR) for part in optimizer.optimizers) == (decay > 0)
+        (by_rows,) = (part for part in optimizer.optimizers if isinstance(part, AdamAR))
+        assert {group["alpha"] for group in by_rows.param_groups} == {decay}
         training_step(model, batch, optimizer)
         rows[decay] = model.embedding.residual.detach()
     seen = torch.cat([batch.history, batch.target]).unique()
