@@ -35,7 +35,7 @@ class Cell:
 
     def command(self, folder: Path, seeds: int, out: Path, tuning: Path) -> list[str]:
         path = folder / self.data
-        words = [sys.executable, "-m", "resemb_gnn", "compare", "--quiet", "--resume"]
+        words = [sys.executable, "-m", "resemb_gnn", "compare", "--quiet", "--resume", "--compile"]
         words += ["--data", str(path) if path.exists() else self.data, "--seeds", str(seeds)]
         words += ["--embeddings", *self.embeddings, *self.flags, "--out", str(out)]
         overrides = tuned_overrides(tuning, self.embeddings)

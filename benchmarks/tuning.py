@@ -130,7 +130,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/tuning"))
     options = parser.parse_args()
-    settings = CompareSettings(data=options.data, epochs=options.epochs)
+    settings = CompareSettings(data=options.data, epochs=options.epochs, compile=True)
     source = load_source(settings.data)
     category = source.log.item_category
     split = make_split(source, settings)

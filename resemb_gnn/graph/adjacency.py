@@ -1,6 +1,7 @@
 """Checked, normalised adjacency of a graph as compressed sparse rows."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -149,7 +150,7 @@ def _to_rows(edge_index: Tensor, weight: Tensor, graph: Data) -> Adjacency:
 
 
 def _compress(row: Tensor, column: Tensor, weight: Tensor, size: int) -> Adjacency:
-    index = np.int32 if max(size, weight.numel()) < 2**31 else np.int64
+    index: type[np.signedinteger[Any]] = np.int32 if max(size, weight.numel()) < 2**31 else np.int64
     places = row.cpu().numpy().astype(index), column.cpu().numpy().astype(index)
     entries = scipy.sparse.coo_array((weight.cpu().numpy(), places), shape=(size, size))
     entries.has_canonical_format = True  # repeated edges stay apart
