@@ -71,6 +71,7 @@ def train(
         lr=own.lr,
         patience=settings.patience,
         max_history=settings.max_history,
+        compile=settings.compile,
         seed=0,
         progress=False,
     )
