@@ -32,7 +32,7 @@ from resemb_gnn.data import Split
 from resemb_gnn.datasets import load_source
 from resemb_gnn.experiment import CompareSettings
 from resemb_gnn.experiment.arms import ARMS, Range, make_embedding, make_model
-from resemb_gnn.experiment.comparison import make_graph, make_split
+from resemb_gnn.experiment.comparison import make_graph
 from resemb_gnn.experiment.results import versions, write_atomically
 from resemb_gnn.training import fit
 
@@ -134,7 +134,7 @@ def main() -> None:
     settings = CompareSettings(data=options.data, epochs=options.epochs, compile=True)
     source = load_source(settings.data)
     category = source.log.item_category
-    split = make_split(source, settings)
+    split = source.make_split(settings.split, settings.negatives)
     task = (split, make_graph(source, split, settings), category)
     arms = options.arms or [name for name, arm in ARMS.items() if not arm.needs_category]
     for arm in arms:
