@@ -73,7 +73,7 @@ def markdown(results: dict[str, Any]) -> str:
         " went on beside it), and in brackets the stage's peak of resident memory in GiB, all that"
         " the process then holds included. A training step: the median of"
         f" {settings['batch_size']} examples of the size's own log, histories of at most"
-        f" {settings['max_history']}, `gcn`.",
+        f" {settings['max_history']}, `gcn`. Graphs without folds: each fold is a graph more.",
         "",
         f"| items | behaviours | edges | {' | '.join(STAGES.values())} |",
         "|---|---|---|" + "---|" * len(STAGES),
