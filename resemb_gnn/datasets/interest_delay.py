@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from resemb_gnn.data import BehaviorLog
+from resemb_gnn.datasets.bayes_filter import expected_auc, filter_clicks
 from resemb_gnn.errors import InputError
 
 _WORLD, _USERS = 0, 1
@@ -42,17 +42,9 @@ class InterestDelayModel:
 
     **The Bayes predictor** knows these laws and parameters, but not :math:`z`. It sees what the
     user was shown and clicked before, and the item shown now, and filters the chain forward
-    (Rabiner, 1989): with :math:`\beta_1` uniform, :math:`q(i \mid z)` the chance of being shown
-    and :math:`y_t` the click,
-
-    .. math::
-        \eta_t = \sum_z \hat\beta_t(z)\, p(z, i_t), \qquad
-        \hat\beta_t(z) \propto \beta_t(z)\, q(i_t \mid z), \qquad
-        \beta_{t+1}(l) \propto \sum_z \hat\beta_t(z)\, p(z, i_t)^{y_t} (1 - p(z, i_t))^{1 - y_t}
-                               P_{zl}.
-
-    :math:`\eta_t` is the conditional click probability, so no predictor that sees these, or
-    fewer (such as the clicked items alone, as DIN does), has a higher expected AUC.
+    (:func:`~resemb_gnn.datasets.bayes_filter.filter_clicks`, with :math:`q(i \mid z)` the chance
+    of being shown) to the conditional click probability :math:`\eta_t`. So no predictor that sees
+    these, or fewer (such as the clicked items alone, as DIN does), has a higher expected AUC.
 
     Args:
         num_users: users of a sample.
@@ -193,22 +185,14 @@ class InterestDelayModel:
         """
         if log.labels is None or log.num_items != self.num_items:
             raise InputError(f"{log!r} is not a log of this world of {self.num_items} items")
-        size = self.num_interests
-        step_law = (1 - self.dwell) * self.transition + self.dwell * torch.eye(size).double()
-        out = torch.empty(log.num_behaviors, dtype=torch.float64)
-        belief = torch.full((log.num_users, size), 1 / size, dtype=torch.float64)
-        lengths = log.ptr.diff()
-        for step in range(int(lengths.max())):
-            users = (lengths > step).nonzero().flatten()
-            rows = log.ptr[users] + step
-            items, clicked = log.items[rows], log.labels[rows, None] > 0
-            now = belief[users] * self._shown_given_interest(items)
-            now = now / now.sum(dim=1, keepdim=True)
-            click = self.click_probability(torch.arange(size), items[:, None])  # [users, size]
-            out[rows] = (now * click).sum(dim=1)
-            now = now * torch.where(clicked, click, 1 - click)
-            belief[users] = now / now.sum(dim=1, keepdim=True) @ step_law
-        return out
+        stay = self.dwell * torch.eye(self.num_interests).double()
+        interests = torch.arange(self.num_interests)
+        return filter_clicks(
+            log,
+            stay + (1 - self.dwell) * self.transition,
+            self._shown_given_interest,
+            lambda items: self.click_probability(interests, items[:, None]),
+        )
 
     def _shown_given_interest(self, items: Tensor) -> Tensor:
         """Chance that an item of this interest is shown, for each state, ``[n, num_interests]``.
@@ -221,17 +205,11 @@ class InterestDelayModel:
 
     @cached_property
     def bayes_auc(self) -> float:
-        r"""Expected AUC of the Bayes predictor on the last row of each user of :meth:`sample`
-        (the test rows of ``split(by="last")``).
-
-        The expectation is over the clicks given what the predictor sees: each row counts as a
-        positive of weight :math:`\\eta` and as a negative of weight :math:`1 - \\eta`.
+        """Expected AUC of the Bayes predictor on the last row of each user of :meth:`sample`
+        (the test rows of ``split(by="last")``), over the clicks given what the predictor sees.
         """
         log = self.sample()
-        eta = self.bayes_probability(log)[log.ptr[1:] - 1].numpy()
-        label = np.repeat([1, 0], eta.size)
-        weight = np.concatenate([eta, 1 - eta])
-        return float(roc_auc_score(label, np.tile(eta, 2), sample_weight=weight))
+        return expected_auc(self.bayes_probability(log)[log.ptr[1:] - 1])
 
     def __repr__(self) -> str:
         return (

@@ -28,6 +28,7 @@ from resemb_gnn.experiment.results import (
 from resemb_gnn.experiment.settings import CompareSettings
 from resemb_gnn.graph import NodeFeatures, PermuteNodes, covisit_graph
 from resemb_gnn.nn import ResEmbedding
+from resemb_gnn.theory import GapCurve
 from resemb_gnn.training import FitResult, evaluate, fit
 
 RARE = 3  # training behaviours
@@ -89,6 +90,7 @@ def compare(
         category = source.log.item_category
         embedding = make_embedding(name, graph, own, category)
         model = make_model(settings.model, embedding, category if settings.use_category else None)
+        gaps = GapCurve(model, split.train_sample, max_history=settings.max_history)
         result = fit(
             model,
             split,
@@ -101,6 +103,7 @@ def compare(
             compile=settings.compile,
             device=settings.device,
             progress=not settings.quiet,
+            on_epoch=gaps,
         )
         if seed == 0 and _has_geometry(embedding):
             (folder / "geometry").mkdir(parents=True, exist_ok=True)
@@ -108,6 +111,8 @@ def compare(
         overrides = settings.overrides(name)
         record = run_record(name, settings.model, seed, overrides, result)
         record["test_rare"] = _rare_metrics(result.model, split, settings)
+        for epoch, gap in zip(record["curve"], gaps.gaps, strict=True):
+            epoch["gap"] = gap.logloss
         results["runs"].append(record)
         write_results(path, results)
         log(

@@ -1,6 +1,7 @@
 """The report of a comparison as a page."""
 
 import hashlib
+import math
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,13 +13,12 @@ from resemb_gnn.experiment.columns import COLUMNS, PROTOCOL, Cell, format_number
 from resemb_gnn.experiment.contents import data_card, incomplete, pairs, report_title
 from resemb_gnn.experiment.figures import (
     CURVES,
-    center_usage_figure,
     curve_figure,
     difference_figure,
-    geometry_figure,
     seeds_figure,
 )
 from resemb_gnn.experiment.geometry import ItemGeometry
+from resemb_gnn.experiment.item_figures import center_usage_figure, geometry_figure
 from resemb_gnn.experiment.plotting import shorten, to_svg
 from resemb_gnn.experiment.summary import BASELINE, Results, Run, number, summary
 
@@ -116,8 +116,12 @@ def _curve_pictures(results: Results) -> Iterator[_Picture]:
         " Dot: the epoch chosen.",
         "validation log loss": "It rises where the model begins to memorise.",
         "training loss": "Mean over the epoch, with the penalty on the residuals.",
+        "generalisation gap": "Validation log loss minus that of equally drawn training examples.",
     }
-    for measure in CURVES:
+    epochs = [epoch for run in results["runs"] for epoch in run.get("curve") or []]
+    for measure, path in CURVES.items():
+        if not any(math.isfinite(number(epoch, *path)) for epoch in epochs):
+            continue  # results of an earlier version have no gap by epoch
         description = f"{measure} of each embedding by epoch"
         yield _picture(curve_figure(results, measure), description, captions[measure])
 

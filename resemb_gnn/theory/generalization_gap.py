@@ -50,18 +50,23 @@ class GapCurve:
     Args:
         model: the model that is trained.
         train: training examples drawn as the test examples were (``split.train_sample``).
-        test: examples that are not trained on.
+        test: examples that are not trained on; ``None`` for the validation examples, whose
+            metrics ``fit`` has at hand.
         max_history: as in ``fit``.
 
     Raises:
-        InputError: if one of the two sets is empty.
+        InputError: if one of the sets is empty.
     """
 
     def __init__(
-        self, model: nn.Module, train: Examples, test: Examples, max_history: int | None = 50
+        self,
+        model: nn.Module,
+        train: Examples,
+        test: Examples | None = None,
+        max_history: int | None = 50,
     ) -> None:
         for name, examples in (("train", train), ("test", test)):
-            if not len(examples):
+            if examples is not None and not len(examples):
                 raise InputError(f"{name} holds no example to measure the gap on")
         self.model = model
         self.train = train
@@ -70,10 +75,13 @@ class GapCurve:
         self.gaps: list[Gap] = []
 
     def __call__(self, number: int, epoch: Epoch) -> None:
-        device = next(self.model.parameters()).device
-        self.train, self.test = self.train.to(device), self.test.to(device)
-        train, test = (
-            evaluate(self.model, examples, max_history=self.max_history)
-            for examples in (self.train, self.test)
-        )
+        self.train, train = self._evaluate(self.train)
+        test = epoch.valid
+        if self.test is not None:
+            self.test, test = self._evaluate(self.test)
         self.gaps.append(Gap(number, train, test))
+
+    def _evaluate(self, examples: Examples) -> tuple[Examples, Metrics]:
+        """The examples on the model's device, and their metrics."""
+        examples = examples.to(next(self.model.parameters()).device)
+        return examples, evaluate(self.model, examples, max_history=self.max_history)

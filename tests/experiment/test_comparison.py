@@ -52,6 +52,8 @@ def test_compare_writes_what_the_schema_says(table: Path, tmp_path: Path) -> Non
         assert run["gap"] == pytest.approx(run["test"]["logloss"] - run["train"]["logloss"])
         assert run["epochs"] == len(run["curve"]) <= 2
         assert run["valid"]["auc"] == max(epoch["valid"]["auc"] for epoch in run["curve"])
+        best = run["curve"][run["best_epoch"] - 1]
+        assert best["gap"] == pytest.approx(run["valid"]["logloss"] - run["train"]["logloss"])
         assert run["examples_per_second"] == pytest.approx(
             results["data"]["train_examples"] / run["seconds_per_epoch"]
         )

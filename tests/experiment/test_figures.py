@@ -23,16 +23,19 @@ from resemb_gnn.experiment.figures import (
     CURVES,
     SEED_FIGURES,
     arm_style,
-    arrow_scale,
-    center_usage_figure,
     curve_figure,
     difference_figure,
+    seeds_figure,
+)
+from resemb_gnn.experiment.item_figures import (
+    arrow_scale,
+    center_usage_figure,
+    draw_items,
     envelope,
     geometry_figure,
     largest_groups,
-    seeds_figure,
 )
-from resemb_gnn.experiment.plotting import INK, PALETTE, shorten, to_svg
+from resemb_gnn.experiment.plotting import INK, PALETTE, new_figure, shorten, to_svg
 
 LONG = "an encoder with a name far too long for any label of a figure"
 
@@ -99,7 +102,7 @@ def test_no_differences(make_results: Callable) -> None:
 def test_geometry(make_geometry: Callable) -> None:
     geometry = make_geometry()
     axes = geometry_figure(geometry, "gcn").axes[0]
-    groups = largest_groups(geometry)
+    groups = largest_groups(geometry.main_center)
     circles = [patch for patch in axes.patches if isinstance(patch, Circle)]
     stars = [line for line in axes.lines if line.get_marker() == "*" and len(line.get_xdata())]
     assert len(circles) == len(stars) == len(groups) == len(PALETTE)
@@ -136,10 +139,27 @@ def test_geometry_with_a_center_per_item(make_geometry: Callable) -> None:
     np.testing.assert_allclose(items[0].get_xydata(), geometry.central)
 
 
-def test_largest_groups(make_geometry: Callable) -> None:
-    main = np.array([3] * 4 + [1] * 2 + [7] * 4 + [2])
-    geometry = replace(make_geometry(num_items=len(main)), main_center=main)
-    assert largest_groups(geometry) == [3, 7, 1]
+def test_largest_groups() -> None:
+    assert largest_groups(np.array([3] * 4 + [1] * 2 + [7] * 4 + [2])) == [3, 7, 1]
+    assert largest_groups(np.repeat(np.arange(9), 2)) == list(range(len(PALETTE)))
+
+
+def test_geometry_by_known_interests(make_geometry: Callable) -> None:
+    geometry = make_geometry()
+    interest = np.arange(len(geometry.items)) % 3
+    with new_figure(4) as (_, axes):
+        draw_items(axes, geometry, interest=interest)
+    circles = [patch for patch in axes.patches if isinstance(patch, Circle)]
+    assert len(circles) == 3
+    for number, circle in enumerate(circles):
+        middle, radius = envelope(geometry.embedding[interest == number])
+        assert circle.radius == pytest.approx(radius)
+        np.testing.assert_allclose(circle.center, middle)
+        assert to_hex(circle.get_edgecolor()) == PALETTE[number].lower()
+    stars = [line for line in axes.lines if line.get_marker() == "*" and len(line.get_xdata())]
+    np.testing.assert_allclose([star.get_xydata()[0] for star in stars], geometry.centers)
+    (quiver,) = (artist for artist in axes.collections if isinstance(artist, Quiver))
+    np.testing.assert_allclose(quiver.U, (geometry.embedding - geometry.central)[:, 0])
 
 
 @given(arrays(np.float64, (12, 3), elements=st.floats(-5, 5)))

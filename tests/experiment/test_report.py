@@ -152,6 +152,17 @@ def test_not_finite_figures(results: dict[str, Any]) -> None:
         assert not re.search(r"\bnan\b", text)
 
 
+def test_gap_by_epoch_where_it_was_measured(results: dict[str, Any]) -> None:
+    assert "Generalisation gap by epoch" in Page(html(results, {})).text
+    old = copy.deepcopy(results)
+    for run in old["runs"]:
+        for epoch in run["curve"]:
+            del epoch["gap"]
+    text = Page(html(old, {})).text
+    assert "Generalisation gap by epoch" not in text
+    assert "Training loss by epoch" in text
+
+
 def test_page_shows_every_figure(page: str, results: dict[str, Any]) -> None:
     text = Page(page).text
     for row in summary(results):
@@ -167,7 +178,7 @@ def test_page_shows_every_figure(page: str, results: dict[str, Any]) -> None:
     assert "chosen by validation AUC" in text
     assert "evaluated once" in text
     assert "Test AUC less that of plain" in text
-    assert page.count("<svg") == 3 + 3 + 3
+    assert page.count("<svg") == 3 + 4 + 3
 
 
 def test_page_needs_no_network(page: str) -> None:

@@ -37,6 +37,18 @@ def test_gap_of_each_epoch(log):
     assert curve.gaps[result.best_epoch - 1].logloss == pytest.approx(result.gap, abs=1e-6)
 
 
+def test_without_other_examples_the_gap_is_that_of_validation(log):
+    split = log.split(by="last")
+    curves = []
+    for examples in (None, split.valid):
+        torch.manual_seed(0)
+        model = rg.DIN(torch.nn.Embedding(log.num_items, 8))
+        curves.append(GapCurve(model, split.train_sample, examples))
+        rg.fit(model, split, epochs=2, progress=False, on_epoch=curves[-1])
+    assert curves[0].gaps == curves[1].gaps
+    assert len(curves[0].gaps) == 2
+
+
 def test_no_examples_no_gap(log):
     split = log.split(by="last")
     none = split.test[torch.empty(0, dtype=torch.long)]
