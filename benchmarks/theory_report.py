@@ -92,6 +92,7 @@ def _radius(out: Path) -> Iterator[str]:
             for title, _, runs in parts
         ],
     )
+    yield from _folds(parts)
     for title, _, runs in parts:
         yield f"{title}, mean over seeds:"
         yield _table(
@@ -103,6 +104,39 @@ def _radius(out: Path) -> Iterator[str]:
                     for name in ("rms", "residual_share", "gap", "auc_gap", "test_auc")
                 ]
                 for some in group(runs, lambda run: run["arm"])
+            ],
+        )
+
+
+def _folds(parts: list[tuple[str, str, Runs]]) -> Iterator[str]:
+    """The same runs with the graph in folds and with one graph, side by side."""
+    every = [run for _, _, runs in parts for run in runs]
+    for one_graph in group([run for run in every if run["folds"] == 1], lambda r: r["users"]):
+        keys = [
+            {name: run[name] for name in ("users", "seed", "epochs", "arm")} for run in one_graph
+        ]
+        pairs = [
+            (run, other)
+            for run, key in zip(one_graph, keys, strict=True)
+            for other in every
+            if other["folds"] > 1 and key.items() <= other.items()
+        ]
+        seeds = sorted({run["seed"] for run in one_graph})
+        more = mean([one["gap"] - folds["gap"] for one, folds in pairs])
+        yield (
+            f"Graph in folds / one full graph, which training examples had a part in"
+            f" ({one_graph[0]['users']:,} users, seeds {', '.join(map(str, seeds))}): with one"
+            f" graph the gap is larger by {more.value:.3f} on average."
+        )
+        yield _table(
+            ["residual", "radius", "gap", "test AUC"],
+            [
+                [some[0][0]["arm"]["residual"]]
+                + [
+                    " / ".join(f"{np.mean([pair[i][name] for pair in some]):.3f}" for i in (1, 0))
+                    for name in ("rms", "gap", "test_auc")
+                ]
+                for some in group(pairs, lambda pair: pair[0]["arm"]["residual"])
             ],
         )
 

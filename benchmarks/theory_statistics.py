@@ -1,7 +1,7 @@
 """Rank correlation of the radius with what was measured, and its intervals."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,7 @@ from scipy.stats import rankdata, spearmanr, t
 
 DRAWS = 5000  # of the bootstrap
 Runs = list[dict[str, Any]]
+T = TypeVar("T")
 
 
 class Estimate(NamedTuple):
@@ -68,9 +69,9 @@ def mean(values: list[float]) -> Estimate:
     return Estimate(middle, middle - half, middle + half)
 
 
-def group(runs: Runs, key: Callable[[dict[str, Any]], Any]) -> list[Runs]:
+def group(runs: list[T], key: Callable[[T], Any]) -> list[list[T]]:
     """Runs with equal keys together, in order of the keys' first appearance."""
-    groups: dict[str, Runs] = {}
+    groups: dict[str, list[T]] = {}
     for run in runs:
         groups.setdefault(repr(key(run)), []).append(run)
     return list(groups.values())
