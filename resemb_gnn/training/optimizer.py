@@ -11,7 +11,8 @@ from resemb_gnn.training.adam_ar import AdamAR
 
 
 class TableAdam:
-    """Adam, with :class:`RowAdam` for the tables of at least ``sparse_rows`` rows.
+    """Adam, with :class:`~resemb_gnn.training.AdamAR` for the tables of at least ``sparse_rows``
+    rows.
 
     Dense Adam moves every row of a table at each step, which for a million rows is most of the
     step. The sparse form updates the rows of the batch only: the others keep their moments and
