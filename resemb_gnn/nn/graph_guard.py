@@ -15,13 +15,20 @@ def guard_graph(module: nn.Module, graph: Data) -> None:
     module.register_load_state_dict_pre_hook(_refuse_another_graph)
 
 
+_PART = 2**22  # edges
+
+
 def _hash_graph(graph: Data) -> Tensor:
     """A number that tells graphs apart; saved, since the graph itself is not."""
-    source, target = graph.edge_index
-    mixed = (source * 0x9E3779B1 + target * 0x85EBCA77) ^ (source * target)
-    total = mixed.sum() + int(graph.num_nodes or 0)
-    if graph.edge_weight is not None:
-        total = total + (mixed % 65_521 * graph.edge_weight.double().round().long()).sum()
+    weight = graph.edge_weight
+    if weight is None:
+        weight = torch.zeros_like(graph.edge_index[0])
+    total = torch.tensor(int(graph.num_nodes or 0), device=weight.device)
+    # In parts: at 100 million edges the products would take gigabytes.
+    for edges, some in zip(graph.edge_index.split(_PART, dim=1), weight.split(_PART), strict=True):
+        source, target = edges
+        mixed = (source * 0x9E3779B1 + target * 0x85EBCA77) ^ (source * target)
+        total = total + mixed.sum() + (mixed % 65_521 * some.double().round().long()).sum()
     return total
 
 

@@ -16,7 +16,7 @@ from resemb_gnn.errors import InputError
 from resemb_gnn.training.metrics import auc, gauc, log_loss
 from resemb_gnn.training.optimizer import TableAdam
 
-SPARSE_ROWS = 200_000  # from about here dense Adam costs more than the rest of a step
+SPARSE_ROWS = 100_000  # from about here dense Adam costs more than Adam on the batch's rows
 
 
 @dataclass(frozen=True)
