@@ -34,9 +34,11 @@ class Cell:
     flags: tuple[str, ...] = ()
 
     def command(self, folder: Path, seeds: int, out: Path, tuning: Path) -> list[str]:
-        path = folder / self.data
+        reader, colon, name = self.data.rpartition(":")
+        path = folder / name
         words = [sys.executable, "-m", "resemb_gnn", "compare", "--quiet", "--resume", "--compile"]
-        words += ["--data", str(path) if path.exists() else self.data, "--seeds", str(seeds)]
+        data = f"{reader}{colon}{path}" if path.exists() else self.data
+        words += ["--data", data, "--seeds", str(seeds)]
         words += ["--embeddings", *self.embeddings, *self.flags, "--out", str(out)]
         overrides = tuned_overrides(tuning, self.embeddings)
         return [*words, "--override", *overrides] if overrides else words
@@ -48,6 +50,7 @@ def cells() -> dict[str, Cell]:
     found = {
         "beauty-uniform-din": Cell(beauty, ALL),
         "complete-journey-din": Cell("complete-journey", (*ALL, "category")),
+        "kuairand-clicks-din": Cell("kuairand:kuairand_pure", ALL),
         "sports-uniform-din": Cell(sports, ALL),
         "beauty-popularity-din": Cell(beauty, ALL, ("--negatives", "popularity")),
         "sports-popularity-din": Cell(sports, ALL, ("--negatives", "popularity")),
