@@ -30,8 +30,12 @@ def extend_vocabulary(log: BehaviorLog, item_ids: pl.Series) -> BehaviorLog:
         raise InputError(f"item id {item_ids.filter(item_ids.is_duplicated())[0]!r} comes twice")
     new = log.item_ids.filter(~log.item_ids.is_in(item_ids.implode()))
     every = pl.concat([item_ids.alias("id"), new.alias("id")])
-    numbers = pl.DataFrame({"id": every, "number": range(len(every))}, schema_overrides={"number": pl.Int64})
-    own = pl.DataFrame({"id": log.item_ids}).join(numbers, on="id", how="left", maintain_order="left")
+    numbers = pl.DataFrame(
+        {"id": every, "number": range(len(every))}, schema_overrides={"number": pl.Int64}
+    )
+    own = pl.DataFrame({"id": log.item_ids}).join(
+        numbers, on="id", how="left", maintain_order="left"
+    )
     number = torch.from_numpy(own["number"].to_numpy().copy())
     return BehaviorLog(
         items=number[log.items],

@@ -44,7 +44,7 @@ class FeatureExtension:
         self.x = graph.x.cpu().double().numpy()
         matrix = positive_pmi(graph)
         size = matrix.shape[0]
-        source, target = graph.edge_index.cpu().numpy()
+        target = graph.edge_index[1].cpu().numpy()
         weight = None if graph.edge_weight is None else graph.edge_weight.cpu().double().numpy()
         self.in_sum = np.bincount(target, weight, minlength=size).astype(np.float64)
         norm = np.linalg.norm(self.x, axis=0)

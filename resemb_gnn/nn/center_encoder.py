@@ -81,7 +81,7 @@ class CenterEncoder(nn.Module):
         self.graph = _bare(graph)  # kept for items that come later, not saved
 
     def on(self, graph: Data) -> "CenterEncoder":
-        """This encoder, its parameters shared, looking at another graph.
+        """The same encoder, its parameters shared, looking at another graph.
 
         Args:
             graph: a graph with node features of the same width, if this one's has any, whose first

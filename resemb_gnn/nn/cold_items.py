@@ -57,8 +57,9 @@ class ColdItems(nn.Module):
         centres and encoder.
 
         Args:
-            x: node features of the new items, ``[num_new, num_features]``. By default they come
-                from the neighbours, as :class:`~resemb_gnn.graph.FeatureExtension` says.
+            x: node features of the new items, ``[num_new, num_features]``, for an encoder that
+                looks at them. By default they come from the neighbours, as
+                :class:`~resemb_gnn.graph.FeatureExtension` says.
             neighbors: items of the table that each new item is joined to, as a list of int64
                 tensors or as a tuple of one (all of them, int64 ``[num_neighbors]``) and its
                 offsets (``ptr``, int64 ``[num_new + 1]``). An item without any is encoded from its
@@ -185,7 +186,9 @@ class ColdItems(nn.Module):
         weight = torch.where(known, rows.weight, 0)
         index = torch.where(known, rows.index, 0)
         parts = (part.to(device) for part in (rows.ptr, index, weight))
-        both = Adjacency(*parts).matmul(torch.cat([self.centers, torch.ones_like(self.centers[:, :1])], 1))
+        both = Adjacency(*parts).matmul(
+            torch.cat([self.centers, torch.ones_like(self.centers[:, :1])], 1)
+        )
         return torch.cat([self.centers, both[:, :-1] / both[:, -1:].clamp(min=1e-12)])
 
 
@@ -197,7 +200,13 @@ def _read_neighbors(
             raise InputError("neighbors as a tuple must be (values, ptr)")
         values, ptr = (part.cpu() for part in neighbors)
         steps = ptr.diff()
-        if ptr.dim() != 1 or not ptr.numel() or int(ptr[0]) or bool((steps < 0).any()) or int(ptr[-1]) != values.numel():
+        if (
+            ptr.dim() != 1
+            or not ptr.numel()
+            or int(ptr[0])
+            or bool((steps < 0).any())
+            or int(ptr[-1]) != values.numel()
+        ):
             raise InputError(f"ptr does not cut {values.numel()} neighbours among new items")
     else:
         parts = [part.cpu().flatten() for part in neighbors]
@@ -225,9 +234,7 @@ def _read_neighbors(
     return Adjacency(ptr, values, weight)
 
 
-def _rows_of_new(
-    edge_index: Tensor, edge_weight: Tensor, size: int, num_nodes: int
-) -> Adjacency:
+def _rows_of_new(edge_index: Tensor, edge_weight: Tensor, size: int, num_nodes: int) -> Adjacency:
     """Edges into the nodes from ``size`` on, row by row."""
     new = edge_index[1] >= size
     target, order = (edge_index[1, new] - size).sort(stable=True)
