@@ -20,7 +20,7 @@ needs_usearch = pytest.mark.skipif(not find_spec("usearch"), reason="needs the e
 
 def make_table(num_items: int, dim: int = 8) -> tuple[nn.Embedding, pl.Series]:
     torch.manual_seed(0)
-    ids = pl.Series([f"B{number * 7 % num_items:04d}" for number in range(num_items)])
+    ids = pl.Series([f"B{number * 11 % num_items:04d}" for number in range(num_items)])
     return nn.Embedding(num_items, dim), ids
 
 
