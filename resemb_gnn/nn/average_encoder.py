@@ -33,7 +33,7 @@ class ItemAverageEncoder(CenterEncoder):
 
     def __init__(self, graph: Data) -> None:
         num_centers = int(graph.num_nodes or 0)
-        super().__init__(graph, num_centers, lambda part: View.both_ways(mean_adjacency(part)))
+        super().__init__(graph, num_centers, _both_ways)
 
     def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
         rows = self.view(fold).adjacency.rows(ids)
@@ -90,6 +90,10 @@ class AverageEncoder(CenterEncoder):
         neighbors, position = distinct(rows.index, view.x.size(0))
         own = self.normalize(view.x[neighbors] @ (self.assignment / self.temperature))
         return replace(rows, index=position).matmul(own)
+
+
+def _both_ways(graph: Data) -> View:
+    return View.both_ways(mean_adjacency(graph))
 
 
 def _with_features(graph: Data) -> View:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from resemb_gnn.data import Batch
 from resemb_gnn.errors import InputError
-from resemb_gnn.models import CTRModel
+from resemb_gnn.models import DIEN, CTRModel, WithCategory
 from resemb_gnn.serving.optional import require
 
 PROGRAM, ONNX, CARD = "scorer.pt2", "scorer.onnx", "scorer.json"
@@ -31,22 +31,21 @@ class Scorer(nn.Module):
         - **output:** logits of the click probability, ``[batch_size]``
 
     Raises:
-        InputError: if the model is not one of this package, or its embedding does not tell its
-            number of items.
+        InputError: if the model is not one of this package, its embedding does not tell its
+            number of items, or it is a DIEN.
     """
 
     def __init__(self, model: CTRModel) -> None:
         super().__init__()
         if not isinstance(model, CTRModel):
             raise InputError(f"{type(model).__name__} is not a click model of resemb_gnn")
+        if isinstance(model, DIEN):
+            raise InputError("DIEN takes as many steps as a batch's longest history: no export")
         size = getattr(model.embedding, "num_embeddings", None)
         if not isinstance(size, int):
             raise InputError(f"{type(model.embedding).__name__} has no num_embeddings")
         self.table = nn.Embedding.from_pretrained(_features(model, size))
-        # The model without what the table stands for.
-        rest = copy.copy(model)
-        rest._modules = model._modules | {"embedding": None, "features": None}
-        self.model = copy.deepcopy(rest).cpu()
+        self.model = copy.deepcopy(_without_embedding(model)).cpu()
         self.eval().requires_grad_(False)
 
     def forward(self, history: Tensor, ptr: Tensor, target: Tensor) -> Tensor:
@@ -123,6 +122,16 @@ def _program(scorer: Scorer) -> torch.export.ExportedProgram:
     )
     sizes = ({0: num_behaviors}, {0: batch_size + 1}, {0: batch_size})
     return torch.export.export(scorer, example, dynamic_shapes=sizes, strict=False)
+
+
+def _without_embedding(model: CTRModel) -> CTRModel:
+    """The model without what the table stands for; modules and parameters are shared."""
+    rest, features = copy.copy(model), None
+    if isinstance(model.features, WithCategory):  # a score may ask for the categories
+        features = copy.copy(model.features)
+        features._modules = features._modules | {"embedding": None}
+    rest._modules = model._modules | {"embedding": None, "features": features}
+    return rest
 
 
 @torch.no_grad()
