@@ -55,8 +55,8 @@ class Scorer(nn.Module):
         items = self.table(torch.cat([history, target]))
         place = torch.arange(num_behaviors + batch_size, device=target.device)
         batch = Batch(history, ptr, target, target, target)  # a score needs no label and no user
-        where = place.split([num_behaviors, batch_size])
-        logits: Tensor = self.model.score(items, *where, batch)
+        past, candidate = place.split([num_behaviors, batch_size])
+        logits: Tensor = self.model.score(items, past, candidate, batch)
         return logits
 
 
