@@ -12,10 +12,12 @@ among each other, which no vector that is the same for all of them can do.
 
 Vectors of cold items:
   embed_new, co-visits       from the revealed co-visits and their counts
-  neighbours' mean           weighted mean of the same neighbours' whole embeddings
+  mean of the neighbours     weighted mean of the same neighbours' whole embeddings
   embed_new, attributes      from the 10 trained items of the nearest attributes (TF-IDF, cosine),
                              with no behaviour at all; only with --attributes
-  attributes' mean           weighted mean of the same ones' whole embeddings
+  ..., scaled                the same with an item's weights scaled to the median total of the
+                             trained items, since gcn divides by it as a degree
+  mean of the neighbours     weighted mean of the same ones' whole embeddings
   random                     normal, with mean and standard deviation of the trained rows' columns
   popularity mean            the trained rows' mean weighted by training behaviours
 
@@ -26,6 +28,7 @@ revealing users, start and batches.
 import argparse
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +38,7 @@ import torch
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.preprocessing import normalize
 from torch import Tensor, nn
+from torch_geometric.data import Data
 
 from resemb_gnn import DIN, BehaviorLog, Examples, ResEmbedding, covisit_graph, evaluate, fit
 from resemb_gnn.datasets import load_source
@@ -102,6 +106,15 @@ def content_neighbors(world: World, log: BehaviorLog, path: str) -> Adjacency:
     matrix = scipy.sparse.csr_array((weight.ravel(), (cold, nearest.ravel())), similarity.shape)
     matrix.eliminate_zeros()
     return _rows(matrix)
+
+
+def scaled(rows: Adjacency, graph: Data) -> Adjacency:
+    """Weights that sum to the median weighted degree of the graph in each row."""
+    degree = torch.zeros(int(graph.num_nodes or 0))
+    degree = degree.index_add(0, graph.edge_index[1], graph.edge_weight)
+    total = rows.matmul(torch.ones(degree.numel(), 1)).flatten()
+    factor = degree[degree > 0].median() / total.clamp(min=1e-12)
+    return replace(rows, weight=rows.weight * factor.repeat_interleave(rows.ptr.diff()))
 
 
 def _rows(matrix: "scipy.sparse.csr_array") -> Adjacency:
@@ -188,7 +201,9 @@ def run(log: BehaviorLog, arguments: argparse.Namespace, seed: int) -> dict[str,
     )
     neighbors = {"co-visits": covisits(world, revealing, settings.window)}
     if arguments.attributes:
-        neighbors["attributes"] = content_neighbors(world, log, arguments.attributes)
+        near = content_neighbors(world, log, arguments.attributes)
+        neighbors["attributes"] = near
+        neighbors["attributes, scaled"] = scaled(near, graph)
     test = cold_examples(world, revealing, np.random.default_rng(seed))
     vectors = cold_vectors(emb, graph.count.float(), neighbors)
     found = {name: evaluate(with_rows(result.model, rows), test) for name, rows in vectors.items()}

@@ -64,8 +64,9 @@ class ColdItems(nn.Module):
                 tensors or as a tuple of one (all of them, int64 ``[num_neighbors]``) and its
                 offsets (``ptr``, int64 ``[num_new + 1]``). An item without any is encoded from its
                 own features.
-            weights: weights of these edges, such as co-visit counts, in the form of
-                ``neighbors`` (without the offsets); 1 by default.
+            weights: weights of these edges in the form of ``neighbors`` (without the offsets); 1 by
+                default. They are measured by those of the graph, such as co-visit counts: with
+                ``gcn``, an item of little weight in total gets flat centre weights.
 
         Returns:
             ``[num_new, embedding_dim]``.
