@@ -247,8 +247,10 @@ def table(contents: dict[str, Any]) -> str:
     runs, settings = contents["runs"], contents["settings"]
     first = runs[0]
     lines = [
-        f"{settings['data']}, `{settings['encoder']}`, {len(runs)} seeds: {first['num_cold']} cold"
-        f" items, {first['test_positives']} test positives (seed 0), without any neighbour:"
+        f"`python benchmarks/cold_items.py --data {settings['data']}"
+        + (f" --attributes {settings['attributes']}" if settings["attributes"] else "")
+        + f"`: `{settings['encoder']}`, {len(runs)} seeds, {first['num_cold']} cold items,"
+        f" {first['test_positives']} test positives (seed 0), without any neighbour:"
         f" {first['without_neighbors']}. AUC of the trained items' own test:"
         f" {np.mean([run['trained_items_auc'] for run in runs]):.4f}.",
         "",
