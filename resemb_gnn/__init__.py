@@ -1,6 +1,6 @@
 """Res-embedding for click-through-rate models, on PyTorch Geometric."""
 
-from resemb_gnn.data import Batch, BehaviorLog, Examples, Split
+from resemb_gnn.data import Batch, BehaviorLog, Examples, Split, extend_vocabulary
 from resemb_gnn.datasets.interest_delay import InterestDelayModel
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph import (
@@ -39,6 +39,7 @@ __all__ = [
     "WideDeep",
     "covisit_graph",
     "evaluate",
+    "extend_vocabulary",
     "fit",
     "from_ogb",
     "ogb_globals",

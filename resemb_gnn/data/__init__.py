@@ -5,6 +5,7 @@ from resemb_gnn.data.distinct import distinct
 from resemb_gnn.data.examples import Batch, Examples
 from resemb_gnn.data.negatives import NEGATIVES, NegativeSampler
 from resemb_gnn.data.split import SPLITS, Split, split_log
+from resemb_gnn.data.vocabulary import extend_vocabulary
 
 __all__ = [
     "NEGATIVES",
@@ -15,5 +16,6 @@ __all__ = [
     "NegativeSampler",
     "Split",
     "distinct",
+    "extend_vocabulary",
     "split_log",
 ]

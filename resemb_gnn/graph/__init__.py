@@ -10,6 +10,7 @@ from resemb_gnn.graph.adjacency import (
 )
 from resemb_gnn.graph.count_feature import CountFeature
 from resemb_gnn.graph.covisit import covisit_graph
+from resemb_gnn.graph.feature_extension import FeatureExtension
 from resemb_gnn.graph.node_features import NodeFeatures
 from resemb_gnn.graph.ogb_links import to_ogb
 from resemb_gnn.graph.ogb_products import from_ogb, ogb_globals
@@ -19,6 +20,7 @@ from resemb_gnn.graph.spectral_features import SpectralFeatures
 __all__ = [
     "Adjacency",
     "CountFeature",
+    "FeatureExtension",
     "NodeFeatures",
     "PermuteNodes",
     "SpectralFeatures",

@@ -52,7 +52,7 @@ class PNN(CTRModel):
         behavior = items.index_select(0, history)
         pooled = segment_mean(behavior, batch.ptr, segment_index(batch.ptr, history.numel()))
         features = torch.cat([pooled, items.index_select(0, target)], dim=1)
-        fields = features.view(len(batch), self.num_fields, -1)  # [batch_size, num_fields, dim]
+        fields = features.unflatten(1, (self.num_fields, -1))  # [batch_size, num_fields, dim]
         first, second = torch.triu_indices(self.num_fields, self.num_fields, device=items.device)
         products = (fields[:, first] * fields[:, second]).sum(dim=2)
         logit: Tensor = self.mlp(self.norm(torch.cat([features, products], dim=1))).squeeze(1)

@@ -33,13 +33,18 @@ class ItemAverageEncoder(CenterEncoder):
 
     def __init__(self, graph: Data) -> None:
         num_centers = int(graph.num_nodes or 0)
-        super().__init__(graph, num_centers, lambda part: View.both_ways(mean_adjacency(part)))
+        super().__init__(graph, num_centers, _both_ways)
 
     def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
         rows = self.view(fold).adjacency.rows(ids)
         row = segment_index(rows.ptr, rows.index.numel())
         out = rows.weight.new_zeros(ids.numel(), self.num_centers)
         return out.index_put((row, rows.index), rows.weight, accumulate=True)
+
+    def on(self, graph: Data) -> CenterEncoder:
+        other = super().on(graph)
+        other.num_centers = int(graph.num_nodes or 0)
+        return other
 
     def mix(
         self, ids: Tensor, centers: Tensor, fold: int | None = None, sparse: bool = False
@@ -71,12 +76,7 @@ class AverageEncoder(CenterEncoder):
         temperature: float = 1.0,
         normalize: CenterWeights | None = None,
     ) -> None:
-        super().__init__(
-            graph,
-            num_centers,
-            lambda part: View(x=part.x.float(), **vars(mean_adjacency(part))),
-            normalize,
-        )
+        super().__init__(graph, num_centers, _with_features, normalize)
         self.temperature = temperature
         self.assignment = nn.Parameter(torch.empty(graph.x.size(1), num_centers))
         self.reset_parameters()
@@ -90,3 +90,11 @@ class AverageEncoder(CenterEncoder):
         neighbors, position = distinct(rows.index, view.x.size(0))
         own = self.normalize(view.x[neighbors] @ (self.assignment / self.temperature))
         return replace(rows, index=position).matmul(own)
+
+
+def _both_ways(graph: Data) -> View:
+    return View.both_ways(mean_adjacency(graph))
+
+
+def _with_features(graph: Data) -> View:
+    return View(x=graph.x.float(), **vars(mean_adjacency(graph)))

@@ -77,6 +77,21 @@ class CenterEncoder(nn.Module):
             if part.x is None:
                 part.x = graph.x  # features that the log had no part in
         self.views = nn.ModuleList(view(part) for part in [*graphs, graph])
+        self.make_view = view
+        self.graph = _bare(graph)  # kept for items that come later, not saved
+
+    def on(self, graph: Data) -> "CenterEncoder":
+        """The same encoder, its parameters shared, looking at another graph.
+
+        Args:
+            graph: a graph with node features of the same width, if this one's has any, whose first
+                nodes are the nodes of this one's.
+        """
+        other = copy.copy(self)
+        view = self.make_view(graph).to(next(self.view(None).buffers()).device)
+        other._modules = self._modules | {"views": nn.ModuleList([view])}
+        other.graph = _bare(graph)
+        return other
 
     def view(self, fold: int | None) -> View:
         """The full graph's view, or a fold's."""
@@ -105,3 +120,9 @@ class CenterEncoder(nn.Module):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(num_centers={self.num_centers})"
+
+
+def _bare(graph: Data) -> Data:
+    """The graph without its folds; the tensors are shared."""
+    names = ("x", "edge_index", "edge_weight", "count", "num_nodes")
+    return Data(**{name: graph.get(name) for name in names})

@@ -2,11 +2,10 @@
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.utils import softmax as segment_softmax
 
 from resemb_gnn.errors import InputError
 from resemb_gnn.nn.mlp import make_activation, make_mlp
-from resemb_gnn.nn.segment import expand, segment_index, segment_sum
+from resemb_gnn.nn.segment import expand, segment_index, segment_softmax, segment_sum
 
 NORMALIZATIONS = ("none", "softmax")
 
@@ -93,5 +92,5 @@ class DINAttention(nn.Module):
         hidden = hidden + expand(per_example, ptr, example)
         score: Tensor = self.rest(self.activation(hidden)).squeeze(1)
         if self.normalization == "softmax":
-            score = segment_softmax(score / self.dim**0.5, ptr=ptr)
+            score = segment_softmax(score / self.dim**0.5, ptr, example)
         return score

@@ -36,16 +36,7 @@ class FullGraphEncoder(CenterEncoder):
         temperature: float = 1.0,
         normalize: CenterWeights | None = None,
     ) -> None:
-        super().__init__(
-            graph,
-            num_centers,
-            lambda part: View(
-                x=part.x.float(),
-                edge_index=part.edge_index,
-                edge_weight=None if part.edge_weight is None else part.edge_weight.float(),
-            ),
-            normalize,
-        )
+        super().__init__(graph, num_centers, _as_it_is, normalize)
         self.temperature = temperature
         self.module = module
         self.takes_weight = "edge_weight" in _arguments(module)
@@ -73,6 +64,11 @@ class FullGraphEncoder(CenterEncoder):
         return (
             f"{type(self).__name__}({type(self.module).__name__}, num_centers={self.num_centers})"
         )
+
+
+def _as_it_is(graph: Data) -> View:
+    weight = None if graph.edge_weight is None else graph.edge_weight.float()
+    return View(x=graph.x.float(), edge_index=graph.edge_index, edge_weight=weight)
 
 
 def _arguments(module: nn.Module) -> Collection[str]:

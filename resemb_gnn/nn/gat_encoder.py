@@ -39,12 +39,7 @@ class GATEncoder(CenterEncoder):
         negative_slope: float = 0.2,
         normalize: CenterWeights | None = None,
     ) -> None:
-        super().__init__(
-            graph,
-            num_centers,
-            lambda part: View(x=part.x.float(), **vars(plain_adjacency(part))),
-            normalize,
-        )
+        super().__init__(graph, num_centers, _with_features, normalize)
         self.temperature = temperature
         self.negative_slope = negative_slope
         self.lin = nn.Parameter(torch.empty(graph.x.size(1), num_centers))
@@ -69,3 +64,7 @@ class GATEncoder(CenterEncoder):
         mean = attention_mean(source, target, view.x, ptr, index, self.negative_slope)
         weight, bias = self.lin / self.temperature, self.bias / self.temperature
         return torch.addmm(bias, mean, weight)
+
+
+def _with_features(graph: Data) -> View:
+    return View(x=graph.x.float(), **vars(plain_adjacency(graph)))

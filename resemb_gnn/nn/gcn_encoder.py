@@ -1,6 +1,7 @@
 """``gcn``: centre weights by graph convolution."""
 
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -42,11 +43,7 @@ class GCNEncoder(CenterEncoder):
         hidden: tuple[int, ...] = (),
         normalize: CenterWeights | None = None,
     ) -> None:
-        def view(part: Data) -> View:
-            adjacency = gcn_adjacency(part)
-            further = vars(adjacency) if hidden else {}
-            return View(propagated=adjacency.matmul(part.x.float()), **further)
-
+        view = partial(_propagate, keep_adjacency=bool(hidden))
         super().__init__(graph, num_centers, view, normalize)
         self.temperature = temperature
         widths = [graph.x.size(1), *hidden]
@@ -76,3 +73,9 @@ class GCNEncoder(CenterEncoder):
         neighbors, position = distinct(rows.index, view.propagated.size(0))
         inputs = self._propagated(neighbors, view, layer - 1)
         return replace(rows, index=position).matmul(self.hidden[layer - 1](inputs).relu())
+
+
+def _propagate(graph: Data, keep_adjacency: bool) -> View:
+    adjacency = gcn_adjacency(graph)
+    further = vars(adjacency) if keep_adjacency else {}
+    return View(propagated=adjacency.matmul(graph.x.float()), **further)

@@ -1,5 +1,7 @@
 """Hard centres: every item belongs to one, known beforehand."""
 
+import copy
+
 import torch
 from sklearn.cluster import KMeans
 from torch import Tensor
@@ -34,9 +36,13 @@ class HardEncoder(CenterEncoder):
                 raise InputError(
                     f"center must hold one whole number from 0 for each of {graph.num_nodes} nodes"
                 )
-        rest = iter(every)
         num_centers = 1 + max(int(part.max()) for part in every)
-        super().__init__(graph, num_centers, lambda part: View(center=next(rest).long()))
+        graph = copy.copy(graph)
+        parts = [copy.copy(part) for part in graph.get("fold_graphs") or []]
+        for part, own in zip([*parts, graph], every, strict=True):
+            part.center = own.long()
+        graph.fold_graphs = parts
+        super().__init__(graph, num_centers, _centers)
 
     @classmethod
     def kmeans(cls, graph: Data, num_centers: int, seed: int = 0) -> "HardEncoder":
@@ -62,6 +68,24 @@ class HardEncoder(CenterEncoder):
         ]
         return cls(graph, torch.from_numpy(found.labels_), folds or None)
 
+    def on(self, graph: Data) -> CenterEncoder:
+        """A node beyond this graph's gets the centre that most of the weight of its edges from
+        this graph's nodes speaks for, and the commonest one without any.
+        """
+        center = self.view(None).center.cpu()
+        size = center.numel()
+        source, target = graph.edge_index
+        weight = torch.ones(source.numel()) if graph.edge_weight is None else graph.edge_weight
+        voter = (source < size) & (target >= size)
+        votes = torch.zeros(int(graph.num_nodes or 0) - size, self.num_centers)
+        at = (target[voter] - size, center[source[voter]])
+        votes = votes.index_put(at, weight[voter].float(), accumulate=True)
+        chosen = votes.argmax(dim=1)
+        chosen[votes.sum(dim=1) == 0] = center.bincount().argmax()
+        graph = copy.copy(graph)
+        graph.center = torch.cat([center, chosen])
+        return super().on(graph)
+
     def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
         center = self.view(fold).center.index_select(0, ids)
         return torch.nn.functional.one_hot(center, self.num_centers).float()
@@ -70,3 +94,7 @@ class HardEncoder(CenterEncoder):
         self, ids: Tensor, centers: Tensor, fold: int | None = None, sparse: bool = False
     ) -> Tensor:
         return torch.nn.functional.embedding(self.view(fold).center.index_select(0, ids), centers)
+
+
+def _centers(graph: Data) -> View:
+    return View(center=graph.center)

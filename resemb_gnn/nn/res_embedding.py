@@ -1,5 +1,7 @@
 """Res-embedding: an item's embedding is its mix of centres plus a small residual."""
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
@@ -9,13 +11,14 @@ from resemb_gnn.errors import InputError
 from resemb_gnn.graph import check_graph
 from resemb_gnn.nn.average_encoder import ItemAverageEncoder
 from resemb_gnn.nn.center_weights import CenterWeights
+from resemb_gnn.nn.cold_items import ColdItems
 from resemb_gnn.nn.graph_guard import guard_graph
 from resemb_gnn.nn.make_encoder import make_encoder
 from resemb_gnn.nn.residual import ResidualOptions, Shrinkage
 from resemb_gnn.nn.table_options import TableOptions
 
 
-class ResEmbedding(nn.Module):
+class ResEmbedding(ColdItems):
     r"""Item embeddings as a mix of shared centres plus a residual (after Zhou et al.,
     "Res-embedding for Deep Learning Based Click-Through Rate Prediction Modeling",
     arXiv 1906.10304).
@@ -203,6 +206,21 @@ class ResEmbedding(nn.Module):
         ids = torch.arange(self.num_embeddings, device=self.residual.device)
         rows = torch.cat([self._rows(part) for part in ids.split(8192)])
         return nn.Embedding.from_pretrained(rows, freeze=False)
+
+    def _over(self, graph: Data) -> "ResEmbedding":
+        other = ResEmbedding(
+            graph,
+            self.embedding_dim,
+            self.num_centers,
+            copy.deepcopy(self.encoder.on(graph)),
+            center_std=self.center_std,
+            residual_std=self.residual_std,
+            shrinkage=None if self.shrinkage is None else self.shrinkage.start,
+            residual_penalty=self.residual_penalty,
+            residual_options=self.options,
+        )
+        other.sparse = self.sparse
+        return other.to(self.residual.device)
 
     def extra_repr(self) -> str:
         return (

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch_geometric.utils import softmax
 
 
 class _SegmentSum(torch.autograd.Function):
@@ -41,6 +42,9 @@ def segment_index(ptr: Tensor, num_rows: int) -> Tensor:
 
     ``num_rows`` is ``ptr[-1]``, which the caller knows without waiting for the device.
     """
+    if torch.compiler.is_exporting():  # ONNX has no repeat_interleave of a known size
+        starts = ptr.new_zeros(num_rows + 1).index_add(0, ptr[1:], torch.ones_like(ptr[1:]))
+        return starts[:num_rows].cumsum(0)
     segments = torch.arange(ptr.numel() - 1, device=ptr.device)
     return segments.repeat_interleave(ptr.diff(), output_size=num_rows)
 
@@ -56,6 +60,8 @@ def segment_sum(x: Tensor, ptr: Tensor, segment: Tensor) -> Tensor:
     Returns:
         ``[num_segments, dim]``.
     """
+    if torch.compiler.is_exporting():  # ONNX loops over an embedding bag
+        return x.new_zeros(ptr.numel() - 1, x.size(1)).index_add(0, segment, x)
     out: Tensor = _SegmentSum.apply(x, ptr, segment)
     return out
 
@@ -80,3 +86,19 @@ def segment_mean(x: Tensor, ptr: Tensor, segment: Tensor) -> Tensor:
     :func:`segment_sum`.
     """
     return segment_sum(x, ptr, segment) / ptr.diff().clamp(min=1).unsqueeze(1)
+
+
+def segment_softmax(x: Tensor, ptr: Tensor, segment: Tensor) -> Tensor:
+    """Softmax of the numbers of each segment.
+
+    Args:
+        x: ``[num_rows]``.
+        ptr: offsets of the segments, int64 ``[num_segments + 1]``.
+        segment: segment of each row (:func:`segment_index`), int64 ``[num_rows]``.
+
+    Returns:
+        ``[num_rows]``.
+    """
+    if torch.compiler.is_exporting():  # ONNX has no segment_reduce
+        return softmax(x, segment, num_nodes=ptr.numel() - 1)
+    return softmax(x, ptr=ptr)

@@ -1,5 +1,7 @@
 """``gcn-skip``: centre weights from an item's own features and those of its neighbourhoods."""
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
@@ -37,13 +39,7 @@ class SkipEncoder(CenterEncoder):
         hops: int = 2,
         normalize: CenterWeights | None = None,
     ) -> None:
-        def view(part: Data) -> View:
-            adjacency, layers = gcn_adjacency(part), [part.x.float()]
-            for _ in range(hops):
-                layers.append(adjacency.matmul(layers[-1]))
-            return View(propagated=torch.cat(layers, dim=1))
-
-        super().__init__(graph, num_centers, view, normalize)
+        super().__init__(graph, num_centers, partial(_propagate, hops=hops), normalize)
         self.temperature = temperature
         self.weight = nn.Parameter(torch.empty((hops + 1) * graph.x.size(1), num_centers))
         self.bias = nn.Parameter(torch.empty(num_centers))
@@ -56,3 +52,10 @@ class SkipEncoder(CenterEncoder):
     def logits(self, ids: Tensor, fold: int | None = None) -> Tensor:
         rows = self.view(fold).propagated.index_select(0, ids)
         return torch.addmm(self.bias / self.temperature, rows, self.weight / self.temperature)
+
+
+def _propagate(graph: Data, hops: int) -> View:
+    adjacency, layers = gcn_adjacency(graph), [graph.x.float()]
+    for _ in range(hops):
+        layers.append(adjacency.matmul(layers[-1]))
+    return View(propagated=torch.cat(layers, dim=1))

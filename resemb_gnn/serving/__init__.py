@@ -1,0 +1,6 @@
+"""What a server needs of a trained model: vectors with an index, and the whole scorer."""
+
+from resemb_gnn.serving.item_index import ItemIndex, export_embeddings
+from resemb_gnn.serving.scorer import Scorer, export_scorer
+
+__all__ = ["ItemIndex", "Scorer", "export_embeddings", "export_scorer"]

@@ -1,0 +1,171 @@
+"""Item vectors with the items' own ids, and the items nearest to one."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from torch import nn
+
+from resemb_gnn.errors import InputError
+from resemb_gnn.serving.optional import require
+
+TABLE, INDEX = "items.parquet", "items.usearch"
+
+
+class ItemIndex:
+    """Items by cosine similarity of their vectors.
+
+    With an index of ``usearch`` (Malkov and Yashunin, "Efficient and Robust Approximate Nearest
+    Neighbor Search Using Hierarchical Navigable Small World Graphs", 2018), the search is
+    approximate and its time hardly grows with the items; without one, it is exact and goes through
+    all of them. A vector of zeros has a similarity of 0 to any other.
+
+    Args:
+        item_ids: the items' own ids, ``[num_items]``, none of them twice.
+        vectors: float32 ``[num_items, dim]``.
+        index: a ``usearch.index.Index`` that holds the vectors divided by their norms under the
+            row numbers, or ``None`` for the exact search.
+
+    Raises:
+        InputError: if the parts do not fit each other, or an id comes twice.
+    """
+
+    def __init__(self, item_ids: pl.Series, vectors: "np.ndarray", index: Any = None) -> None:
+        if vectors.ndim != 2 or len(vectors) != len(item_ids):
+            raise InputError(
+                f"the vectors have shape {list(vectors.shape)}, but there are {len(item_ids)} ids"
+            )
+        if item_ids.n_unique() < len(item_ids):
+            raise InputError(f"id {item_ids.filter(item_ids.is_duplicated())[0]!r} comes twice")
+        self.item_ids = item_ids.alias("item_id")
+        self.vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+        self.index = index
+        self._unit = _unit(self.vectors)
+
+    @classmethod
+    def load(cls, folder: str | Path, exact: bool = False) -> "ItemIndex":
+        """What :func:`export_embeddings` wrote.
+
+        Args:
+            folder: the folder.
+            exact: search exactly, though an index is there. Without an index the search is exact
+                as well.
+
+        Raises:
+            InputError: if the table is missing or damaged.
+            ImportError: if there is an index, but no ``usearch`` to read it (``exact=True`` does
+                without).
+        """
+        path = Path(folder) / TABLE
+        try:
+            table = pl.read_parquet(path, glob=False)
+            item_ids, vectors = table["item_id"], table["vector"].to_numpy()
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise InputError(f"{path} cannot be read: {error}") from error
+        index_path = Path(folder) / INDEX
+        index = None
+        if not exact and index_path.exists():
+            usearch = require("usearch.index", f"the index {index_path}")
+            index = usearch.Index.restore(str(index_path))
+            if index is None or len(index) != len(item_ids):
+                raise InputError(f"{index_path} does not belong to {path}")
+        return cls(item_ids, vectors, index)
+
+    def similar(self, item_id: int | str, k: int = 10) -> pl.DataFrame:
+        """The ``k`` items most similar to an item, itself left out.
+
+        Returns:
+            ``item_id`` and ``similarity`` (cosine), most similar first; fewer than ``k`` rows if
+            there are fewer items.
+
+        Raises:
+            InputError: if the id is unknown or ``k`` below 1.
+        """
+        found = self.item_ids.index_of(item_id)
+        if found is None:
+            raise InputError(f"item {item_id!r} is unknown")
+        # One more than asked for, since the item itself is among them, or a twin in its place.
+        nearest = self.search(self.vectors[found], k + 1)
+        return nearest.filter(pl.col("item_id") != item_id).head(k)
+
+    def search(self, vector: "np.ndarray", k: int = 10) -> pl.DataFrame:
+        """The ``k`` items most similar to a vector (``[dim]``), such as a cold item's; returns what
+        :meth:`similar` does.
+
+        Raises:
+            InputError: if the vector has another width or ``k`` is below 1.
+        """
+        if k < 1:
+            raise InputError(f"k must be at least 1, not {k}")
+        if vector.shape != self.vectors.shape[1:]:
+            raise InputError(
+                f"the vector has shape {list(vector.shape)}, not {list(self.vectors.shape[1:])}"
+            )
+        query = _unit(np.asarray(vector, dtype=np.float32)[None])[0]
+        k = min(k, len(self.item_ids))
+        if self.index is None:
+            every = self._unit @ query
+            rows = np.argpartition(-every, k - 1)[:k]
+        else:
+            rows = self.index.search(query, k).keys.astype(np.int64)
+        # The index' own distances are rounded; so many are quickly computed again.
+        similarity = self._unit[rows] @ query
+        order = np.lexsort((rows, -similarity))
+        return pl.DataFrame(
+            {"item_id": self.item_ids[rows[order]], "similarity": similarity[order]}
+        )
+
+
+def export_embeddings(
+    embedding: nn.Module, item_ids: pl.Series, folder: str | Path, *, index: bool = True
+) -> ItemIndex:
+    """Writes an embedding's rows for serving.
+
+    ``items.parquet`` has a row an item: ``item_id`` and ``vector`` (a fixed-size list of float32).
+    ``items.usearch`` is an index of the vectors, divided by their norms, under their row numbers.
+
+    Args:
+        embedding: :class:`~resemb_gnn.ResEmbedding`, ``torch.nn.Embedding``, or any module with
+            ``num_embeddings`` that maps item numbers to vectors.
+        item_ids: the items' own ids in the order of their numbers (``log.item_ids``).
+        folder: where to; made if it is not there.
+        index: write the index too.
+
+    Returns:
+        The index that :meth:`ItemIndex.load` would read back.
+
+    Raises:
+        InputError: if there are not as many ids as items.
+        ImportError: if ``usearch`` is not installed and ``index`` is not ``False``; nothing is
+            written.
+    """
+    usearch = require("usearch.index", "index=True") if index else None
+    vectors = _rows(embedding)
+    found = ItemIndex(item_ids, vectors)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    table = pl.DataFrame(
+        {"item_id": found.item_ids},
+    ).with_columns(vector=pl.Series(vectors, dtype=pl.Array(pl.Float32, vectors.shape[1])))
+    (folder / INDEX).unlink(missing_ok=True)  # never an old index beside a new table
+    table.write_parquet(folder / TABLE)
+    if usearch is not None:
+        # Inner products of unit vectors are cosines, and zeros stay zeros.
+        found.index = usearch.Index(ndim=vectors.shape[1], metric="ip", dtype="f32")
+        found.index.add(np.arange(len(vectors)), found._unit)
+        found.index.save(str(folder / INDEX))
+    return found
+
+
+@torch.no_grad()
+def _rows(embedding: nn.Module) -> "np.ndarray":
+    ids = torch.arange(int(embedding.num_embeddings))  # type: ignore[arg-type]
+    ids = ids.to(next(embedding.parameters()).device)
+    return torch.cat([embedding(part) for part in ids.split(8192)]).float().cpu().numpy()
+
+
+def _unit(vectors: "np.ndarray") -> "np.ndarray":
+    norm = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(norm > 0, norm, 1)

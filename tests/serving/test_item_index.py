@@ -1,0 +1,134 @@
+"""Exported item vectors and the search for similar items, against dense cosines."""
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet
+import pytest
+import torch
+from sklearn.metrics.pairwise import cosine_similarity
+from torch import nn
+
+from resemb_gnn import BehaviorLog, InputError, ResEmbedding, covisit_graph
+from resemb_gnn.serving import ItemIndex, export_embeddings
+
+needs_usearch = pytest.mark.skipif(not find_spec("usearch"), reason="needs the extra serve")
+
+
+def make_table(num_items: int, dim: int = 8) -> tuple[nn.Embedding, pl.Series]:
+    torch.manual_seed(0)
+    ids = pl.Series([f"B{number * 11 % num_items:04d}" for number in range(num_items)])
+    return nn.Embedding(num_items, dim), ids
+
+
+def dense_neighbors(table: nn.Embedding, ids: pl.Series, item: int, k: int) -> list[str]:
+    cosine = cosine_similarity(table.weight.detach().numpy())[item]
+    cosine[item] = -2
+    return ids[np.argsort(-cosine)[:k]].to_list()
+
+
+def test_table_in_parquet(log: BehaviorLog, tmp_path: Path) -> None:
+    emb = ResEmbedding(covisit_graph(log), 6, 4, residual_std=0.5, shrinkage=2.0)
+    export_embeddings(emb, log.item_ids, tmp_path / "new" / "folder", index=False)
+    path = tmp_path / "new" / "folder" / "items.parquet"
+    table = pyarrow.parquet.read_table(path)  # another reader than the one that is used here
+    assert table["item_id"].to_pylist() == log.item_ids.to_list()
+    expected = emb.materialize().weight.detach().numpy()
+    np.testing.assert_array_equal(np.array(table["vector"].to_pylist(), np.float32), expected)
+    assert [part.name for part in path.parent.iterdir()] == ["items.parquet"]
+
+
+@pytest.mark.parametrize("exact", [True, pytest.param(False, marks=needs_usearch)])
+def test_similar(exact: bool, tmp_path: Path) -> None:
+    table, ids = make_table(60)
+    made = export_embeddings(table, ids, tmp_path, index=not exact)
+    cosine = cosine_similarity(table.weight.detach().numpy())
+    for found in (made, ItemIndex.load(tmp_path)):
+        assert (found.index is None) == exact
+        for item in range(60):
+            similar = found.similar(ids[item], 5)
+            assert similar["item_id"].to_list() == dense_neighbors(table, ids, item, 5)
+            rows = [ids.to_list().index(name) for name in similar["item_id"]]
+            np.testing.assert_allclose(similar["similarity"], cosine[item, rows], atol=1e-5)
+
+
+@needs_usearch
+def test_index_finds_most_of_the_nearest(tmp_path: Path) -> None:
+    table, ids = make_table(2000, dim=16)
+    found = export_embeddings(table, ids, tmp_path)
+    exact = ItemIndex.load(tmp_path, exact=True)
+    assert exact.index is None
+    items = range(0, 2000, 40)
+    hits = [
+        len({*found.similar(ids[i])["item_id"]} & {*exact.similar(ids[i])["item_id"]})
+        for i in items
+    ]
+    assert sum(hits) > 0.9 * 10 * len(items)
+
+
+@pytest.mark.parametrize("index", [False, pytest.param(True, marks=needs_usearch)])
+def test_few_items_twins_and_zeros(index: bool, tmp_path: Path) -> None:
+    rows = torch.tensor([[1.0, 0], [2.0, 0], [0, 0], [-1.0, 0], [1.0, 0]])
+    table = nn.Embedding.from_pretrained(rows)
+    found = export_embeddings(table, pl.Series([10, 20, 30, 40, 50]), tmp_path, index=index)
+    similar = found.similar(10, 9)
+    assert similar["item_id"].to_list() == [20, 50, 30, 40]
+    assert similar["similarity"].to_list() == pytest.approx([1, 1, 0, -1])
+    assert 50 not in found.similar(50, 2)["item_id"]
+    assert found.similar(30, 9)["similarity"].to_list() == pytest.approx([0] * 4)
+    nearest = found.search(np.array([-0.1, 0.0]), 1)
+    assert nearest.rows() == [(40, pytest.approx(1.0))]
+
+
+def test_bad_questions(tmp_path: Path) -> None:
+    table, ids = make_table(6)
+    found = export_embeddings(table, ids, tmp_path, index=False)
+    with pytest.raises(InputError, match="item 'nobody' is unknown"):
+        found.similar("nobody")
+    with pytest.raises(InputError, match="k must be at least 1, not 0"):
+        found.search(found.vectors[0], 0)
+    with pytest.raises(InputError, match=r"the vector has shape \[3\], not \[8\]"):
+        found.search(np.zeros(3))
+
+
+def test_bad_tables(tmp_path: Path) -> None:
+    table, ids = make_table(6)
+    with pytest.raises(InputError, match=r"shape \[6, 8\], but there are 5 ids"):
+        export_embeddings(table, ids[:5], tmp_path / "out", index=False)
+    twice = pl.Series(["B0001", "B0001", "c", "d", "e", "f"])
+    with pytest.raises(InputError, match="id 'B0001' comes twice"):
+        export_embeddings(table, twice, tmp_path / "out", index=False)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(InputError, match=r"items\.parquet cannot be read"):
+        ItemIndex.load(tmp_path)
+
+
+@needs_usearch
+def test_an_index_never_stays_beside_a_new_table(tmp_path: Path) -> None:
+    table, ids = make_table(6)
+    export_embeddings(table, ids, tmp_path)
+    export_embeddings(table, ids, tmp_path, index=False)
+    assert ItemIndex.load(tmp_path).index is None
+    export_embeddings(table, ids, tmp_path)
+    other, more = make_table(7)
+    export_embeddings(other, more, tmp_path / "other")
+    (tmp_path / "other" / "items.parquet").replace(tmp_path / "items.parquet")
+    with pytest.raises(InputError, match="does not belong to"):
+        ItemIndex.load(tmp_path)
+
+
+def test_without_usearch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table, ids = make_table(6)
+    monkeypatch.setitem(sys.modules, "usearch", None)
+    monkeypatch.setitem(sys.modules, "usearch.index", None)
+    with pytest.raises(ImportError, match=r"index=True needs usearch.*pip install .*serve"):
+        export_embeddings(table, ids, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    export_embeddings(table, ids, tmp_path, index=False)
+    (tmp_path / "items.usearch").touch()
+    with pytest.raises(ImportError, match=r"items\.usearch needs usearch"):
+        ItemIndex.load(tmp_path)
+    assert len(ItemIndex.load(tmp_path, exact=True).similar(ids[0], 3)) == 3
