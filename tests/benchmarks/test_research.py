@@ -1,0 +1,107 @@
+"""The research table: commands, tuned settings, and the figures of RESULTS.md by hand."""
+
+import argparse
+import importlib
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from scipy import stats
+
+from resemb_gnn.cli import add_settings
+from resemb_gnn.experiment import CompareSettings
+from resemb_gnn.experiment.results import SCHEMA
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+AUC = {  # by arm, of seeds 0 to 2
+    "plain": (0.70, 0.71, 0.72),
+    "plain-l2": (0.71, 0.73, 0.72),
+    "spectral-start": (0.80, 0.81, 0.82),
+    "gcn": (0.83, 0.85, 0.84),
+    "centers-only": (0.84, 0.83, 0.86),
+}
+
+
+@pytest.fixture(autouse=True)
+def path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+
+
+@pytest.fixture
+def report() -> ModuleType:
+    return importlib.import_module("research_report")
+
+
+def write_cell(folder: Path, arms: list[str]) -> None:
+    runs = [
+        {
+            "embedding": arm,
+            "seed": seed,
+            "test": {"auc": auc, "gauc": auc, "logloss": 0.5},
+            "valid": {"auc": auc},
+            "test_rare": {"auc": auc - 0.1},
+            "gap": 0.1,
+        }
+        for arm in arms
+        for seed, auc in enumerate(AUC[arm])
+    ]
+    head = {"schema": SCHEMA, "data": {}, "settings": {}, "versions": {}, "command": "compare"}
+    folder.mkdir(parents=True)
+    (folder / "results.json").write_text(json.dumps(head | {"runs": runs}))
+
+
+def make(report: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(report, "RES", ("gcn",))
+    words = ["x", "--results", str(tmp_path / "results"), "--tuning", str(tmp_path / "tuning")]
+    monkeypatch.setattr("sys.argv", [*words, "--out", str(tmp_path / "RESULTS.md")])
+    report.main()
+    return (tmp_path / "RESULTS.md").read_text()
+
+
+def test_differences_are_paired_by_seed(
+    report: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_cell(tmp_path / "results" / "beauty-uniform-din", list(AUC))
+    text = make(report, tmp_path, monkeypatch)
+    # gcn less plain: 13, 14 and 12 points.
+    half = float(stats.t.ppf(0.975, 2)) / 3**0.5
+    row = next(line for line in text.splitlines() if line.startswith("| gcn "))
+    assert f"**+13.00 [{13 - half:+.2f}, {13 + half:+.2f}]**" in row
+    assert "0.8400 ± 0.0100" in row
+    assert (tmp_path / "results" / "differences.png").stat().st_size > 10_000
+    # Arms in the order of validation AUC.
+    order = [line.split()[1] for line in text.splitlines() if " ± 0" in line]
+    assert order == ["centers-only", "gcn", "spectral-start", "plain-l2", "plain"]
+
+
+def test_claims_say_what_does_not_hold(
+    report: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_cell(tmp_path / "results" / "beauty-uniform-din", list(AUC))
+    lines = make(report, tmp_path, monkeypatch).splitlines()
+    claims = {line.split(":")[0]: line for line in lines if line.startswith("- `gcn` beats")}
+    assert "+12.00" in claims["- `gcn` beats `plain-l2` by 10 points on Beauty, uniform negatives"]
+    assert ", holds." in claims["- `gcn` beats `spectral-start` on beauty-uniform-din"]
+    # -1, +2 and -2 points
+    assert "does not hold" in claims["- `gcn` beats `centers-only` on beauty-uniform-din"]
+
+
+def test_tuned_settings_are_valid_overrides(tmp_path: Path) -> None:
+    module = importlib.import_module("research_settings")
+    best = {"lr": 0.002, "num_centers": 256, "temperature": 0.2}
+    (tmp_path / "gcn.json").write_text(json.dumps({"best": best}))
+    overrides = module.tuned_overrides(tmp_path, ["plain", "gcn"])
+    own = CompareSettings(override=tuple(overrides)).of("gcn")
+    assert (own.lr, own.num_centers, own.temperature) == (0.002, 256, 0.2)
+
+
+def test_every_cell_is_a_command_that_compare_takes(tmp_path: Path) -> None:
+    research = importlib.import_module("research")
+    parser = argparse.ArgumentParser()
+    add_settings(parser, CompareSettings)
+    for name, cell in research.cells().items():
+        words = cell.command(tmp_path, 5, tmp_path / name, tmp_path)
+        assert words[1:4] == ["-m", "resemb_gnn", "compare"]
+        settings = CompareSettings(**vars(parser.parse_args(words[4:])))
+        assert tuple(settings.embeddings) == cell.embeddings
