@@ -193,14 +193,13 @@ def test_training_reduces_the_loss(
     assert losses[-1] < 0.9 * losses[0]
 
 
-@pytest.mark.parametrize("category", [None, CATEGORY], ids=["items", "category"])
-def test_compiled_it_takes_the_same_steps(kind: type[CTRModel], category: Tensor | None) -> None:
+def test_compiled_it_takes_the_same_steps(kind: type[CTRModel]) -> None:
     torch.manual_seed(0)
-    models = [kind(nn.Embedding(NUM_ITEMS, 4), hidden=(8,), item_category=category)]
+    models = [kind(nn.Embedding(NUM_ITEMS, 4), hidden=(8,), item_category=CATEGORY)]
     models.append(copy.deepcopy(models[0]))
     models[1].compile(backend="aot_eager")  # traced alike, and no C++ compiler needed
     pairs = [(model, TableAdam(model, 0.01)) for model in models]
-    for lengths in ([3, 0, 5], [2, 2, 1, 7, 4], [0, 0, 9, 1], [2, 8]):
+    for lengths in ([3, 0, 5], [2, 2, 1, 7, 4]):
         losses = []
         for model, optimizer in pairs:
             torch.manual_seed(0)
