@@ -103,5 +103,10 @@ def test_every_cell_is_a_command_that_compare_takes(tmp_path: Path) -> None:
     for name, cell in research.cells().items():
         words = cell.command(tmp_path, 5, tmp_path / name, tmp_path)
         assert words[1:4] == ["-m", "resemb_gnn", "compare"]
-        settings = CompareSettings(**vars(parser.parse_args(words[4:])))
-        assert tuple(settings.embeddings) == cell.embeddings
+        found = vars(parser.parse_args(words[4:]))
+        settings = CompareSettings(**{k: _tuple(value) for k, value in found.items()})
+        assert settings.embeddings == cell.embeddings
+
+
+def _tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
