@@ -101,6 +101,7 @@ def compare(
             max_history=settings.max_history,
             seed=seed,
             compile=settings.compile,
+            precision=settings.precision,
             device=settings.device,
             progress=not settings.quiet,
             on_epoch=gaps,

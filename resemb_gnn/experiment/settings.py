@@ -8,6 +8,7 @@ from resemb_gnn.datasets import NAMED, PLACED
 from resemb_gnn.errors import InputError
 from resemb_gnn.experiment.arm_settings import ArmSettings, flag, value_type
 from resemb_gnn.experiment.arms import ARMS, EMBEDDINGS, GRAPHS, MODELS
+from resemb_gnn.training.fit import PRECISIONS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,7 @@ class CompareSettings(ArmSettings):
     batch_size: int = flag(1024, "examples a training step")
     lr: float = flag(1e-3, "learning rate of Adam")
     patience: int = flag(2, "epochs without a better validation AUC before a run stops")
+    precision: str = flag("float32", "of the network in training", PRECISIONS)
     compile: bool = flag(False, "compile the model for training (takes some seconds a run)")
     device: str = flag("cpu", "cpu, cuda or cuda:N")
     out: str = flag("runs/compare", "folder of results.json, results.md and report.html")

@@ -50,7 +50,9 @@ class CTRModel(nn.Module):
         both = torch.cat([batch.history, batch.target])
         ids, position = distinct(both, getattr(self.embedding, "num_embeddings", None))
         # Only an embedding that knows folds (it has user_fold) is trained on batches of one.
-        items = self.features(ids) if batch.fold is None else self.features(ids, fold=batch.fold)
+        options = {} if batch.fold is None else {"fold": batch.fold}
+        with torch.autocast(ids.device.type, enabled=False):  # embeddings are summed in float32
+            items = self.features(ids, **options)
         history, target = position.split([batch.history.numel(), batch.target.numel()])
         if self.training and self._compiled_score is not None:
             return self._compiled_score(self, items, history, target, batch)

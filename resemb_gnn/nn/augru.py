@@ -49,12 +49,13 @@ class AUGRU(nn.Module):
     # The number of steps changes from batch to batch: not compiled.
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def forward(self, x: Tensor, sizes: Tensor, attention: Tensor | None = None) -> Tensor:
-        gates = torch.addmm(self.bias, x, self.weight_input.t())
-        if attention is None:
-            attention = x.new_ones(x.size(0))
-        out: Tensor = _Recurrence.apply(
-            gates, attention.unsqueeze(1), self.weight_hidden, sizes.tolist()
-        )
+        x = x.to(self.bias.dtype)
+        attention = x.new_ones(x.size(0)) if attention is None else attention.to(x.dtype)
+        with torch.autocast(x.device.type, enabled=False):  # steps would add up their rounding
+            gates = torch.addmm(self.bias, x, self.weight_input.t())
+            out: Tensor = _Recurrence.apply(
+                gates, attention.unsqueeze(1), self.weight_hidden, sizes.tolist()
+            )
         return out
 
     def extra_repr(self) -> str:

@@ -40,6 +40,7 @@ class Dice(nn.Module):
         mean, variance = norm.running_mean, norm.running_var
         assert mean is not None
         assert variance is not None
+        s = s.to(self.alpha.dtype)  # under autocast, a layer before it may have given bfloat16
         if self.training and s.size(0) > 1:
             out: Tensor = _BatchDice.apply(s, self.alpha, mean, variance, norm.momentum, norm.eps)
             return out

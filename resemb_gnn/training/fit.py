@@ -16,6 +16,7 @@ from resemb_gnn.errors import InputError
 from resemb_gnn.training.metrics import auc, gauc, log_loss
 from resemb_gnn.training.optimizer import TableAdam
 
+PRECISIONS = ("float32", "bfloat16")
 SPARSE_ROWS = 100_000  # from about here dense Adam costs more than Adam on the batch's rows
 
 
@@ -80,6 +81,7 @@ def fit(
     max_history: int | None = 50,
     sparse_rows: int | None = SPARSE_ROWS,
     compile: bool = False,
+    precision: str = "float32",
     seed: int = 0,
     device: torch.device | str = "cpu",
     progress: bool = True,
@@ -103,6 +105,9 @@ def fit(
             the batch alone (:class:`~resemb_gnn.training.TableAdam`); ``None`` for no table.
         compile: train with ``model.compile()``: a quarter less time a step on a CPU, for some ten
             seconds at the start. Needs a C++ compiler.
+        precision: ``"float32"``, or ``"bfloat16"`` for a network that is trained under
+            ``torch.autocast``; embeddings, normalisation and loss stay in float32, and so does
+            evaluation.
         seed: seed of the run.
         device: where to train.
         progress: show a progress bar.
@@ -120,6 +125,8 @@ def fit(
         raise InputError(f"lr must be above 0, not {lr}")
     if max_history is not None and max_history < 1:
         raise InputError(f"max_history must be at least 1, not {max_history}")
+    if precision not in PRECISIONS:
+        raise InputError(f"precision={precision!r} is unknown; choose from {', '.join(PRECISIONS)}")
     _check_vocabulary(model, split.history)
     if split.valid.label.unique().numel() < 2:
         raise InputError(
@@ -139,7 +146,15 @@ def fit(
         if number > 1:
             optimizer.renew()
         loss = _train_epoch(
-            model, train, optimizer, batch_size, max_history, generator, f"epoch {number}", progress
+            model,
+            train,
+            optimizer,
+            batch_size,
+            max_history,
+            precision,
+            generator,
+            f"epoch {number}",
+            progress,
         )
         seconds = time.perf_counter() - started
         if not np.isfinite(loss):
@@ -173,6 +188,7 @@ def _train_epoch(
     optimizer: TableAdam,
     batch_size: int,
     max_history: int | None,
+    precision: str,
     generator: torch.Generator,
     title: str,
     progress: bool,
@@ -184,7 +200,7 @@ def _train_epoch(
     bar = tqdm(total=len(train), desc=title, unit="ex", unit_scale=True, disable=not progress)
     with bar:
         for step, batch in enumerate(batches):
-            loss = training_step(model, batch, optimizer)
+            loss = training_step(model, batch, optimizer, precision)
             total += loss * len(batch)
             bar.update(len(batch))
             if progress and step % 50 == 0:
@@ -193,12 +209,19 @@ def _train_epoch(
 
 
 def training_step(
-    model: nn.Module, batch: Batch, optimizer: torch.optim.Optimizer | TableAdam
+    model: nn.Module,
+    batch: Batch,
+    optimizer: torch.optim.Optimizer | TableAdam,
+    precision: str = "float32",
 ) -> Tensor:
     """One step down the mean click loss of the batch plus the model's penalty; returns their sum
-    (a detached scalar on the model's device).
+    (a detached scalar on the model's device). ``precision`` as in :func:`fit`.
     """
-    loss = nn.functional.binary_cross_entropy_with_logits(model(batch), batch.label)
+    mixed = precision == "bfloat16"
+    with torch.autocast(batch.target.device.type, torch.bfloat16, enabled=mixed):
+        logit = model(batch)
+    logit = logit.to(batch.label.dtype)
+    loss = nn.functional.binary_cross_entropy_with_logits(logit, batch.label)
     penalty_of = getattr(model, "penalty", None)
     penalty = penalty_of(batch) if penalty_of is not None else None
     if penalty is not None:
