@@ -110,12 +110,8 @@ def peers(task: Task, steps: int, prepared: bool) -> list[Contender]:
     ]
 
 
-def fuxictr(
-    task: Task, steps: int, prepared: bool, folder: Path, pad_to: int | None
-) -> tuple[nn.Module, Prepare]:
-    """The DIN that its wheel brings (``model_zoo.LongCTR.DIN``) and that model's own loader, which
-    pads to the longest of the batch; padded to a fixed length, the library's common ``npz`` loader.
-    """
+def fuxictr_model(num_items: int, folder: Path) -> nn.Module:
+    """The DIN that FuxiCTR's wheel brings (``model_zoo.LongCTR.DIN``), ready to train."""
     model = FuxiDIN(
         _feature_map(
             {
@@ -125,7 +121,7 @@ def fuxictr(
                 "item": {
                     "type": "categorical",
                     "source": "item",
-                    "vocab_size": task.num_items + 1,
+                    "vocab_size": num_items + 1,
                     "padding_idx": 0,
                 },
             }
@@ -145,13 +141,22 @@ def fuxictr(
     # What BaseModel.fit sets before its first epoch; an evaluation never falls due.
     model._max_gradient_norm, model._eval_steps = 10.0, sys.maxsize
     model._total_steps, model._stop_training = 0, False
+    return model
 
+
+def fuxictr(
+    task: Task, steps: int, prepared: bool, folder: Path, pad_to: int | None
+) -> tuple[nn.Module, Prepare]:
+    """FuxiCTR's DIN and that model's own loader, which pads to the longest of the batch; padded to
+    a fixed length, the library's common ``npz`` loader.
+    """
+    model = fuxictr_model(task.num_items, folder)
     if pad_to is None and not prepared:
         _write_fuxi_tables(task, folder)
 
     def batches(rows: list[Tensor]) -> Iterable[Any]:
         if prepared:
-            return [_fuxi_batch(padded(task, index), pad_to) for index in rows]
+            return [fuxi_batch(padded(task, index), pad_to) for index in rows]
         if pad_to is None:
             return _fuxi_long_loader(task, torch.cat(rows), folder, model.feature_map)
         loader = _fuxi_npz_loader(padded(task, torch.cat(rows)), folder)
@@ -159,7 +164,7 @@ def fuxictr(
 
     def prepare(number: int) -> Callable[[], object]:
         rows = task.rows(number, steps)
-        model.train_epoch([_fuxi_batch(padded(task, rows[0]), pad_to)])  # warms the caches
+        model.train_epoch([fuxi_batch(padded(task, rows[0]), pad_to)])  # warms the caches
         data = batches(rows)
         return lambda: model.train_epoch(data)
 
@@ -174,7 +179,7 @@ def _feature_map(features: dict[str, dict[str, Any]]) -> FeatureMap:
     return feature_map
 
 
-def _fuxi_batch(rows: Rows, pad_to: int | None) -> tuple[Any, ...]:
+def fuxi_batch(rows: Rows, pad_to: int | None) -> tuple[Any, ...]:
     width = pad_to or max(int(rows.length.max()), 1)
     return _from_npz(
         {
