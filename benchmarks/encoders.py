@@ -36,7 +36,7 @@ from resemb_gnn.data import Split
 from resemb_gnn.datasets import load_source
 from resemb_gnn.experiment import CompareSettings
 from resemb_gnn.experiment.arms import make_embedding, make_model, res_embedding
-from resemb_gnn.experiment.comparison import make_graph, new_results, run_record
+from resemb_gnn.experiment.comparison import fit_with, make_graph, new_results, run_record
 from resemb_gnn.experiment.report import markdown
 from resemb_gnn.experiment.results import (
     read_results,
@@ -45,7 +45,7 @@ from resemb_gnn.experiment.results import (
     write_atomically,
     write_results,
 )
-from resemb_gnn.training import TableAdam, fit, training_step
+from resemb_gnn.training import TableAdam, training_step
 
 
 def appnp(in_channels: int, out_channels: int) -> nn.Module:
@@ -181,17 +181,7 @@ def train(
                 continue
             torch.manual_seed(seed)
             model = make_model(settings.model, embedding(name, graph, settings), None)
-            result = fit(
-                model,
-                split,
-                epochs=settings.epochs,
-                batch_size=settings.batch_size,
-                lr=settings.lr,
-                patience=settings.patience,
-                max_history=settings.max_history,
-                seed=seed,
-                progress=not settings.quiet,
-            )
+            result = fit_with(settings, model, split, seed=seed)
             results["runs"].append(run_record(name, settings.model, seed, {}, result))
             write_results(path, results)
             print(f"{name}, seed {seed}: test AUC {result.test.auc:.4f}", file=sys.stderr)

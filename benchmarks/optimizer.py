@@ -19,6 +19,7 @@ import resemb_gnn as rg
 from resemb_gnn.datasets import read_sequence_file
 from resemb_gnn.experiment import CompareSettings
 from resemb_gnn.experiment.arms import EMBEDDINGS, make_embedding
+from resemb_gnn.experiment.comparison import fit_with
 from resemb_gnn.experiment.results import fingerprint, versions, write_atomically
 from resemb_gnn.experiment.summary import describe, difference, number, paired_differences
 from resemb_gnn.graph import NodeFeatures
@@ -44,26 +45,8 @@ def train(
     name: str, optimizer: str, seed: int, split: rg.Split, graph: Any, settings: CompareSettings
 ) -> dict[str, Any]:
     torch.manual_seed(seed)
-    embedding = make_embedding(
-        name,
-        graph,
-        settings.embedding_dim,
-        settings.num_centers,
-        settings.shrinkage,
-        settings.residual_penalty,
-    )
-    result = rg.fit(
-        rg.DIN(embedding),
-        split,
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        lr=settings.lr,
-        patience=settings.patience,
-        max_history=settings.max_history,
-        sparse_rows=SPARSE_ROWS[optimizer],
-        seed=seed,
-        progress=False,
-    )
+    model = rg.DIN(make_embedding(name, graph, settings))
+    result = fit_with(settings, model, split, sparse_rows=SPARSE_ROWS[optimizer], seed=seed)
     return {
         "embedding": name,
         "optimizer": optimizer,
@@ -114,7 +97,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/optimizer"))
     args = parser.parse_args()
-    settings = CompareSettings(data=args.data, split="last")
+    settings = CompareSettings(data=args.data, split="last", quiet=True)
     log = read_sequence_file(args.data)
     split = log.split(by="last", negatives=settings.negatives)
     graph = NodeFeatures(dim=32)(

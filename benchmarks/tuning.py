@@ -32,9 +32,8 @@ from resemb_gnn.data import Split
 from resemb_gnn.datasets import load_source
 from resemb_gnn.experiment import CompareSettings
 from resemb_gnn.experiment.arms import ARMS, Range, make_embedding, make_model
-from resemb_gnn.experiment.comparison import make_graph
+from resemb_gnn.experiment.comparison import fit_with, make_graph
 from resemb_gnn.experiment.results import versions, write_atomically
-from resemb_gnn.training import fit
 
 
 def space(arm: str) -> dict[str, BaseDistribution]:
@@ -63,18 +62,8 @@ def train(
     feature = category if settings.use_category else None
     model = make_model(settings.model, make_embedding(arm, graph, own, category), feature)
     started = time.perf_counter()
-    result = fit(
-        model,
-        replace(split, test=split.valid),  # the test examples are not for choosing
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        lr=own.lr,
-        patience=settings.patience,
-        max_history=settings.max_history,
-        compile=settings.compile,
-        seed=0,
-        progress=False,
-    )
+    held = replace(split, test=split.valid)  # the test examples are not for choosing
+    result = fit_with(own, model, held, seed=0)
     return {
         "valid_auc": result.valid.auc,
         "best_epoch": result.best_epoch,
@@ -131,7 +120,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/tuning"))
     options = parser.parse_args()
-    settings = CompareSettings(data=options.data, epochs=options.epochs, compile=True)
+    settings = CompareSettings(data=options.data, epochs=options.epochs, compile=True, quiet=True)
     source = load_source(settings.data)
     category = source.log.item_category
     split = source.make_split(settings.split, settings.negatives)

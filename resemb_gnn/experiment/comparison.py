@@ -91,21 +91,7 @@ def compare(
         embedding = make_embedding(name, graph, own, category)
         model = make_model(settings.model, embedding, category if settings.use_category else None)
         gaps = GapCurve(model, split.train_sample, max_history=settings.max_history)
-        result = fit(
-            model,
-            split,
-            epochs=settings.epochs,
-            batch_size=settings.batch_size,
-            lr=own.lr,
-            patience=settings.patience,
-            max_history=settings.max_history,
-            seed=seed,
-            compile=settings.compile,
-            precision=settings.precision,
-            device=settings.device,
-            progress=not settings.quiet,
-            on_epoch=gaps,
-        )
+        result = fit_with(own, model, split, seed=seed, on_epoch=gaps)
         if seed == 0 and _has_geometry(embedding):
             (folder / "geometry").mkdir(parents=True, exist_ok=True)
             item_geometry(embedding.cpu(), count=graph.count).save(_geometry_path(folder, name))
@@ -124,6 +110,26 @@ def compare(
     write_atomically(folder / "results.md", markdown(results))
     write_atomically(folder / "report.html", html(results, _geometries(folder, settings)))
     return results
+
+
+def fit_with(
+    settings: CompareSettings, model: nn.Module, split: Split, **options: Any
+) -> FitResult:
+    """:func:`~resemb_gnn.fit` with what the settings say of training, and further options."""
+    return fit(
+        model,
+        split,
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        lr=settings.lr,
+        patience=settings.patience,
+        max_history=settings.max_history,
+        compile=settings.compile,
+        precision=settings.precision,
+        device=settings.device,
+        progress=not settings.quiet,
+        **options,
+    )
 
 
 def make_graph(source: DataSource, split: Split, settings: CompareSettings) -> Data:

@@ -103,7 +103,7 @@ def fit(
         max_history: only so many most recent behaviours of a history are used.
         sparse_rows: embedding tables of at least so many rows are trained by Adam on the rows of
             the batch alone (:class:`~resemb_gnn.training.TableAdam`); ``None`` for no table.
-        compile: train with ``model.compile()``: a quarter less time a step on a CPU, for some ten
+        compile: train with ``model.compile()``: about a fifth less time a step on a CPU, for ten
             seconds at the start. Needs a C++ compiler.
         precision: ``"float32"``, or ``"bfloat16"`` for a network that is trained under
             ``torch.autocast``; embeddings, normalisation and loss stay in float32, and so does

@@ -5,29 +5,16 @@ import shutil
 
 import pytest
 import torch
+from padded_reference import NUM_ITEMS, make_batch
 from torch import nn
 
-from resemb_gnn import DIN, Batch
+from resemb_gnn import DIN
 from resemb_gnn.training import TableAdam, training_step
-
-NUM_ITEMS = 12
 
 pytestmark = pytest.mark.skipif(
     shutil.which("g++") is None and shutil.which("clang++") is None,
     reason="torch.compile needs a C++ compiler",
 )
-
-
-def make_batch(lengths: list[int]) -> Batch:
-    generator = torch.Generator().manual_seed(len(lengths))
-    size = (len(lengths),)
-    return Batch(
-        history=torch.randint(NUM_ITEMS, (sum(lengths),), generator=generator),
-        ptr=torch.tensor([0, *lengths]).cumsum(0),
-        target=torch.randint(NUM_ITEMS, size, generator=generator),
-        label=torch.randint(2, size, generator=generator).float(),
-        user=torch.arange(len(lengths)),
-    )
 
 
 def test_same_steps_in_few_graphs_for_all_sizes() -> None:
