@@ -1,7 +1,8 @@
 """Does Res-embedding help, where, and against what? Data sets x models x arms, over seeds.
 
     python benchmarks/research.py --data-folder ../shared/data --jobs 2
-    python benchmarks/research.py --data-folder ../shared/data --only beauty-uniform --jobs 2
+    python benchmarks/research.py --data-folder ../shared/data --only beauty-uniform-din --jobs 2
+    python benchmarks/research.py --data-folder ../shared/data --arms plain gcn centers-only
 
 A cell is one `resemb-gnn compare` in OUT/CELL: a data set with its negatives, a model, its arms
 over the same seeds. Arms take the best trial that tuning.py found for them on Beauty, one setting
@@ -14,7 +15,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from research_settings import tuned_overrides
@@ -33,12 +34,15 @@ class Cell:
     embeddings: tuple[str, ...]
     flags: tuple[str, ...] = ()
 
-    def command(self, folder: Path, seeds: int, out: Path, tuning: Path) -> list[str]:
+    def path(self, folder: Path) -> str:
+        """The data as `--data` takes them; a data set that is not in the folder is a named one."""
         reader, colon, name = self.data.rpartition(":")
         path = folder / name
+        return f"{reader}{colon}{path}" if path.exists() else self.data
+
+    def command(self, folder: Path, seeds: int, out: Path, tuning: Path) -> list[str]:
         words = [sys.executable, "-m", "resemb_gnn", "compare", "--quiet", "--resume", "--compile"]
-        data = f"{reader}{colon}{path}" if path.exists() else self.data
-        words += ["--data", data, "--seeds", str(seeds)]
+        words += ["--data", self.path(folder), "--seeds", str(seeds)]
         words += ["--embeddings", *self.embeddings, *self.flags, "--out", str(out)]
         overrides = tuned_overrides(tuning, self.embeddings)
         return [*words, "--override", *overrides] if overrides else words
@@ -69,6 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-folder", type=Path, required=True)
     parser.add_argument("--only", nargs="+", choices=cells(), help="cells; without it, all")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, help="those of a cell's arms; or all")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=2, help="cells that run at a time")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/research"))
@@ -77,6 +82,8 @@ def main() -> None:
 
     def run(name: str) -> int:
         cell, out = cells()[name], options.out / name
+        if options.arms:  # a later call without it adds the others to the same file
+            cell = replace(cell, embeddings=tuple(a for a in cell.embeddings if a in options.arms))
         words = cell.command(options.data_folder, options.seeds, out, options.tuning)
         limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
         done = subprocess.run(words, env=dict(os.environ) | limits, check=False)

@@ -3,6 +3,22 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+
+BUDGET = 6  # trials an arm: the first so many count, however many more stand in a file
+
+
+def best_trial(path: Path) -> dict[str, Any]:
+    """The best by validation AUC among an arm's first ``BUDGET`` trials.
+
+    Raises:
+        SystemExit: if fewer stand in the file, since arms would not be compared alike.
+    """
+    trials = json.loads(path.read_text())["trials"]
+    if len(trials) < BUDGET:
+        raise SystemExit(f"{path} holds {len(trials)} trials of {BUDGET}: run tuning.py first")
+    best: dict[str, Any] = max(trials[:BUDGET], key=lambda trial: trial["valid_auc"])
+    return best
 
 
 def tuned_overrides(folder: Path, arms: Iterable[str]) -> list[str]:
@@ -11,6 +27,6 @@ def tuned_overrides(folder: Path, arms: Iterable[str]) -> list[str]:
     for arm in arms:
         path = folder / f"{arm}.json"
         if path.exists():
-            best = json.loads(path.read_text())["best"]
-            found += [f"{arm}.{name}={str(value).lower()}" for name, value in best.items()]
+            params = best_trial(path)["params"]
+            found += [f"{arm}.{name}={str(value).lower()}" for name, value in params.items()]
     return found

@@ -54,16 +54,21 @@ def override(arm: str, params: dict[str, Any]) -> tuple[str, ...]:
 
 
 def train(
-    arm: str, settings: CompareSettings, split: Split, graph: Data, category: Tensor | None
+    arm: str,
+    settings: CompareSettings,
+    split: Split,
+    graph: Data,
+    category: Tensor | None,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """A trial: validation AUC at the best epoch, and what it took."""
     own = settings.of(arm)
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     feature = category if settings.use_category else None
     model = make_model(settings.model, make_embedding(arm, graph, own, category), feature)
     started = time.perf_counter()
     held = replace(split, test=split.valid)  # the test examples are not for choosing
-    result = fit_with(own, model, held, seed=0)
+    result = fit_with(own, model, held, seed=seed)
     return {
         "valid_auc": result.valid.auc,
         "best_epoch": result.best_epoch,
