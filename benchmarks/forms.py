@@ -25,17 +25,21 @@ from resemb_gnn.experiment.results import versions, write_atomically
 WIDE = {"num_centers": 512, "temperature": 0.6, "center_std": 0.04}
 FORMS: dict[str, tuple[str, dict[str, float | str | bool]]] = {
     "default": ("gcn", {}),
-    "default, centres only": ("centers-only", {}),
+    "centres only": ("centers-only", {}),
+    "shrinkage 100": ("gcn", {"shrinkage": 100.0}),
+    "shrinkage 100, penalty 0.3": ("gcn", {"shrinkage": 100.0, "residual_penalty": 0.3}),
+    "shrinkage 100, penalty 3": ("gcn", {"shrinkage": 100.0, "residual_penalty": 3.0}),
+    "shrinkage 30, penalty 3": ("gcn", {"shrinkage": 30.0, "residual_penalty": 3.0}),
+    "shrinkage learnt": ("gcn", {"learn_shrinkage": True}),
+    "shrinkage 100, residual's rate 0.1": ("gcn", {"shrinkage": 100.0, "residual_lr": 0.1}),
+    "shrinkage 100, residual decays": ("gcn", {"shrinkage": 100.0, "residual_decay": 1e-3}),
+    "free residual": ("gcn", {"shrinkage": 0.0, "residual_penalty": 0.0}),
+    "4 heads": ("gcn", {"heads": 4}),
+    "entmax": ("gcn", {"normalization": "entmax"}),
+    "signed": ("gcn", {"normalization": "signed"}),
+    "sharp": ("gcn", {"num_centers": 256, "temperature": 0.2}),
     "wide": ("gcn", WIDE),
     "wide, centres only": ("centers-only", WIDE),
-    "wide, 4 heads": ("gcn", WIDE | {"heads": 4}),
-    "wide, entmax": ("gcn", WIDE | {"normalization": "entmax"}),
-    "wide, shrinkage 100": ("gcn", WIDE | {"shrinkage": 100.0}),
-    "wide, shrinkage 100, penalty 3": ("gcn", WIDE | {"shrinkage": 100.0, "residual_penalty": 3.0}),
-    "wide, shrinkage learnt": ("gcn", WIDE | {"learn_shrinkage": True}),
-    "wide, residual's rate 0.1": ("gcn", WIDE | {"shrinkage": 100.0, "residual_lr": 0.1}),
-    "sharp": ("gcn", {"num_centers": 256, "temperature": 0.2}),
-    "signed": ("gcn", {"normalization": "signed"}),
 }
 
 
@@ -49,8 +53,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/forms"))
     options = parser.parse_args()
-    for name in options.only:
-        cell = cells()[name]
+    for cell_name in options.only:
+        cell = cells()[cell_name]
         data = cell.path(options.data_folder)
         negatives = "popularity" if "popularity" in cell.flags else "uniform"
         settings = CompareSettings(
@@ -60,7 +64,7 @@ def main() -> None:
         category = source.log.item_category
         split = source.make_split(settings.split, negatives)
         task = (split, make_graph(source, split, settings), category)
-        path = options.out / f"{name}.json"
+        path = options.out / f"{cell_name}.json"
         done = json.loads(path.read_text())["runs"] if path.exists() else []
         made = {(run["form"], run["seed"], run["lr"]) for run in done}
         for seed in range(options.seeds):
@@ -68,12 +72,17 @@ def main() -> None:
                 if (form, seed, options.lr) in made:
                     continue
                 arm, own = FORMS[form]
-                tried = replace(settings, override=tuple(f"{arm}.{k}={v}" for k, v in own.items()))
+                tried = replace(
+                    settings,
+                    override=tuple(
+                        f"{arm}.{name}={str(value).lower()}" for name, value in own.items()
+                    ),
+                )
                 record = {"form": form, "seed": seed, "lr": options.lr, "settings": own}
                 done.append(record | train(arm, tried, *task, seed=seed))
-                contents = {"cell": name, "versions": versions(), "runs": done}
+                contents = {"cell": cell_name, "versions": versions(), "runs": done}
                 write_atomically(path, json.dumps(contents, indent=1) + "\n")
-                print(name, done[-1], file=sys.stderr, flush=True)
+                print(cell_name, done[-1], file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
