@@ -90,10 +90,21 @@ def test_claims_say_what_does_not_hold(
 def test_tuned_settings_are_valid_overrides(tmp_path: Path) -> None:
     module = importlib.import_module("research_settings")
     best = {"lr": 0.002, "num_centers": 256, "temperature": 0.2}
-    (tmp_path / "gcn.json").write_text(json.dumps({"best": best}))
+    trials = [{"valid_auc": 0.8, "params": {"lr": 0.5}} for _ in range(module.BUDGET)]
+    trials[2] = {"valid_auc": 0.85, "params": best}
+    too_late = {"valid_auc": 0.9, "params": {"lr": 0.1}}
+    (tmp_path / "gcn.json").write_text(json.dumps({"trials": [*trials, too_late]}))
     overrides = module.tuned_overrides(tmp_path, ["plain", "gcn"])
     own = CompareSettings(override=tuple(overrides)).of("gcn")
     assert (own.lr, own.num_centers, own.temperature) == (0.002, 256, 0.2)
+
+
+def test_arms_of_too_few_trials_are_refused(tmp_path: Path) -> None:
+    module = importlib.import_module("research_settings")
+    trials = [{"valid_auc": 0.8, "params": {}}] * (module.BUDGET - 1)
+    (tmp_path / "gcn.json").write_text(json.dumps({"trials": trials}))
+    with pytest.raises(SystemExit, match=f"holds {module.BUDGET - 1} trials of {module.BUDGET}"):
+        module.tuned_overrides(tmp_path, ["gcn"])
 
 
 def test_every_cell_is_a_command_that_compare_takes(tmp_path: Path) -> None:
