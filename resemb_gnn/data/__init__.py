@@ -1,6 +1,7 @@
 """Behaviour logs, splits, negatives and jagged batches."""
 
 from resemb_gnn.data.behavior_log import BehaviorLog
+from resemb_gnn.data.digest import digest
 from resemb_gnn.data.distinct import distinct
 from resemb_gnn.data.examples import Batch, Examples
 from resemb_gnn.data.negatives import NEGATIVES, NegativeSampler
@@ -15,6 +16,7 @@ __all__ = [
     "Examples",
     "NegativeSampler",
     "Split",
+    "digest",
     "distinct",
     "extend_vocabulary",
     "split_log",

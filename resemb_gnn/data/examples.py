@@ -1,7 +1,7 @@
 """Training and test examples as windows into a flat log, and jagged batches cut from them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -83,12 +83,15 @@ class Examples:
     def to(self, device: torch.device | str) -> "Examples":
         return Examples(**{name: part.to(device) for name, part in vars(self).items()})
 
-    def batch(self, index: Tensor, max_history: int | None = None) -> Batch:
+    def batch(
+        self, index: Tensor, max_history: int | None = None, fold: int | None = None
+    ) -> Batch:
         """Cuts the examples at ``index`` (int64 ``[batch_size]``) into a jagged batch.
 
         Args:
             index: which examples.
             max_history: keep only so many most recent behaviours of each history.
+            fold: the fold of all of their users, if it matters.
         """
         end = self.end[index]
         start = self.start[index]
@@ -99,7 +102,7 @@ class Examples:
         # Position p of the batch, in example b, is position p + (start_b - ptr_b) of the log.
         shift = (start - ptr[:-1]).repeat_interleave(length)
         history = self.items[torch.arange(shift.numel(), device=shift.device) + shift]
-        return Batch(history, ptr, self.target[index], self.label[index], self.user[index])
+        return Batch(history, ptr, self.target[index], self.label[index], self.user[index], fold)
 
     def batches(
         self,
@@ -108,45 +111,42 @@ class Examples:
         generator: torch.Generator | None = None,
         user_fold: Tensor | None = None,
     ) -> Iterator[Batch]:
-        """All examples in batches: in order, or shuffled if a ``generator`` is given.
+        """All examples in batches, cut as :meth:`plan` says; arguments as there, and as in
+        :meth:`batch`.
+        """
+        for index, fold in self.plan(batch_size, generator, user_fold):
+            yield self.batch(index, max_history, fold)
+
+    def plan(
+        self,
+        batch_size: int,
+        generator: torch.Generator | None = None,
+        user_fold: Tensor | None = None,
+    ) -> list[tuple[Tensor, int | None]]:
+        """Which examples each batch of a pass holds (int64 ``[batch_size]``), and of which fold:
+        in order, or shuffled if a ``generator`` is given.
 
         With ``user_fold`` each batch holds users of one fold only, and the batches of all folds
         come in random order.
 
         Args:
             batch_size: examples a batch; the last batch may be smaller.
-            max_history: keep only so many most recent behaviours of each history.
             generator: source of the shuffling.
             user_fold: fold of each user, int64 ``[num_users]``; needs a ``generator``.
         """
         device = self.target.device
-        if user_fold is not None:
-            yield from self._batches_by_fold(batch_size, max_history, generator, user_fold)
-            return
         if generator is None:
             order = torch.arange(len(self), device=device)
         else:
             order = torch.randperm(len(self), generator=generator).to(device)
-        for index in order.split(batch_size):
-            yield self.batch(index, max_history)
-
-    def _batches_by_fold(
-        self,
-        batch_size: int,
-        max_history: int | None,
-        generator: torch.Generator | None,
-        user_fold: Tensor,
-    ) -> Iterator[Batch]:
-        device = self.target.device
-        order = torch.randperm(len(self), generator=generator).to(device)
+        if user_fold is None:
+            return [(index, None) for index in order.split(batch_size)]
         fold, by_fold = user_fold.to(device)[self.user[order]].sort(stable=True)
         sizes = fold.bincount().tolist()
-        parts = [
-            (number, index)
+        parts: list[tuple[Tensor, int | None]] = [
+            (index, number)
             for number, indices in enumerate(order[by_fold].split(sizes))
             for index in indices.split(batch_size)
             if index.numel()
         ]
-        for at in torch.randperm(len(parts), generator=generator).tolist():
-            number, index = parts[at]
-            yield replace(self.batch(index, max_history), fold=number)
+        return [parts[at] for at in torch.randperm(len(parts), generator=generator).tolist()]

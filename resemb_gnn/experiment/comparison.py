@@ -1,6 +1,7 @@
 """Embeddings compared inside one model, over seeds, on the same examples."""
 
 import shlex
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 from torch_geometric.data import Data
 
+from resemb_gnn.atomic import write_atomically
 from resemb_gnn.data import Examples, Split
 from resemb_gnn.datasets import DataSource, load_source
 from resemb_gnn.errors import InputError
@@ -22,7 +24,6 @@ from resemb_gnn.experiment.results import (
     read_results,
     refuse_other_settings,
     versions,
-    write_atomically,
     write_results,
 )
 from resemb_gnn.experiment.settings import CompareSettings
@@ -41,7 +42,8 @@ def compare(
 
     Every arm sees the same training, validation and test examples (drawn from seed 0); a run's
     seed decides its start and the order of its batches. A run lands in results.json as it ends,
-    by atomic replacement; with ``resume``, runs that stand there are not made again.
+    by atomic replacement; with ``resume``, runs that stand there are not made again, and one that
+    was stopped goes on from its checkpoint below the folder.
 
     Args:
         settings: what to compare.
@@ -56,8 +58,12 @@ def compare(
     """
     folder = Path(settings.out)
     path = folder / "results.json"
-    if path.exists() and not settings.resume:
-        raise InputError(f"{path} exists: add --resume to go on with it, or choose another --out")
+    stopped = folder / "checkpoints"
+    for present in (path, stopped):
+        if present.exists() and not settings.resume:
+            raise InputError(
+                f"{present} exists: add --resume to go on with it, or choose another --out"
+            )
     source = load_source(
         settings.data,
         user=settings.user,
@@ -91,7 +97,10 @@ def compare(
         embedding = make_embedding(name, graph, own, category)
         model = make_model(settings.model, embedding, category if settings.use_category else None)
         gaps = GapCurve(model, split.train_sample, max_history=settings.max_history)
-        result = fit_with(own, model, split, seed=seed, on_epoch=gaps)
+        saved = stopped / f"{name}-{seed}"
+        result = fit_with(
+            own, model, split, seed=seed, on_epoch=gaps, checkpoints=saved, resume=settings.resume
+        )
         if seed == 0 and _has_geometry(embedding):
             (folder / "geometry").mkdir(parents=True, exist_ok=True)
             item_geometry(embedding.cpu(), count=graph.count).save(_geometry_path(folder, name))
@@ -102,6 +111,7 @@ def compare(
             epoch["gap"] = gap.logloss
         results["runs"].append(record)
         write_results(path, results)
+        shutil.rmtree(stopped)
         log(
             f"{name}, seed {seed}: test AUC {result.test.auc:.4f},"
             f" best epoch {result.best_epoch} of {len(result.curve)},"

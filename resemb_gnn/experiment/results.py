@@ -1,36 +1,18 @@
 """The results file: schema, atomic replacement, resumption."""
 
-import hashlib
 import json
 import math
-import os
 import platform
-import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from resemb_gnn.data import BehaviorLog
-from resemb_gnn.errors import InputError
+from resemb_gnn.atomic import write_atomically
+from resemb_gnn.data import BehaviorLog, digest
+from resemb_gnn.errors import InputError, differences
 
 SCHEMA = 1
 _PACKAGES = ("resemb-gnn", "torch", "torch-geometric", "torch-scatter", "numpy", "scipy", "polars")
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replaces a file as a whole: a reader, or a crash, sees the old text or the new."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def write_results(path: Path, results: dict[str, Any]) -> None:
@@ -64,29 +46,17 @@ def refuse_other_settings(path: Path, old: dict[str, Any], new: dict[str, Any]) 
     Raises:
         InputError: if a setting or the fingerprint of the data differs.
     """
-    differences = [
-        f"{name} was {before.get(name)!r} and is {after.get(name)!r}"
-        for before, after in (
-            (old["settings"], new["settings"]),
-            (
-                {"data fingerprint": old["data"].get("fingerprint")},
-                {"data fingerprint": new["data"]["fingerprint"]},
-            ),
-        )
-        for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name)
-    ]
-    if differences:
-        raise InputError(f"{path} belongs to another comparison: {'; '.join(differences)}")
+    data = "data fingerprint"
+    found = differences(old["settings"], new["settings"]) + differences(
+        {data: old["data"].get("fingerprint")}, {data: new["data"]["fingerprint"]}
+    )
+    if found:
+        raise InputError(f"{path} belongs to another comparison: {'; '.join(found)}")
 
 
 def fingerprint(log: BehaviorLog) -> str:
     """A digest of who acted on what and when, 16 hexadecimal digits."""
-    digest = hashlib.blake2b(digest_size=8)
-    for part in (log.items, log.ptr, log.times, log.labels, log.item_category):
-        if part is not None:
-            digest.update(part.contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    return digest(log.items, log.ptr, log.times, log.labels, log.item_category)
 
 
 def versions() -> dict[str, str | None]:

@@ -1,6 +1,7 @@
 """The generalisation gap after each epoch."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from torch import nn
 
@@ -80,6 +81,17 @@ class GapCurve:
         if self.test is not None:
             self.test, test = self._evaluate(self.test)
         self.gaps.append(Gap(number, train, test))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was measured so far, for a checkpoint."""
+        return {"gaps": [asdict(gap) for gap in self.gaps]}
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Goes on from what was measured before."""
+        self.gaps = [
+            Gap(gap["epoch"], Metrics(**gap["train"]), Metrics(**gap["test"]))
+            for gap in saved["gaps"]
+        ]
 
     def _evaluate(self, examples: Examples) -> tuple[Examples, Metrics]:
         """The examples on the model's device, and their metrics."""

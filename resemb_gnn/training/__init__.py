@@ -1,18 +1,12 @@
 """Training, evaluation and metrics."""
 
 from resemb_gnn.training.adam_ar import AdamAR
-from resemb_gnn.training.fit import (
-    Epoch,
-    FitResult,
-    Metrics,
-    evaluate,
-    fit,
-    predict,
-    seed_everything,
-    training_step,
-)
+from resemb_gnn.training.evaluation import Metrics, evaluate, predict
+from resemb_gnn.training.fit import FitResult, fit, seed_everything
 from resemb_gnn.training.metrics import auc, gauc, log_loss
 from resemb_gnn.training.optimizer import TableAdam
+from resemb_gnn.training.state import Epoch
+from resemb_gnn.training.step import training_step
 
 __all__ = [
     "AdamAR",

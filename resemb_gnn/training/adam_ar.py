@@ -1,6 +1,7 @@
 """Adam for embedding tables with a decay that grows with a row's absence."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,8 +59,22 @@ class AdamAR(torch.optim.Optimizer):
         for group in self.param_groups:
             for table in group["params"]:
                 if table.grad is not None:
-                    self._update(table, **{key: group[key] for key in self.defaults})
+                    self._update(
+                        table, **{key: group[key] for key in ("lr", "alpha", "betas", "eps")}
+                    )
         return loss
+
+    @torch.no_grad()
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As in every optimiser, but the steps of the last updates stay whole numbers (PyTorch
+        makes all state that has a parameter's company of the parameter's type).
+        """
+        super().load_state_dict(state_dict)
+        tables = [table for group in self.param_groups for table in group["params"]]
+        for number, saved in state_dict["state"].items():
+            if "last_step" in saved:
+                table = tables[number]
+                self.state[table]["last_step"] = saved["last_step"].to(table.device, copy=True)
 
     def _update(
         self, table: Tensor, lr: float, alpha: float, betas: tuple[float, float], eps: float

@@ -1,41 +1,28 @@
-"""Training with early stopping, and evaluation."""
+"""Training with early stopping."""
 
-import copy
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
-from resemb_gnn.data import Batch, BehaviorLog, Examples, Split
+from resemb_gnn.data import BehaviorLog, Examples, Split
 from resemb_gnn.errors import InputError
-from resemb_gnn.training.metrics import auc, gauc, log_loss
+from resemb_gnn.training.evaluation import Metrics, evaluate
+from resemb_gnn.training.guards import Interrupts, explained
+from resemb_gnn.training.identity import run_identity
 from resemb_gnn.training.optimizer import TableAdam
+from resemb_gnn.training.saver import Saver
+from resemb_gnn.training.state import Epoch, TrainingState
+from resemb_gnn.training.step import training_step
 
 PRECISIONS = ("float32", "bfloat16")
 SPARSE_ROWS = 100_000  # from about here dense Adam costs more than Adam on the batch's rows
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """AUC, impression-weighted per-user AUC, and log loss (nats) of a set of examples."""
-
-    auc: float
-    gauc: float
-    logloss: float
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What an epoch ended with: mean training loss (with penalty) and validation metrics."""
-
-    train_loss: float
-    valid: Metrics
-    seconds: float
 
 
 @dataclass
@@ -86,6 +73,9 @@ def fit(
     device: torch.device | str = "cpu",
     progress: bool = True,
     on_epoch: Callable[[int, Epoch], None] | None = None,
+    checkpoints: str | Path | None = None,
+    resume: bool = False,
+    checkpoint_seconds: float = 60.0,
 ) -> FitResult:
     """Trains a model by Adam on the click loss, stopping early on validation AUC.
 
@@ -111,12 +101,24 @@ def fit(
         seed: seed of the run.
         device: where to train.
         progress: show a progress bar.
-        on_epoch: called after each epoch with its number (from 1) and what it ended with.
+        on_epoch: called after each epoch with its number (from 1) and what it ended with. What it
+            gathers is part of the checkpoints if it has ``state_dict`` and ``load_state_dict``,
+            as :class:`~resemb_gnn.theory.GapCurve` has.
+        checkpoints: folder in which to save the run after each epoch, every
+            ``checkpoint_seconds`` within it, and when SIGINT or SIGTERM comes (which then raise
+            ``KeyboardInterrupt``); the last two are kept. ``None`` for none.
+        resume: go on from the newest sound checkpoint in the folder, with the weights that the
+            uninterrupted run would have: the same to the bit on a CPU with as many threads. Without
+            a checkpoint, start from the beginning.
+        checkpoint_seconds: time between checkpoints within an epoch.
 
     Raises:
-        InputError: if a setting is out of range, the device is not there, or the embedding has
-            another number of items than the log.
-        FloatingPointError: if the loss is not finite at the end of an epoch.
+        InputError: if a setting is out of range, the device is not there, the embedding has
+            another number of items than the log, or the folder holds checkpoints of a run of
+            other settings or data (or of this one, without ``resume``).
+        TrainingError: if memory or disk is exhausted (an ``InputError``, too).
+        NotFiniteError: if a loss or a weight is not finite (a ``TrainingError`` and a
+            ``FloatingPointError``); with ``checkpoints``, the batch is saved beside them.
     """
     for name, value in (("epochs", epochs), ("batch_size", batch_size), ("patience", patience)):
         if value < 1:
@@ -127,6 +129,10 @@ def fit(
         raise InputError(f"max_history must be at least 1, not {max_history}")
     if precision not in PRECISIONS:
         raise InputError(f"precision={precision!r} is unknown; choose from {', '.join(PRECISIONS)}")
+    if resume and checkpoints is None:
+        raise InputError("resume needs checkpoints, the folder to go on from")
+    if not checkpoint_seconds >= 0:
+        raise InputError(f"checkpoint_seconds must be at least 0, not {checkpoint_seconds}")
     _check_vocabulary(model, split.history)
     if split.valid.label.unique().numel() < 2:
         raise InputError(
@@ -139,45 +145,69 @@ def fit(
     optimizer = TableAdam(model, lr, sparse_rows)
     if compile:
         model.compile()
-    curve: list[Epoch] = []
-    best_epoch, best_state = 0, copy.deepcopy(model.state_dict())
-    for number in range(1, epochs + 1):
-        started = time.perf_counter()
-        if number > 1:
-            optimizer.renew()
-        loss = _train_epoch(
-            model,
-            train,
-            optimizer,
-            batch_size,
-            max_history,
-            precision,
-            generator,
-            f"epoch {number}",
-            progress,
-        )
-        seconds = time.perf_counter() - started
-        if not np.isfinite(loss):
-            raise FloatingPointError(f"the training loss of epoch {number} is {loss}")
-        curve.append(Epoch(loss, evaluate(model, valid, max_history=max_history), seconds))
-        if on_epoch is not None:
-            on_epoch(number, curve[-1])
-        if best_epoch == 0 or curve[-1].valid.auc > curve[best_epoch - 1].valid.auc:
-            best_epoch, best_state = number, copy.deepcopy(model.state_dict())
-        elif number - best_epoch >= patience:
-            break
-    model.load_state_dict(best_state)
+    state = TrainingState(model, optimizer, generator, device, on_epoch)
+    settings = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "lr": lr,
+        "patience": patience,
+        "max_history": max_history,
+        "compile": compile,
+        "precision": precision,
+        "seed": seed,
+        "device": str(device),
+    }
+    saver = Saver(checkpoints, state, checkpoint_seconds)
+    saver.restore(lambda: run_identity(state.model, optimizer, split, settings), resume)
+    with explained(saver.advice):
+        with Interrupts(saver.active) as interrupts:
+            try:
+                while not state.finished(epochs, patience):
+                    _train_epoch(
+                        model,
+                        train,
+                        saver,
+                        interrupts,
+                        batch_size,
+                        max_history,
+                        precision,
+                        progress,
+                    )
+                    loss = state.loss.item() / len(train)
+                    metrics = evaluate(model, valid, max_history=max_history)
+                    epoch = Epoch(loss, metrics, state.seconds)
+                    if on_epoch is not None:
+                        on_epoch(state.number, epoch)
+                    with interrupts.held():
+                        state.end_epoch(epoch)
+                        saver.save()
+            except KeyboardInterrupt:
+                if interrupts.whole:
+                    saver.save()
+                raise
+        return _result(model, split, state, max_history, device)
+
+
+def _result(
+    model: nn.Module,
+    split: Split,
+    state: TrainingState,
+    max_history: int | None,
+    device: torch.device,
+) -> FitResult:
+    """Puts the best weights back, and scores the test examples."""
+    state.model.load_state_dict(state.best_weights)
     model.eval()
-    seconds = sum(epoch.seconds for epoch in curve) / len(curve)
+    seconds = sum(epoch.seconds for epoch in state.curve) / len(state.curve)
     return FitResult(
         model=model,
-        curve=curve,
-        best_epoch=best_epoch,
-        valid=curve[best_epoch - 1].valid,
+        curve=state.curve,
+        best_epoch=state.best_epoch,
+        valid=state.curve[state.best_epoch - 1].valid,
         test=evaluate(model, split.test.to(device), max_history=max_history),
         train=evaluate(model, split.train_sample.to(device), max_history=max_history),
         seconds_per_epoch=seconds,
-        examples_per_second=len(train) / seconds,
+        examples_per_second=len(split.train) / seconds,
         num_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
     )
 
@@ -185,79 +215,41 @@ def fit(
 def _train_epoch(
     model: nn.Module,
     train: Examples,
-    optimizer: TableAdam,
+    saver: Saver,
+    interrupts: Interrupts,
     batch_size: int,
     max_history: int | None,
     precision: str,
-    generator: torch.Generator,
-    title: str,
     progress: bool,
-) -> float:
+) -> None:
+    """What is left of the epoch that the saver's state is in."""
+    state = saver.state
     model.train()
-    total = torch.zeros((), device=train.target.device)  # stays on the device: no wait a step
     user_fold = getattr(getattr(model, "embedding", None), "user_fold", None)
-    batches = train.batches(batch_size, max_history, generator, user_fold)
-    bar = tqdm(total=len(train), desc=title, unit="ex", unit_scale=True, disable=not progress)
-    with bar:
-        for step, batch in enumerate(batches):
-            loss = training_step(model, batch, optimizer, precision)
-            total += loss * len(batch)
-            bar.update(len(batch))
-            if progress and step % 50 == 0:
-                bar.set_postfix(loss=f"{loss.item():.4f}", refresh=False)
-    return total.item() / len(train)
-
-
-def training_step(
-    model: nn.Module,
-    batch: Batch,
-    optimizer: torch.optim.Optimizer | TableAdam,
-    precision: str = "float32",
-) -> Tensor:
-    """One step down the mean click loss of the batch plus the model's penalty; returns their sum
-    (a detached scalar on the model's device). ``precision`` as in :func:`fit`.
-    """
-    mixed = precision == "bfloat16"
-    with torch.autocast(batch.target.device.type, torch.bfloat16, enabled=mixed):
-        logit = model(batch)
-    logit = logit.to(batch.label.dtype)
-    loss = nn.functional.binary_cross_entropy_with_logits(logit, batch.label)
-    penalty_of = getattr(model, "penalty", None)
-    penalty = penalty_of(batch) if penalty_of is not None else None
-    if penalty is not None:
-        loss = loss + penalty
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss.detach()
-
-
-@torch.no_grad()
-def predict(
-    model: nn.Module,
-    examples: Examples,
-    *,
-    batch_size: int = 8192,
-    max_history: int | None = 50,
-) -> Tensor:
-    """Logits of the examples in evaluation mode, float32 ``[num_examples]``."""
-    if max_history is not None and max_history < 1:
-        raise InputError(f"max_history must be at least 1, not {max_history}")
-    training = model.training
-    model.eval()
-    parts = [model(batch) for batch in examples.batches(batch_size, max_history)]
-    model.train(training)
-    return torch.cat(parts)
-
-
-def evaluate(model: nn.Module, examples: Examples, *, max_history: int | None = 50) -> Metrics:
-    """AUC, per-user AUC and log loss of the examples."""
-    logit = predict(model, examples, max_history=max_history)
-    return Metrics(
-        auc=auc(logit, examples.label),
-        gauc=gauc(logit, examples.label, examples.user),
-        logloss=log_loss(logit, examples.label),
+    with interrupts.held():
+        state.begin_epoch()
+        plan = train.plan(batch_size, state.generator, user_fold)
+    title = f"epoch {state.number}"
+    done = sum(index.numel() for index, _ in plan[: state.step])
+    bar = tqdm(
+        total=len(train), initial=done, desc=title, unit="ex", unit_scale=True, disable=not progress
     )
+    started = time.perf_counter() - state.seconds
+    with bar:
+        for index, fold in plan[state.step :]:
+            with interrupts.held():
+                batch = train.batch(index, max_history, fold)
+                loss = training_step(model, batch, state.optimizer, precision)
+                state.loss += loss * len(batch)
+                state.step += 1
+                state.seconds = time.perf_counter() - started
+                saver.guard.see(batch, loss, f"step {state.step} of epoch {state.number}")
+                saver.save_when_due()
+            bar.update(len(batch))
+            if progress and state.step % 50 == 1:
+                bar.set_postfix(loss=f"{loss.item():.4f}", refresh=False)
+    saver.guard.check()
+    state.seconds = time.perf_counter() - started
 
 
 def seed_everything(seed: int) -> torch.Generator:

@@ -72,6 +72,15 @@ class TableAdam:
         for optimizer in self.optimizers:
             optimizer.step()
 
+    def state_dict(self) -> list[dict[str, Any]]:
+        """The state of each of the optimisers."""
+        return [optimizer.state_dict() for optimizer in self.optimizers]
+
+    def load_state_dict(self, states: list[dict[str, Any]]) -> None:
+        """Puts them back where they were."""
+        for optimizer, state in zip(self.optimizers, states, strict=True):
+            optimizer.load_state_dict(state)
+
     def renew(self) -> None:
         """Draws the tables anew that ask for it, and forgets their moments (MEDA; Liu et al.,
         "Multi-Epoch Learning for Deep Click-Through Rate Prediction Models", arXiv 2305.19531).

@@ -383,7 +383,7 @@ def test_a_loss_that_is_not_finite(
 ) -> None:
     model = DotWithPenalty(table(log))
     nn.init.constant_(model.offset, offset)
-    with pytest.raises(FloatingPointError, match=f"epoch 1 is {loss}"):
+    with pytest.raises(FloatingPointError, match=f"step 1 of epoch 1 is {loss}"):
         quick_fit(model, split)
 
 

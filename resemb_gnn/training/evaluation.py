@@ -1,0 +1,47 @@
+"""Predictions and metrics of a set of examples."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from resemb_gnn.data import Examples
+from resemb_gnn.errors import InputError
+from resemb_gnn.training.metrics import auc, gauc, log_loss
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """AUC, impression-weighted per-user AUC, and log loss (nats) of a set of examples."""
+
+    auc: float
+    gauc: float
+    logloss: float
+
+
+@torch.no_grad()
+def predict(
+    model: nn.Module,
+    examples: Examples,
+    *,
+    batch_size: int = 8192,
+    max_history: int | None = 50,
+) -> Tensor:
+    """Logits of the examples in evaluation mode, float32 ``[num_examples]``."""
+    if max_history is not None and max_history < 1:
+        raise InputError(f"max_history must be at least 1, not {max_history}")
+    training = model.training
+    model.eval()
+    parts = [model(batch) for batch in examples.batches(batch_size, max_history)]
+    model.train(training)
+    return torch.cat(parts)
+
+
+def evaluate(model: nn.Module, examples: Examples, *, max_history: int | None = 50) -> Metrics:
+    """AUC, per-user AUC and log loss of the examples."""
+    logit = predict(model, examples, max_history=max_history)
+    return Metrics(
+        auc=auc(logit, examples.label),
+        gauc=gauc(logit, examples.label, examples.user),
+        logloss=log_loss(logit, examples.label),
+    )

@@ -1,0 +1,82 @@
+"""When a run is saved, and what it goes on from."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from resemb_gnn.errors import InputError
+from resemb_gnn.training.checkpoint import CheckpointFolder
+from resemb_gnn.training.guards import FiniteGuard
+from resemb_gnn.training.identity import refuse_another_run
+from resemb_gnn.training.state import TrainingState
+
+
+class Saver:
+    """Saves a run's state in its folder, and brings back what is there.
+
+    Args:
+        folder: folder of the checkpoints; ``None`` to save nothing.
+        state: the run's state.
+        seconds: time between checkpoints within an epoch.
+    """
+
+    def __init__(self, folder: str | Path | None, state: TrainingState, seconds: float) -> None:
+        self.checkpoints = None if folder is None else CheckpointFolder(Path(folder))
+        self.state = state
+        self.seconds = seconds
+        self.guard = FiniteGuard(state.model, None if folder is None else Path(folder))
+        self.identity: dict[str, Any] = {}
+        self._last = time.monotonic()
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is saved."""
+        return self.checkpoints is not None
+
+    def restore(self, identity: Callable[[], dict[str, Any]], resume: bool) -> None:
+        """Puts the state where the newest sound checkpoint has it, if there is one.
+
+        Args:
+            identity: tells what the run is of (:func:`~resemb_gnn.training.identity.run_identity`).
+            resume: whether to go on from what is in the folder.
+
+        Raises:
+            InputError: if the folder holds checkpoints and ``resume`` is not set, or those of
+                another run, or damaged ones only.
+        """
+        if self.checkpoints is None:
+            return
+        folder = self.checkpoints.folder
+        if not resume and self.checkpoints.files():
+            raise InputError(
+                f"{folder} holds checkpoints: resume from them, or choose another folder"
+            )
+        self.identity = identity()
+        saved = self.checkpoints.load()
+        if saved is not None:
+            refuse_another_run(folder, saved["identity"], self.identity)
+            self.state.load_state_dict(saved["state"])
+
+    def save(self) -> None:
+        """Writes a checkpoint.
+
+        Raises:
+            NotFiniteError: if a loss or a weight is not finite; nothing is written.
+            TrainingError: if it cannot be written.
+        """
+        if self.checkpoints is None:
+            return
+        self.guard.check()
+        self.checkpoints.save({"identity": self.identity, "state": self.state.state_dict()})
+        self._last = time.monotonic()
+
+    def save_when_due(self) -> None:
+        """Writes a checkpoint if the last one is old enough."""
+        if time.monotonic() - self._last >= self.seconds:
+            self.save()
+
+    def advice(self) -> str:
+        """Where to go on from after an error."""
+        files = self.checkpoints.files() if self.checkpoints is not None else []
+        return f"Resume from {files[0]}" if files else "There is no checkpoint to resume from"

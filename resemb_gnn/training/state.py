@@ -1,0 +1,146 @@
+"""All that a training run goes on from: weights, moments, generators, position, best so far."""
+
+import copy
+import random
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from resemb_gnn.training.evaluation import Metrics
+from resemb_gnn.training.optimizer import TableAdam
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What an epoch ended with: mean training loss (with penalty) and validation metrics."""
+
+    train_loss: float
+    valid: Metrics
+    seconds: float
+
+
+class TrainingState:
+    """A run as it stands between two steps.
+
+    Args:
+        model: the model that is trained.
+        optimizer: its optimiser.
+        generator: source of the order of the batches.
+        device: where the model is.
+        on_epoch: called after each epoch; if it has ``state_dict`` and ``load_state_dict``, what
+            it has gathered is saved too.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: TableAdam,
+        generator: torch.Generator,
+        device: torch.device,
+        on_epoch: Callable[[int, Epoch], None] | None = None,
+    ) -> None:
+        self.model = getattr(model, "_orig_mod", model)  # what torch.compile(model) wraps
+        self.optimizer = optimizer
+        self.generator = generator
+        self.on_epoch = on_epoch
+        self.number = 1  # of the epoch
+        self.begun = False  # whether its tables are renewed and its order is drawn
+        self.order = generator.get_state()  # the generator's state before it is drawn
+        self.step = 0  # batches done in it
+        self.seconds = 0.0  # spent on them
+        self.loss = torch.zeros((), device=device)  # sum over its examples; no wait a step
+        self.curve: list[Epoch] = []
+        self.best_epoch = 0
+        self.best_weights: dict[str, Tensor] = {}
+        self._gathered = self._gather()
+
+    def begin_epoch(self) -> None:
+        """Before the order of the batches is drawn: for the first time, or after a resume."""
+        if self.begun:
+            self.generator.set_state(self.order)
+            return
+        if self.number > 1:
+            self.optimizer.renew()
+        self.order = self.generator.get_state()
+        self.step, self.seconds = 0, 0.0
+        self.loss.zero_()
+        self.begun = True
+
+    def end_epoch(self, epoch: Epoch) -> None:
+        """Enters an epoch that is trained, evaluated and told of."""
+        self.curve.append(epoch)
+        if self.best_epoch == 0 or epoch.valid.auc > self.curve[self.best_epoch - 1].valid.auc:
+            self.best_epoch = self.number
+            self.best_weights = copy.deepcopy(self.model.state_dict())
+        self.number += 1
+        self.begun = False
+        self.order = self.generator.get_state()
+        self._gathered = self._gather()
+
+    def finished(self, epochs: int, patience: int) -> bool:
+        """Whether all epochs are done, or so many without a better one."""
+        return self.number > epochs or (
+            self.best_epoch > 0 and len(self.curve) - self.best_epoch >= patience
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors, numbers, strings, lists and dictionaries."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generators": _generators(self.loss.device),
+            "order": self.order,
+            "position": {"epoch": self.number, "begun": self.begun, "step": self.step},
+            "seconds": self.seconds,
+            "loss": self.loss,
+            "curve": [asdict(epoch) for epoch in self.curve],
+            "best_epoch": self.best_epoch,
+            "best_weights": self.best_weights,
+            "on_epoch": self._gathered,
+        }
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Puts everything where it was when it was saved."""
+        self.model.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.order = saved["order"]
+        self.generator.set_state(self.order)
+        position = saved["position"]
+        self.number, self.begun, self.step = (position[key] for key in ("epoch", "begun", "step"))
+        self.seconds = saved["seconds"]
+        self.loss.copy_(saved["loss"])
+        self.curve = [Epoch(**one | {"valid": Metrics(**one["valid"])}) for one in saved["curve"]]
+        self.best_epoch, self.best_weights = saved["best_epoch"], saved["best_weights"]
+        self._gathered = saved["on_epoch"]
+        if self._gathered is not None:
+            self.on_epoch.load_state_dict(self._gathered)  # type: ignore[union-attr]
+        _set_generators(saved["generators"], self.loss.device)
+
+    def _gather(self) -> Any:
+        gathered = getattr(self.on_epoch, "state_dict", None)
+        return None if gathered is None else gathered()
+
+
+def _generators(device: torch.device) -> dict[str, Any]:
+    """States of the generators of Python, NumPy and PyTorch."""
+    numpy: Any = np.random.get_state()  # noqa: NPY002 - other people's layers may draw from it
+    kind, key, *rest = numpy
+    return {
+        "python": random.getstate(),
+        "numpy": [kind, torch.from_numpy(key.astype(np.int64)), *rest],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+    }
+
+
+def _set_generators(saved: dict[str, Any], device: torch.device) -> None:
+    random.setstate(saved["python"])
+    kind, key, *rest = saved["numpy"]
+    np.random.set_state((kind, key.numpy().astype(np.uint32), *rest))  # noqa: NPY002
+    torch.set_rng_state(saved["torch"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(saved["cuda"], device)
