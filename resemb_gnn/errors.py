@@ -1,5 +1,12 @@
+"""Errors, and how values are shown in their messages."""
+
+import reprlib
 from collections.abc import Mapping
 from typing import Any
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 80
+_SHORT.maxlist = 20
 
 
 class InputError(ValueError):
@@ -33,7 +40,20 @@ class NotFiniteError(TrainingError, FloatingPointError):
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """What differs between two sets of settings, each as "NAME was BEFORE and is AFTER"."""
     return [
-        f"{name} was {before.get(name)!r} and is {after.get(name)!r}"
+        f"{name} was {shown(before.get(name))} and is {shown(after.get(name))}"
         for name in sorted(before.keys() | after.keys())
         if before.get(name) != after.get(name)
     ]
+
+
+def shown(value: Any) -> str:
+    """The value as a message shows it: its ``repr``, of a long one the beginning and the end."""
+    text = _SHORT.repr(value)
+    return text if len(text) <= 500 else f"{text[:240]}...{text[-240:]}"
+
+
+def brief(error: BaseException) -> str:
+    """The first line of a library's error, shortened: some quote the whole input."""
+    text = str(error).strip() or type(error).__name__
+    first = text.splitlines()[0]
+    return first if len(first) <= 300 else f"{first[:300]}..."

@@ -8,7 +8,16 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from resemb_gnn.data.frame import Frame, parse_ids, parse_labels, parse_times, read_columns
+from resemb_gnn.data.frame import (
+    Frame,
+    naming,
+    parse_ids,
+    parse_labels,
+    parse_times,
+    place_of,
+    read_columns,
+)
+from resemb_gnn.data.tables import check_names, read_parquet
 from resemb_gnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -102,15 +111,16 @@ class BehaviorLog:
         """
         columns = [user, item, time] + [name for name in (category, label) if name is not None]
         table = read_columns(frame, columns)
-        users, user_ids = _encode(parse_ids(table[user]))
-        items, item_ids = _encode(parse_ids(table[item]))
-        parts = {"user": users, "item": items, "time": parse_times(table[time])}
-        if label is not None:
-            parts["label"] = parse_labels(table[label])
         item_category = category_ids = None
-        if category is not None:
-            codes, category_ids = _encode(parse_ids(table[category], nullable=True))
-            item_category = _most_frequent(items, codes)
+        with naming(place_of(frame)):
+            users, user_ids = _encode(parse_ids(table[user]))
+            items, item_ids = _encode(parse_ids(table[item]))
+            parts = {"user": users, "item": items, "time": parse_times(table[time])}
+            if label is not None:
+                parts["label"] = parse_labels(table[label])
+            if category is not None:
+                codes, category_ids = _encode(parse_ids(table[category], nullable=True))
+                item_category = _most_frequent(items, codes)
         rows = pl.DataFrame(parts).sort("user", "time", maintain_order=True)
         counts = rows["user"].to_torch().bincount(minlength=len(user_ids))
         return cls(
@@ -211,21 +221,27 @@ class BehaviorLog:
         """
         folder = Path(folder)
         behaviors = _read_saved(folder / "behaviors.parquet", "item", "time")
-        users = _read_saved(folder / "users.parquet", "user_id", "behaviors")
+        users = _read_saved(folder / "users.parquet", "behaviors", "user_id")
         items = _read_saved(folder / "items.parquet", "item_id")
-        category_ids = None
-        if "category" in items.columns:
-            category_ids = _read_saved(folder / "categories.parquet", "category_id")["category_id"]
-        return cls(
-            items=behaviors["item"].to_torch(),
-            ptr=torch.nn.functional.pad(users["behaviors"].to_torch().cumsum(0), (1, 0)),
-            times=behaviors["time"].to_torch(),
-            user_ids=users["user_id"],
-            item_ids=items["item_id"],
-            labels=behaviors["label"].to_torch() if "label" in behaviors.columns else None,
-            item_category=items["category"].to_torch() if category_ids is not None else None,
-            category_ids=category_ids,
-        )
+        item_category = category_ids = None
+        with naming(str(folder)):
+            if "category" in items.columns:
+                categories = _read_saved(folder / "categories.parquet", "category_id")
+                item_category = _whole(items["category"])
+                category_ids = parse_ids(categories["category_id"], nullable=True)
+            sizes = _whole(users["behaviors"])
+            return cls(
+                items=_whole(behaviors["item"]),
+                ptr=torch.nn.functional.pad(sizes.cumsum(0), (1, 0)),
+                times=parse_times(behaviors["time"]).to_torch(),
+                user_ids=parse_ids(users["user_id"]),
+                item_ids=parse_ids(items["item_id"]),
+                labels=parse_labels(behaviors["label"]).to_torch()
+                if "label" in behaviors
+                else None,
+                item_category=item_category,
+                category_ids=category_ids,
+            )
 
     def __repr__(self) -> str:
         parts = f"users={self.num_users}, items={self.num_items}, behaviors={self.num_behaviors}"
@@ -254,11 +270,12 @@ def _most_frequent(items: pl.Series, categories: pl.Series) -> Tensor:
 
 
 def _read_saved(path: Path, *columns: str) -> pl.DataFrame:
-    try:
-        table = pl.read_parquet(path, glob=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
-    missing = [name for name in columns if name not in table.columns]
-    if missing:
-        raise InputError(f"{path} has no column {missing[0]!r}")
+    table = read_parquet(path)
+    check_names(str(path), table.columns, list(columns))
     return table
+
+
+def _whole(column: pl.Series) -> Tensor:
+    if not column.dtype.is_integer() or column.null_count():
+        raise InputError(f"column {column.name!r} does not hold whole numbers alone")
+    return column.cast(pl.Int64).to_torch()

@@ -1,15 +1,19 @@
 """Reading a log's columns from a file or a frame, checked row by row."""
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import polars as pl
 
-from resemb_gnn.errors import InputError
+from resemb_gnn.data.tables import check_names, read_table
+from resemb_gnn.errors import InputError, shown
 
 if TYPE_CHECKING:
     import pandas as pd
+
+LAST_SECOND = 253_402_300_799  # since 1970, of the year 9999
 
 Frame: TypeAlias = "pl.DataFrame | pd.DataFrame | str | Path"
 
@@ -21,45 +25,34 @@ def read_columns(frame: Frame, columns: list[str]) -> pl.DataFrame:
 
     Raises:
         InputError: if the file is missing, empty, damaged or of another kind, or a column is
-            missing.
+            missing or there twice.
     """
-    place = str(frame) if isinstance(frame, str | Path) else "the frame"
-    try:
-        lazy, names = _open(frame, columns)
-        for column in columns:
-            if column not in names:
-                raise InputError(f"{place} has no column {column!r}; its columns are {names}")
-        table = lazy.select(list(dict.fromkeys(columns))).collect()
-    except pl.exceptions.NoDataError:
-        raise InputError(f"{place} is empty") from None
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"{place} cannot be read: {error}") from error
+    columns = list(dict.fromkeys(columns))
+    if isinstance(frame, str | Path):
+        table = read_table(Path(frame), columns)
+    else:
+        check_names("the frame", list(frame.columns), columns)
+        if isinstance(frame, pl.DataFrame):
+            table = frame.select(columns)
+        else:
+            table = pl.DataFrame({name: _from_pandas(name, frame[name]) for name in columns})
     if table.is_empty():
-        raise InputError(f"{place} holds no rows")
+        raise InputError(f"{place_of(frame)} holds no rows")
     return table
 
 
-def _open(frame: Frame, columns: list[str]) -> tuple[pl.LazyFrame, list[str]]:
-    """The frame to be read, and the names of all its columns."""
-    if isinstance(frame, str | Path):
-        path = Path(frame)
-        if not path.is_file():
-            raise InputError(f"no such file: {path}")
-        if path.name.endswith((".csv", ".csv.gz")):
-            lazy = pl.scan_csv(path, infer_schema=False, glob=False)
-        elif path.suffix in (".parquet", ".pq"):
-            lazy = pl.scan_parquet(path, glob=False)
-        else:
-            raise InputError(f"{path}: unknown kind of file; known are .csv, .csv.gz and .parquet")
-        return lazy, lazy.collect_schema().names()
-    if isinstance(frame, pl.DataFrame):
-        return frame.lazy(), frame.columns
-    names = list(frame.columns)
-    twice = [name for name in columns if names.count(name) > 1]
-    if twice:
-        raise InputError(f"the frame has more than one column {twice[0]!r}")
-    wanted = [name for name in dict.fromkeys(columns) if name in names]
-    return pl.LazyFrame({name: _from_pandas(name, frame[name]) for name in wanted}), names
+def place_of(frame: Frame) -> str:
+    """How messages name the frame: a file by its path."""
+    return str(frame) if isinstance(frame, str | Path) else "the frame"
+
+
+@contextlib.contextmanager
+def naming(place: str) -> Iterator[None]:
+    """Puts ``place`` before the message of an :class:`~resemb_gnn.InputError` of a column."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{place}, {error}") from None
 
 
 def _from_pandas(name: str, column: "pd.Series[Any]") -> pl.Series:
@@ -72,10 +65,14 @@ def _from_pandas(name: str, column: "pd.Series[Any]") -> pl.Series:
 def parse_ids(column: pl.Series, nullable: bool = False) -> pl.Series:
     """Ids as integers or strings; a string column of canonical integers becomes integers.
 
-    Missing ids are refused unless ``nullable``.
+    Missing ids, which an empty string is, too, are refused unless ``nullable``.
     """
+    if column.dtype in (pl.Categorical, pl.Enum):
+        column = column.cast(pl.String)
     if nullable and column.dtype.is_float():
         column = column.fill_nan(None)
+    if column.dtype == pl.String:
+        column = column.set(column == "", None)
     if not nullable:
         _refuse_nulls(column)
     if column.dtype == pl.String:
@@ -87,8 +84,6 @@ def parse_ids(column: pl.Series, nullable: bool = False) -> pl.Series:
         _refuse(column, ~column.is_finite(), "not an id")
     elif column.dtype.is_nested() or column.dtype == pl.Object:
         raise InputError(f"column {column.name!r} holds {column.dtype}, which cannot be an id")
-    elif column.dtype in (pl.Categorical, pl.Enum):
-        return column.cast(pl.String)
     return column
 
 
@@ -117,6 +112,17 @@ def parse_times(column: pl.Series) -> pl.Series:
     raise InputError(f"column {column.name!r} holds {column.dtype}, which is not a time")
 
 
+def parse_epoch(column: pl.Series, unit: Literal["s", "ms"]) -> pl.Series:
+    """Numbers of seconds or milliseconds since 1970 as dates, of microseconds.
+
+    A date beyond the year 9999 is refused: it is of another unit, and could wrap around.
+    """
+    times = parse_times(column)
+    limit = LAST_SECOND * {"s": 1, "ms": 1000}[unit]
+    _refuse(column, (times > limit) | (times < -limit), f"not a time in {unit} since 1970")
+    return pl.select(pl.from_epoch(times, unit))[column.name]
+
+
 def parse_labels(column: pl.Series) -> pl.Series:
     """Click labels as Float32 of zeros and ones."""
     _refuse_nulls(column)
@@ -136,6 +142,6 @@ def _refuse(column: pl.Series, bad: pl.Series, why: str) -> None:
     if bad.any():
         row = bad.arg_true()[0]
         raise InputError(
-            f"column {column.name!r}, row {row} (from 0): {column[row]!r} is {why}"
+            f"column {column.name!r}, row {row} (from 0): {shown(column[row])} is {why}"
             f" ({bad.sum()} such rows)"
         )

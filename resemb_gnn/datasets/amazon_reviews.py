@@ -1,10 +1,7 @@
 """Amazon reviews, 5-core, as their publishers give them."""
 
 import ast
-import gzip
-import json
 import re
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +9,12 @@ from typing import Any
 import polars as pl
 
 from resemb_gnn.data import BehaviorLog
+from resemb_gnn.data.files import read_lines
+from resemb_gnn.data.frame import LAST_SECOND, parse_epoch
+from resemb_gnn.data.json_text import parse_json
 from resemb_gnn.datasets.behavior_dataset import BehaviorDataset
 from resemb_gnn.datasets.download import fetch
-from resemb_gnn.errors import InputError
+from resemb_gnn.errors import InputError, shown
 
 _FOLDERS = {  # of reviews and metadata
     2014: ("http://snap.stanford.edu/data/amazon/productGraph/categoryFiles",) * 2,
@@ -90,7 +90,7 @@ class AmazonReviews(BehaviorDataset):
                 raise InputError(f"{reviews_path} holds no review of {self.min_rating} stars")
         categories = _read_categories(meta_path, set(reviews["item"]))
         table = reviews.with_columns(
-            pl.from_epoch("time", "s"),
+            parse_epoch(reviews["time"], "s"),
             category=pl.col("item").replace_strict(
                 categories, default=None, return_dtype=pl.String
             ),
@@ -104,7 +104,13 @@ def _read_reviews(path: Path) -> pl.DataFrame:
         review = _parse(path, number, line)
         columns["user"].append(_field(path, number, review, "reviewerID", str))
         columns["item"].append(_field(path, number, review, "asin", str))
-        columns["time"].append(_field(path, number, review, "unixReviewTime", int))
+        seconds = _field(path, number, review, "unixReviewTime", int)
+        if abs(seconds) > LAST_SECOND:
+            raise InputError(
+                f"{path}, line {number}: field 'unixReviewTime' is {shown(seconds)}, which is no"
+                " time in seconds since 1970"
+            )
+        columns["time"].append(seconds)
         columns["rating"].append(_field(path, number, review, "overall", int, float))
     if not columns["user"]:
         raise InputError(f"{path} is empty")
@@ -117,8 +123,8 @@ def _read_categories(path: Path, items: set[str]) -> dict[str, str]:
     categories: dict[str, str] = {}
     for number, line in _lines(path):
         # Most products of a file are in no 5-core review: do not parse what is not asked for.
-        quick = _ASIN.search(line)
-        if quick is not None and quick[1] not in items:
+        quick = _ASIN.findall(line)
+        if quick and not any(asin in items or "\\" in asin for asin in quick):
             continue
         product = _parse(path, number, line)
         item = _field(path, number, product, "asin", str)
@@ -136,44 +142,35 @@ def _leaf(path: Path, number: int, product: dict[str, Any]) -> str | None:
     if not found:
         return None
     if not isinstance(found, list) or not isinstance(found[-1], str):
-        raise InputError(f"{path}, line {number}: category {found!r} is not a path of names")
+        raise InputError(f"{path}, line {number}: category {shown(found)} is not a path of names")
     return found[-1]
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a gz file that are not empty, with their numbers from 1."""
-    number = 0
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield number, line
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path} cannot be read after line {number}, cut off or damaged: {error}"
-        ) from error
+    return ((number, line) for number, line in read_lines(path) if line.strip())
 
 
 def _parse(path: Path, number: int, line: str) -> dict[str, Any]:
     """A line of JSON, or of a Python literal, as the metadata of 2014 are."""
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
+        value = parse_json(line)
+    except ValueError:
         try:
             value = ast.literal_eval(line.strip())
         except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
             raise InputError(
-                f"{path}, line {number}: {line.strip()[:60]!r} is neither JSON nor a literal:"
+                f"{path}, line {number}: {shown(line.strip())} is neither JSON nor a literal:"
                 f" {error}"
             ) from error
     if not isinstance(value, dict):
-        raise InputError(f"{path}, line {number}: {line.strip()[:60]!r} is not an object")
+        raise InputError(f"{path}, line {number}: {shown(line.strip())} is not an object")
     return value
 
 
 def _field(path: Path, number: int, record: dict[str, Any], name: str, *kinds: type) -> Any:
     value = record.get(name)
     if not isinstance(value, kinds) or isinstance(value, bool) or value == "":
-        what = "missing" if name not in record else f"{value!r}, not {kinds[-1].__name__}"
+        what = "missing" if name not in record else f"{shown(value)}, not {kinds[-1].__name__}"
         raise InputError(f"{path}, line {number}: field {name!r} is {what}")
     return value

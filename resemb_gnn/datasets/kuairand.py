@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from resemb_gnn.data import BehaviorLog
-from resemb_gnn.data.frame import parse_labels, parse_times
+from resemb_gnn.data.frame import parse_epoch, parse_labels, parse_times
 from resemb_gnn.datasets.attributes import main_attribute
 from resemb_gnn.datasets.behavior_dataset import BehaviorDataset
 from resemb_gnn.datasets.download import fetch
@@ -109,7 +109,7 @@ def read_tags(path: Path) -> pl.DataFrame:
 
 def log_of_exposures(exposures: pl.DataFrame, category: pl.DataFrame) -> BehaviorLog:
     """The log of exposures whose times are milliseconds since 1970."""
-    table = exposures.with_columns(pl.from_epoch("time", "ms"))
+    table = exposures.with_columns(parse_epoch(exposures["time"], "ms"))
     table = table.join(category, on="item", how="left", maintain_order="left")
     return BehaviorLog.from_frame(table, "user", "item", "time", category="category", label="label")
 

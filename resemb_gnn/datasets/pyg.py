@@ -8,6 +8,7 @@ from torch_geometric.data import HeteroData
 from torch_geometric.datasets import MovieLens1M, MovieLens100K, Taobao
 
 from resemb_gnn.data import BehaviorLog
+from resemb_gnn.data.frame import parse_epoch
 from resemb_gnn.datasets.attributes import main_attribute
 from resemb_gnn.errors import InputError
 
@@ -45,7 +46,7 @@ def read_movielens(
     pairs = pl.DataFrame({"item": film, "attribute": genre})
     category = main_attribute(pairs, num_items=int(data["movie"].num_nodes or 0))
     table = table.with_columns(
-        pl.from_epoch("time", "s"),
+        parse_epoch(table["time"], "s"),
         label=pl.Series(relation.rating.numpy()) >= (positive_rating or 0),
     ).join(category, on="item", how="left", maintain_order="left")
     label = None if positive_rating is None else "label"
@@ -79,7 +80,7 @@ def read_taobao(root: str | Path, behaviors: tuple[str, ...] = ("view",)) -> Beh
     category = pl.DataFrame({"item": owned, "category": number}).unique(
         "item", keep="first", maintain_order=True
     )
-    table = table.with_columns(pl.from_epoch("time", "s")).join(
+    table = table.with_columns(parse_epoch(table["time"], "s")).join(
         category, on="item", how="left", maintain_order="left"
     )
     return BehaviorLog.from_frame(table, "user", "item", "time", category="category")

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from resemb_gnn.data.frame import parse_ids, read_columns
-from resemb_gnn.errors import InputError
+from resemb_gnn.data.frame import naming, parse_ids, read_columns
 
 
 def read_raw_table(
@@ -18,10 +17,8 @@ def read_raw_table(
         InputError: naming the file and, of a value that cannot be read, its column and row.
     """
     table = read_columns(path, list(columns))
-    try:
+    with naming(str(path)):
         return pl.DataFrame([parse(table[name]) for name, parse in columns.items()])
-    except InputError as error:
-        raise InputError(f"{path}, {error}") from None
 
 
 def id_strings(column: pl.Series) -> pl.Series:

@@ -1,13 +1,14 @@
 """Sequence files as used in the sequential recommendation literature (SASRec, S3-Rec)."""
 
-import json
 from pathlib import Path
 
 import polars as pl
 
 from resemb_gnn.data import BehaviorLog
+from resemb_gnn.data.files import read_lines
+from resemb_gnn.data.json_text import read_json
 from resemb_gnn.datasets.attributes import main_attribute
-from resemb_gnn.errors import InputError
+from resemb_gnn.errors import InputError, shown
 
 
 def read_sequence_file(path: str | Path, attributes: str | Path | None = None) -> BehaviorLog:
@@ -27,10 +28,7 @@ def read_sequence_file(path: str | Path, attributes: str | Path | None = None) -
             an item's attributes are not a list of numbers or strings.
     """
     path = Path(path)
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+    lines = [line for _, line in read_lines(path)]
     table = pl.DataFrame({"line": lines}, schema={"line": pl.String}).with_row_index("number", 1)
     table = table.with_columns(token=pl.col("line").str.extract_all(r"\S+"))
     table = table.filter(pl.col("token").list.len() > 0)
@@ -39,7 +37,7 @@ def read_sequence_file(path: str | Path, attributes: str | Path | None = None) -
     alone = table.filter(pl.col("token").list.len() < 2)
     if not alone.is_empty():
         raise InputError(
-            f"{path}, line {alone['number'][0]}: user {alone['token'][0][0]!r} has no item"
+            f"{path}, line {alone['number'][0]}: user {shown(alone['token'][0][0])} has no item"
         )
     table = table.with_columns(
         user=pl.col("token").list.first(), item=pl.col("token").list.slice(1)
@@ -47,7 +45,7 @@ def read_sequence_file(path: str | Path, attributes: str | Path | None = None) -
     twice = table.filter(~pl.col("user").is_first_distinct())
     if not twice.is_empty():
         raise InputError(
-            f"{path}, line {twice['number'][0]}: user {twice['user'][0]!r} came before"
+            f"{path}, line {twice['number'][0]}: user {shown(twice['user'][0])} came before"
         )
     table = table.with_columns(time=pl.int_ranges(pl.col("item").list.len()))
     behaviors = table.select("user", "item", "time").explode("item", "time")
@@ -60,10 +58,7 @@ def read_sequence_file(path: str | Path, attributes: str | Path | None = None) -
 
 def _read_attributes(path: Path) -> pl.DataFrame:
     """Category of each item (columns ``item``, a string, and ``category``)."""
-    try:
-        table = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+    table = read_json(path)
     if not isinstance(table, dict):
         raise InputError(f"{path} holds no object of items and their attributes")
     for item, attributes in table.items():
@@ -71,7 +66,7 @@ def _read_attributes(path: Path) -> pl.DataFrame:
             isinstance(one, int | str) and not isinstance(one, bool) for one in attributes
         ):
             raise InputError(
-                f"{path}: attributes of item {item!r} are {attributes!r},"
+                f"{path}: attributes of item {shown(item)} are {shown(attributes)},"
                 " not a list of numbers or strings"
             )
     pairs = [(item, str(one)) for item, attributes in table.items() for one in attributes]

@@ -156,10 +156,12 @@ def test_file_that_is_cut_off_is_refused(tmp_path, name):
     write_2014(tmp_path / "raw")
     path = tmp_path / "raw" / name
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(InputError, match=rf"{name} cannot be read after line \d+, cut off"):
+    with pytest.raises(
+        InputError, match=rf"{name} cannot be read after line \d+, damaged or cut off"
+    ):
         AmazonReviews(tmp_path, "Beauty")
     path.write_bytes(b"no gz at all")
-    with pytest.raises(InputError, match=rf"{name} cannot be read after line 0"):
+    with pytest.raises(InputError, match=rf"{name}, line 1: 'no gz at all' is neither JSON"):
         AmazonReviews(tmp_path, "Beauty")
 
 

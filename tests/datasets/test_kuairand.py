@@ -162,7 +162,11 @@ def test_archive_in_raw_is_taken(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (shown(1, 4, 3, 0, click=0, long_view=1), "1,4,2022", "column 'time_ms', row 4 .* missing"),
+        (
+            shown(1, 4, 3, 0, click=0, long_view=1),
+            "1,4,2022",
+            "line 6: 3 fields, but the header has ",
+        ),
         ("time_ms", "time", "has no column 'time_ms'"),
         (f"{MIDNIGHT + 5007}", "soon", "column 'time_ms', row 0 .*'soon' is not a time"),
         (f"{MIDNIGHT + 5007},1", f"{MIDNIGHT + 5007},2", "column 'is_click', row 0 .*'2' is not a"),

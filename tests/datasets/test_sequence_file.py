@@ -62,7 +62,7 @@ def test_attributes_are_categories(tmp_path, attributes, categories, found):
         ("1 5\n\n2\n", r"log\.txt, line 3: user '2' has no item"),
         ("1 5\n2 6\n1 7\n2 8\n", r"log\.txt, line 3: user '1' came before"),
         ("1 5\n2 6\n3 7\n\n2 8\n", r"log\.txt, line 5: user '2' came before"),
-        (b"1 \xff\xfe\n", r"log\.txt cannot be read: .*utf-8"),
+        (b"1 \xff\xfe\n", r"log\.txt, line 1: .*utf-8"),
     ],
 )
 def test_bad_files_are_refused(tmp_path, text, message):

@@ -1,0 +1,45 @@
+"""JSON that must be plain: no name twice in an object, no NaN, no endless nesting."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from resemb_gnn.errors import InputError, shown
+
+
+def parse_json(text: str) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        ValueError: if it is not JSON, nested too deeply, an object has a name twice, or a number is
+            not finite or has more digits than Python converts.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_once, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def read_json(path: Path) -> Any:
+    """The value in a UTF-8 file of JSON.
+
+    Raises:
+        InputError: naming the file, if it cannot be read or is not JSON as in :func:`parse_json`.
+    """
+    try:
+        return parse_json(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, MemoryError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the name {shown(twice)} comes twice in an object")
+    return found
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
