@@ -32,8 +32,8 @@ from resemb_gnn.data import Split
 from resemb_gnn.datasets import load_source
 from resemb_gnn.experiment import CompareSettings
 from resemb_gnn.experiment.arms import ARMS, Range, make_embedding, make_model
-from resemb_gnn.experiment.comparison import fit_with, make_graph
 from resemb_gnn.experiment.results import versions, write_atomically
+from resemb_gnn.experiment.training import fit_with, make_graph
 
 
 def space(arm: str) -> dict[str, BaseDistribution]:

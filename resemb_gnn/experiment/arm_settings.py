@@ -1,61 +1,12 @@
 """The settings of the embeddings: the one place where each has its name, default and meaning."""
 
-from dataclasses import Field, dataclass, field, fields
-from typing import Any, get_args, get_origin
+from dataclasses import dataclass
+from typing import Any
 
-from resemb_gnn.errors import InputError
+from resemb_gnn.experiment.flag import check_settings, flag
 from resemb_gnn.nn import NORMALIZATIONS
 
 GROUP = "settings of the embeddings"
-
-
-def flag(
-    default: Any,
-    text: str,
-    choices: tuple[str, ...] | None = None,
-    lowest: float | None = None,
-    group: str | None = None,
-) -> Any:
-    """A field of a settings class: its default, help, choices, lowest number (none: above 0)
-    and the group that it stands in.
-    """
-    metadata = {"help": text, "choices": choices, "lowest": lowest, "group": group}
-    return field(default=default, metadata=metadata)
-
-
-def value_type(spec: "Field[Any]") -> type:
-    """What a value, or one of several, of a settings field is: ``str``, ``int``, ``float`` or
-    ``bool``.
-    """
-    kind: Any = spec.type
-    if get_origin(kind) is tuple:
-        kind = get_args(kind)[0]
-    if not isinstance(kind, type):  # such as str | None
-        kind = next(part for part in get_args(kind) if part is not type(None))
-    assert isinstance(kind, type)
-    return kind
-
-
-def check_settings(settings: Any) -> None:
-    """Refuses unknown choices and numbers out of range.
-
-    Raises:
-        InputError: with the name of the setting and its value.
-    """
-    for spec in fields(settings):
-        choices = spec.metadata["choices"]
-        value = getattr(settings, spec.name)
-        for one in value if isinstance(value, tuple) else [value]:
-            if choices is not None and one is not None and one not in choices:
-                raise InputError(
-                    f"{spec.name}={one!r} is unknown; choose from {', '.join(choices)}"
-                )
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            lowest = spec.metadata["lowest"]
-            if lowest is None and not value > 0:
-                raise InputError(f"{spec.name} must be above 0, not {value}")
-            if lowest is not None and not value >= lowest:
-                raise InputError(f"{spec.name} must be at least {lowest}, not {value}")
 
 
 def _setting(default: Any, text: str, **options: Any) -> Any:

@@ -9,11 +9,10 @@ from typing import Any, TypeGuard
 
 import torch
 from torch import nn
-from torch_geometric.data import Data
 
 from resemb_gnn.atomic import write_atomically
 from resemb_gnn.data import Examples, Split
-from resemb_gnn.datasets import DataSource, load_source
+from resemb_gnn.datasets import DataSource
 from resemb_gnn.errors import InputError
 from resemb_gnn.experiment.arms import ARMS, make_embedding, make_model
 from resemb_gnn.experiment.geometry import ItemGeometry, item_geometry
@@ -27,10 +26,10 @@ from resemb_gnn.experiment.results import (
     write_results,
 )
 from resemb_gnn.experiment.settings import CompareSettings
-from resemb_gnn.graph import NodeFeatures, PermuteNodes, covisit_graph
+from resemb_gnn.experiment.training import fit_with, make_graph
 from resemb_gnn.nn import ResEmbedding
 from resemb_gnn.theory import GapCurve
-from resemb_gnn.training import FitResult, evaluate, fit
+from resemb_gnn.training import FitResult, evaluate
 
 RARE = 3  # training behaviours
 
@@ -64,14 +63,7 @@ def compare(
             raise InputError(
                 f"{present} exists: add --resume to go on with it, or choose another --out"
             )
-    source = load_source(
-        settings.data,
-        user=settings.user,
-        item=settings.item,
-        time=settings.time,
-        category=settings.category,
-        label=settings.label,
-    )
+    source = settings.load()
     log(f"{source.name}: {source.log}")
     lacking = [name for name in settings.embeddings if ARMS[name].needs_category]
     if lacking and source.log.item_category is None:
@@ -120,38 +112,6 @@ def compare(
     write_atomically(folder / "results.md", markdown(results))
     write_atomically(folder / "report.html", html(results, _geometries(folder, settings)))
     return results
-
-
-def fit_with(
-    settings: CompareSettings, model: nn.Module, split: Split, **options: Any
-) -> FitResult:
-    """:func:`~resemb_gnn.fit` with what the settings say of training, and further options."""
-    return fit(
-        model,
-        split,
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        lr=settings.lr,
-        patience=settings.patience,
-        max_history=settings.max_history,
-        compile=settings.compile,
-        precision=settings.precision,
-        device=settings.device,
-        progress=not settings.quiet,
-        **options,
-    )
-
-
-def make_graph(source: DataSource, split: Split, settings: CompareSettings) -> Data:
-    """The co-visit graph of the training behaviours, with node features."""
-    options = dict(source.graph)
-    if settings.top_k is not None:
-        options["top_k"] = settings.top_k
-    folds = settings.folds if settings.folds > 1 else None
-    graph = covisit_graph(split.history, window=settings.window, folds=folds, **options)
-    if settings.graph == "permuted":
-        graph = PermuteNodes(seed=0)(graph)
-    return NodeFeatures(dim=32)(graph)
 
 
 def new_results(source: DataSource, split: Split, settings: CompareSettings) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from resemb_gnn.experiment.aligned import aligned
 from resemb_gnn.experiment.columns import COLUMNS, PROTOCOL
 from resemb_gnn.experiment.contents import data_card, incomplete, one_line, pairs, report_title
 from resemb_gnn.experiment.page import html
@@ -13,18 +14,12 @@ __all__ = ["Row", "html", "markdown", "summary", "text_table"]
 def text_table(results: Results) -> str:
     """The main columns, aligned for a terminal."""
     columns = [column for column in COLUMNS if column.brief]
-    lines = [[column.title for column in columns]]
-    lines += [[one_line(c.cell(row).text) for c in columns] for row in summary(results)]
-    widths = [max(map(len, texts)) for texts in zip(*lines, strict=True)]
-    lines.insert(1, ["-" * width for width in widths])
-    table = [
-        "  ".join(text.ljust(w) if i == 0 else text.rjust(w) for i, (text, w) in enumerate(cells))
-        for cells in (list(zip(line, widths, strict=True)) for line in lines)
-    ]
+    rows = [[column.title for column in columns]]
+    rows += [[one_line(c.cell(row).text) for c in columns] for row in summary(results)]
     notes = [
         f"mean ± standard deviation over seeds; [95 % interval of the difference to {BASELINE}]"
     ]
-    return "\n".join([*table, *notes, *incomplete(results)])
+    return "\n".join([aligned(rows), *notes, *incomplete(results)])
 
 
 def markdown(results: Results) -> str:

@@ -11,6 +11,7 @@ from resemb_gnn.graph.adjacency import (
 from resemb_gnn.graph.count_feature import CountFeature
 from resemb_gnn.graph.covisit import covisit_graph
 from resemb_gnn.graph.feature_extension import FeatureExtension
+from resemb_gnn.graph.graph_summary import QUANTILES, GraphSummary, edge_list, summarize_graph
 from resemb_gnn.graph.node_features import NodeFeatures
 from resemb_gnn.graph.ogb_links import to_ogb
 from resemb_gnn.graph.ogb_products import from_ogb, ogb_globals
@@ -18,19 +19,23 @@ from resemb_gnn.graph.permute_nodes import PermuteNodes
 from resemb_gnn.graph.spectral_features import SpectralFeatures
 
 __all__ = [
+    "QUANTILES",
     "Adjacency",
     "CountFeature",
     "FeatureExtension",
+    "GraphSummary",
     "NodeFeatures",
     "PermuteNodes",
     "SpectralFeatures",
     "check_graph",
     "covisit_graph",
+    "edge_list",
     "from_ogb",
     "gcn_adjacency",
     "mean_adjacency",
     "ogb_globals",
     "plain_adjacency",
+    "summarize_graph",
     "symmetric_adjacency",
     "to_ogb",
 ]

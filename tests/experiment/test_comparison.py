@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 import resemb_gnn.experiment.comparison as module
+import resemb_gnn.experiment.training as training
 from resemb_gnn import BehaviorLog, InputError, evaluate
 from resemb_gnn.experiment import CompareSettings, compare
 from resemb_gnn.experiment.comparison import command
@@ -74,7 +75,7 @@ def test_a_stopped_comparison_goes_on_where_it_was(
 ) -> None:
     whole = compare(settings(table, tmp_path / "whole"))
     calls = []
-    true_fit = module.fit
+    true_fit = training.fit
 
     def fit_then_stop(*args: object, **kwargs: object) -> object:
         if len(calls) == 3:
@@ -82,11 +83,11 @@ def test_a_stopped_comparison_goes_on_where_it_was(
         calls.append(1)
         return true_fit(*args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "fit", fit_then_stop)
+    monkeypatch.setattr(training, "fit", fit_then_stop)
     with pytest.raises(KeyboardInterrupt):
         compare(settings(table, tmp_path / "out"))
     assert len(read_results(tmp_path / "out" / "results.json")["runs"]) == 3
-    monkeypatch.setattr(module, "fit", true_fit)
+    monkeypatch.setattr(training, "fit", true_fit)
     resumed = compare(settings(table, tmp_path / "out", resume=True))
     for one, other in zip(whole["runs"], resumed["runs"], strict=True):
         assert {key: one[key] for key in ("embedding", "seed", "test", "valid", "train")} == {
@@ -172,14 +173,14 @@ def test_figures_are_those_of_the_best_weights(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = []
-    true_fit = module.fit
+    true_fit = training.fit
 
     def keep(model, split, **options):  # type: ignore[no-untyped-def]
         result = true_fit(model, split, **options)
         kept.append((result.model, split))
         return result
 
-    monkeypatch.setattr(module, "fit", keep)
+    monkeypatch.setattr(training, "fit", keep)
     results = compare(settings(table, tmp_path / "out", embeddings=("gcn",), seeds=1))
     model, split = kept[0]
     assert evaluate(model, split.test).auc == results["runs"][0]["test"]["auc"]

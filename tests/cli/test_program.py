@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-import resemb_gnn.cli as cli
+from resemb_gnn import cli
+from resemb_gnn.cli import commands
 from resemb_gnn.experiment import CompareSettings
 
 
@@ -64,7 +65,9 @@ def test_bad_input_ends_with_a_message_and_status_2(
     ("arguments", "message"),
     [
         (["--embeddings", "gnc"], "invalid choice: 'gnc' (choose from"),
-        (["--embedings", "gcn"], "unrecognized arguments: --embedings"),
+        (["--embedings", "gcn"], "arguments: --embedings gcn; did you mean --embeddings?"),
+        (["--epochz=3"], "unrecognized arguments: --epochz=3; did you mean --epochs?"),
+        (["--epoch", "3"], "unrecognized arguments: --epoch 3; did you mean --epochs?"),
         (["--seeds", "three"], "invalid int value: 'three'"),
     ],
 )
@@ -107,15 +110,27 @@ def test_flags_reach_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         seen.append(settings)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "compare", keep)
+    monkeypatch.setattr(commands, "compare", keep)
     flags = ["--split", "time", "--negatives", "popularity", "--graph", "permuted", "--lr", "0.01"]
-    assert cli.main(["compare", *flags, "--no-use-category", "--embeddings", "gat", "gat"]) == 130
+    flags += ["--compile", "--no-use-category", "--embeddings", "gat", "gat"]
+    assert cli.main(["compare", *flags]) == 130
     assert seen == [
         CompareSettings(
             split="time", negatives="popularity", graph="permuted", lr=0.01, use_category=False,
-            embeddings=("gat",),
+            compile=True, embeddings=("gat",),
         )
     ]  # fmt: skip
+
+
+def test_flags_go_before_the_settings_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen = []
+    monkeypatch.setattr(commands, "compare", lambda settings, log: seen.append(settings) or {})
+    monkeypatch.setattr("resemb_gnn.experiment.report.text_table", lambda results: "")
+    path = tmp_path / "settings.yaml"
+    path.write_text("lr: 1e-2\nwindow: 7\nembeddings: [gat, plain]\ncompile: true\n")
+    flags = ["--config", str(path), "--lr", "0.5", "--no-compile"]
+    assert cli.main(["compare", *flags]) == 0
+    assert seen == [CompareSettings(lr=0.5, window=7, embeddings=("gat", "plain"))]
 
 
 def test_runs_as_a_module() -> None:

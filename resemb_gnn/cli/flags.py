@@ -1,0 +1,72 @@
+"""Flags made from the fields of a settings class."""
+
+import argparse
+from dataclasses import Field, fields
+from typing import Any
+
+from resemb_gnn.errors import InputError
+from resemb_gnn.experiment.flag import is_required, takes_several, value_type
+
+
+def flag_name(name: str) -> str:
+    """The flag of a setting: ``--batch-size`` of ``batch_size``."""
+    return "--" + name.replace("_", "-")
+
+
+def add_settings(parser: argparse.ArgumentParser, settings: type, positional: str = "") -> None:
+    """One flag a field of a settings class, with its default, choices and help.
+
+    A flag that is not given leaves nothing behind, so that a settings file, and then the class's
+    default, can take its place.
+
+    Args:
+        parser: where to.
+        settings: a dataclass whose fields were made by :func:`~resemb_gnn.experiment.flag.flag`.
+        positional: name of a field that is given by its place instead of by a flag.
+    """
+    groups: dict[str | None, Any] = {None: parser}
+    for spec in fields(settings):
+        group = spec.metadata["group"]
+        if group not in groups:
+            groups[group] = parser.add_argument_group(group)
+        options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": _help(spec)}
+        kind = value_type(spec)
+        if kind is bool:
+            options["action"] = argparse.BooleanOptionalAction
+        else:
+            options["type"] = kind
+            options["choices"] = spec.metadata["choices"]
+            options["metavar"] = None if options["choices"] else kind.__name__.upper()
+            if takes_several(spec):
+                options["nargs"] = "+"
+        if spec.name == positional:
+            options |= {"nargs": "?", "metavar": spec.name.upper()}
+            groups[group].add_argument(spec.name, **options)
+        else:
+            groups[group].add_argument(flag_name(spec.name), **options)
+
+
+def make_settings(settings: type, given: dict[str, Any], positional: str = "") -> Any:
+    """The settings with the values that flags or a file gave, and the class's defaults.
+
+    Raises:
+        InputError: if one is missing or cannot be had.
+    """
+    for spec in fields(settings):
+        if is_required(spec) and spec.name not in given:
+            name = spec.name.upper() if spec.name == positional else flag_name(spec.name)
+            raise InputError(f"{name} is missing: {spec.metadata['help']}")
+        if takes_several(spec) and spec.name in given:
+            given[spec.name] = tuple(dict.fromkeys(given[spec.name]))
+    return settings(**given)
+
+
+def _help(spec: "Field[Any]") -> str:
+    text = str(spec.metadata["help"]).replace("%", "%%")
+    if is_required(spec):
+        return text + " (required)"
+    if spec.default in (None, (), False):
+        return text
+    shown = spec.default
+    shown = " ".join(shown) if isinstance(shown, tuple) else "yes" if shown is True else shown
+    return f"{text} (default: {shown})"

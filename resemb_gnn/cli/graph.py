@@ -1,0 +1,90 @@
+"""``resemb-gnn graph``: the co-visit graph, described and written."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+from torch_geometric.data import Data
+
+from resemb_gnn.atomic import publish, temporary_file
+from resemb_gnn.cli.progress import Stages
+from resemb_gnn.experiment.aligned import aligned
+from resemb_gnn.experiment.flag import flag
+from resemb_gnn.experiment.shared_settings import GraphSettings
+from resemb_gnn.experiment.training import covisits
+from resemb_gnn.graph import QUANTILES, GraphSummary, edge_list, summarize_graph
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphCommandSettings(GraphSettings):
+    """Settings of ``resemb-gnn graph``.
+
+    Raises:
+        InputError: if a choice is unknown or a number out of range.
+    """
+
+    most: int = flag(10, "most joined items to list")
+    out: str | None = flag(None, "Parquet file of the edges: item, other, weight")
+    quiet: bool = flag(False, "no progress bars")
+
+
+def run_graph(settings: GraphCommandSettings) -> None:
+    """Builds the graph of the training behaviours, prints what it is like, writes it if asked."""
+    with Stages(4, settings.quiet) as stages:
+        source = stages.run(f"reading {settings.data}", settings.load)
+        split = stages.run(
+            "splitting", lambda: source.make_split(settings.split, settings.negatives)
+        )
+        graph = stages.run("joining items", lambda: covisits(source, split, settings))
+        found = stages.run("describing", lambda: summarize_graph(graph))
+    print(f"{source.name}: {source.log}")
+    print(f"Graph of the {split.history.num_behaviors:,} training behaviours that are positive\n")
+    print("\n\n".join(_tables(found, source.log.item_ids, settings.most)))
+    if settings.out is not None:
+        path = Path(settings.out)
+        with temporary_file(path.parent, path.name) as file:
+            _edges(graph, source.log.item_ids).write_parquet(file)
+            publish(file, path)
+        print(f"\n{settings.out} holds the {found.num_edges:,} edges.")
+
+
+def _tables(found: GraphSummary, item_ids: pl.Series, most: int) -> list[str]:
+    size, largest = found.num_nodes, found.largest_component
+    sizes = [
+        ["", "number"],
+        ["items (nodes)", f"{size:,}"],
+        ["joined pairs (edges)", f"{found.num_edges:,}"],
+        ["items joined to none", f"{found.num_isolated:,}"],
+        ["connected components", f"{found.num_components:,}"],
+        ["items of the largest", f"{largest:,} ({largest / size:.1%})"],
+    ]
+    quantiles = [["quantile", *(_quantile_name(q) for q in QUANTILES)]]
+    quantiles.append(["neighbours of an item", *map(_number, found.degree_quantiles)])
+    if found.weight_quantiles:
+        quantiles.append(["co-visits of a pair", *map(_number, found.weight_quantiles)])
+    order = found.degree.argsort(descending=True, stable=True)[:most].tolist()
+    joined = [["most joined items", "neighbours", "co-visits"]]
+    joined += [
+        [str(item_ids[i]), f"{int(found.degree[i]):,}", f"{float(found.strength[i]):,.0f}"]
+        for i in order
+    ]
+    return [aligned(rows) for rows in (sizes, quantiles, joined)]
+
+
+def _edges(graph: Data, item_ids: pl.Series) -> pl.DataFrame:
+    source, target, weight = edge_list(graph)
+    return pl.DataFrame(
+        {
+            "item": item_ids.gather(source.numpy()),
+            "other": item_ids.gather(target.numpy()),
+            "weight": weight.numpy(),
+        }
+    )
+
+
+def _quantile_name(quantile: float) -> str:
+    return {0.0: "lowest", 0.5: "median", 1.0: "highest"}.get(quantile, f"{quantile:.0%}")
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"

@@ -1,0 +1,105 @@
+"""Settings read from a YAML file, as strictly as from flags."""
+
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from resemb_gnn.cli.nearest import did_you_mean
+from resemb_gnn.errors import InputError
+from resemb_gnn.experiment.flag import check_value, may_be_none, takes_several, value_type
+
+_NULL, _BOOL = "tag:yaml.org,2002:null", "tag:yaml.org,2002:bool"
+
+
+def read_settings_file(path: str | Path, settings: type) -> dict[str, Any]:
+    """The settings that a YAML file gives: a mapping from names of fields to values.
+
+    A value is read as it would be behind a flag: ``1e-3`` is a number where a number is wanted,
+    and ``on`` is text where text is wanted. Nothing but plain scalars and lists of them is
+    accepted; no tag is ever followed.
+
+    Args:
+        path: the file.
+        settings: a dataclass whose fields were made by :func:`~resemb_gnn.experiment.flag.flag`.
+
+    Raises:
+        InputError: if the file cannot be read, or a key is unknown or comes twice, or a value is of
+            another kind or out of range; it names file and line, and the nearest known name.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        for event in yaml.parse(text, yaml.SafeLoader):
+            if isinstance(event, yaml.NodeEvent):
+                _refuse_extras(path, event)
+        root = yaml.compose(text, yaml.SafeLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if root is None:
+        return {}
+    if not isinstance(root, yaml.MappingNode):
+        _refuse(path, root, "the file must hold NAME: VALUE lines")
+    known = {spec.name: spec for spec in fields(settings)}
+    found: dict[str, Any] = {}
+    for key, value in root.value:
+        name = key.value if isinstance(key, yaml.ScalarNode) else "?"
+        if name not in known:
+            _refuse(path, key, f"unknown setting {name!r}{did_you_mean(name, known)}")
+        if name in found:
+            _refuse(path, key, f"{name!r} comes twice")
+        found[name] = _read(path, value, known[name])
+        try:
+            check_value(known[name], found[name])
+        except InputError as error:
+            _refuse(path, value, str(error))
+    return found
+
+
+def _read(path: str | Path, node: yaml.Node, spec: "Field[Any]") -> Any:
+    kind = value_type(spec)
+    if takes_several(spec):
+        if not isinstance(node, yaml.SequenceNode):
+            _refuse(path, node, f"{spec.name} must be a list, as [first, second]")
+        return tuple(_read_scalar(path, part, spec.name, kind) for part in node.value)
+    if isinstance(node, yaml.ScalarNode) and node.tag == _NULL:
+        if not may_be_none(spec):
+            _refuse(path, node, f"{spec.name} has no value")
+        return None
+    return _read_scalar(path, node, spec.name, kind)
+
+
+def _read_scalar(path: str | Path, node: yaml.Node, name: str, kind: type) -> Any:
+    if not isinstance(node, yaml.ScalarNode) or node.tag == _NULL:
+        _refuse(path, node, f"{name} must be a single {_KINDS[kind]}")
+    text, quoted = node.value, node.style is not None
+    if kind is str:
+        return text
+    if kind is bool:
+        if quoted or node.tag != _BOOL or text.lower() not in ("true", "false"):
+            _refuse(path, node, f"{name} must be true or false, not {text!r}")
+        return text.lower() == "true"
+    try:
+        if quoted:
+            raise ValueError("a quoted number is text")
+        return kind(text)
+    except ValueError:
+        _refuse(path, node, f"{name} must be a {_KINDS[kind]}, not {text!r}")
+
+
+_KINDS = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+
+
+def _refuse_extras(path: str | Path, event: yaml.NodeEvent) -> None:
+    """Tags, anchors and aliases: settings need none of them."""
+    tag = getattr(event, "tag", None)
+    if tag is not None:
+        _refuse(path, event, f"the YAML tag {tag!r} is not accepted")
+    if event.anchor is not None:
+        _refuse(path, event, f"the YAML anchor {event.anchor!r} is not accepted")
+
+
+def _refuse(path: str | Path, node: Any, message: str) -> NoReturn:
+    raise InputError(f"{path}, line {node.start_mark.line + 1}: {message}")

@@ -1,0 +1,48 @@
+"""A graph and a trained model by the settings."""
+
+from typing import Any
+
+from torch import nn
+from torch_geometric.data import Data
+
+from resemb_gnn.data import Split
+from resemb_gnn.datasets import DataSource
+from resemb_gnn.experiment.shared_settings import GraphSettings, TrainingSettings
+from resemb_gnn.graph import NodeFeatures, PermuteNodes, covisit_graph
+from resemb_gnn.training import FitResult, fit
+
+
+def fit_with(
+    settings: TrainingSettings, model: nn.Module, split: Split, **options: Any
+) -> FitResult:
+    """:func:`~resemb_gnn.fit` with what the settings say of training, and further options."""
+    return fit(
+        model,
+        split,
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        lr=settings.lr,
+        patience=settings.patience,
+        max_history=settings.max_history,
+        compile=settings.compile,
+        precision=settings.precision,
+        device=settings.device,
+        progress=not settings.quiet,
+        **options,
+    )
+
+
+def covisits(source: DataSource, split: Split, settings: GraphSettings, folds: int = 1) -> Data:
+    """The co-visit graph of the training behaviours, without node features."""
+    options = dict(source.graph)
+    if settings.top_k is not None:
+        options["top_k"] = settings.top_k
+    graph = covisit_graph(
+        split.history, window=settings.window, folds=folds if folds > 1 else None, **options
+    )
+    return PermuteNodes(seed=0)(graph) if settings.graph == "permuted" else graph
+
+
+def make_graph(source: DataSource, split: Split, settings: TrainingSettings) -> Data:
+    """The co-visit graph of the training behaviours, with node features."""
+    return NodeFeatures(dim=32)(covisits(source, split, settings, settings.folds))
