@@ -207,7 +207,7 @@ def test_command_names_what_differs_from_the_defaults() -> None:
         data="my log.csv", user="u", embeddings=("plain", "gat"), use_category=False, resume=True
     )
     assert command(one) == (
-        "resemb-gnn compare --data 'my log.csv' --user u --embeddings plain gat --no-use-category"
+        "resemb-gnn compare --data 'my log.csv' --user u --no-use-category --embeddings plain gat"
     )
 
 
