@@ -4,7 +4,7 @@ VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 ARGS ?=
 
-.PHONY: compare test test-scatter benchmark-speed lint format clean
+.PHONY: compare test test-scatter test-spark benchmark-speed lint format clean
 
 compare: $(VENV)/.installed ## the main job on the embedded data set
 	$(VENV)/bin/resemb-gnn compare --data complete-journey --embeddings plain average gcn gat \
@@ -15,6 +15,9 @@ test: $(VENV)/.dev ## the whole suite, without torch-scatter
 
 test-scatter: $(VENV)/.scatter ## the layers again, on torch-scatter's kernels
 	$(VENV)/bin/python -m pytest tests/nn tests/models $(ARGS)
+
+test-spark: $(VENV)/.spark ## the co-visit query on Spark; needs Java 17
+	$(VENV)/bin/python -m pytest -m spark $(ARGS)
 
 benchmark-speed: ## next to other libraries, in an environment of its own; DATA=sequence file
 	test -x .venv-speed/bin/python || $(PYTHON) -m venv .venv-speed
@@ -42,11 +45,15 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
-	$(PIP) -e ".[dev,serve]"
+	$(PIP) -e ".[dev,serve,engines]"
 	touch $@
 
 # Compiles for minutes; its set-up imports torch, hence no build isolation.
 $(VENV)/.scatter: $(VENV)/.dev
 	$(PIP) setuptools wheel
 	$(PIP) --no-build-isolation torch-scatter
+	touch $@
+
+$(VENV)/.spark: $(VENV)/.dev
+	$(PIP) -e ".[spark]"
 	touch $@

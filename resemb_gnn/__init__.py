@@ -7,10 +7,13 @@ from resemb_gnn.graph import (
     CountFeature,
     PermuteNodes,
     SpectralFeatures,
+    covisit_edges,
     covisit_graph,
     from_ogb,
     ogb_globals,
+    read_covisit_graph,
     to_ogb,
+    write_covisit_graph,
 )
 from resemb_gnn.models import DIEN, DIN, PNN, PooledMLP, WideDeep
 from resemb_gnn.nn import DINAttention, ResEmbedding
@@ -37,6 +40,7 @@ __all__ = [
     "SpectralFeatures",
     "Split",
     "WideDeep",
+    "covisit_edges",
     "covisit_graph",
     "evaluate",
     "extend_vocabulary",
@@ -44,5 +48,7 @@ __all__ = [
     "from_ogb",
     "ogb_globals",
     "predict",
+    "read_covisit_graph",
     "to_ogb",
+    "write_covisit_graph",
 ]

@@ -10,6 +10,8 @@ from resemb_gnn.graph.adjacency import (
 )
 from resemb_gnn.graph.count_feature import CountFeature
 from resemb_gnn.graph.covisit import covisit_graph
+from resemb_gnn.graph.covisit_files import read_covisit_graph, write_covisit_graph
+from resemb_gnn.graph.covisit_query import covisit_edges
 from resemb_gnn.graph.feature_extension import FeatureExtension
 from resemb_gnn.graph.graph_summary import QUANTILES, GraphSummary, edge_list, summarize_graph
 from resemb_gnn.graph.node_features import NodeFeatures
@@ -28,6 +30,7 @@ __all__ = [
     "PermuteNodes",
     "SpectralFeatures",
     "check_graph",
+    "covisit_edges",
     "covisit_graph",
     "edge_list",
     "from_ogb",
@@ -35,7 +38,9 @@ __all__ = [
     "mean_adjacency",
     "ogb_globals",
     "plain_adjacency",
+    "read_covisit_graph",
     "summarize_graph",
     "symmetric_adjacency",
     "to_ogb",
+    "write_covisit_graph",
 ]

@@ -70,14 +70,26 @@ def covisit_graph(
 
 
 def _build(log: BehaviorLog, window: int, min_count: int, top_k: int | None) -> Data:
-    adjacency = _symmetric(_pair_keys(log, window), log.num_items, min_count)
+    adjacency = symmetric(_upper(_pair_keys(log, window), log.num_items, min_count))
     if top_k is not None:
         adjacency = _heaviest(adjacency, top_k)
+    return graph_of(adjacency, log.item_counts())
+
+
+def symmetric(upper: "scipy.sparse.csr_array") -> "scipy.sparse.csr_array":
+    """Adjacency matrix of counts above the diagonal; SciPy adds a transpose without sorting."""
+    full = (upper + upper.T).tocsr()
+    full.sort_indices()
+    return full
+
+
+def graph_of(adjacency: "scipy.sparse.csr_array", count: Tensor) -> Data:
+    """The graph of a symmetric matrix of counts, float32, and each item's behaviours."""
     return Data(
         edge_index=_edge_index(adjacency),
         edge_weight=torch.from_numpy(adjacency.data),
-        count=log.item_counts(),
-        num_nodes=log.num_items,
+        count=count,
+        num_nodes=count.numel(),
     )
 
 
@@ -114,18 +126,18 @@ def _count_sorted(keys: "np.ndarray", min_count: int) -> "tuple[np.ndarray, np.n
     return keys[first], counts.astype(np.float32)
 
 
-def _symmetric(keys: "np.ndarray", size: int, min_count: int) -> "scipy.sparse.csr_array":
-    """Adjacency matrix of the pairs, both ways; SciPy adds a transpose without sorting again."""
+def _upper(keys: "np.ndarray", size: int, min_count: int) -> "scipy.sparse.csr_array":
+    """Counts of the pairs above the diagonal."""
     keys, counts = _count_sorted(keys, min_count)
-    # 32-bit indices: the matrix, its transpose and their sum are what takes the memory.
-    index = np.int32 if max(size, 2 * keys.size) < 2**31 else np.int64
+    index = index_type(size, keys.size)
     ptr = np.searchsorted(keys, np.arange(size + 1) * size).astype(index)
     keys %= max(size, 1)  # the columns
-    upper = scipy.sparse.csr_array((counts, keys.astype(index), ptr), shape=(size, size))
-    del keys
-    full = (upper + upper.T).tocsr()
-    full.sort_indices()
-    return full
+    return scipy.sparse.csr_array((counts, keys.astype(index), ptr), shape=(size, size))
+
+
+def index_type(size: int, num_pairs: int) -> "type[np.signedinteger]":
+    """32-bit indices if they do: the matrix, its transpose and their sum take the memory."""
+    return np.int32 if max(size, 2 * num_pairs) < 2**31 else np.int64
 
 
 def _heaviest(adjacency: "scipy.sparse.csr_array", top_k: int) -> "scipy.sparse.csr_array":

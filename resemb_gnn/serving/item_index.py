@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from resemb_gnn.errors import InputError
-from resemb_gnn.serving.optional import require
+from resemb_gnn.optional import require
 
 TABLE, INDEX = "items.parquet", "items.usearch"
 
@@ -67,7 +67,7 @@ class ItemIndex:
         index_path = Path(folder) / INDEX
         index = None
         if not exact and index_path.exists():
-            usearch = require("usearch.index", f"the index {index_path}")
+            usearch = require("usearch.index", f"the index {index_path}", "serve")
             index = usearch.Index.restore(str(index_path))
             if index is None or len(index) != len(item_ids):
                 raise InputError(f"{index_path} does not belong to {path}")
@@ -141,7 +141,7 @@ def export_embeddings(
         ImportError: if ``usearch`` is not installed and ``index`` is not ``False``; nothing is
             written.
     """
-    usearch = require("usearch.index", "index=True") if index else None
+    usearch = require("usearch.index", "index=True", "serve") if index else None
     vectors = _rows(embedding)
     found = ItemIndex(item_ids, vectors)
     folder = Path(folder)

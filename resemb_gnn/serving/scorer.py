@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from resemb_gnn.data import Batch
 from resemb_gnn.errors import InputError
 from resemb_gnn.models import DIEN, CTRModel, WithCategory
-from resemb_gnn.serving.optional import require
+from resemb_gnn.optional import require
 
 PROGRAM, ONNX, CARD = "scorer.pt2", "scorer.onnx", "scorer.json"
 
@@ -82,7 +82,7 @@ def export_scorer(model: CTRModel, folder: str | Path, *, onnx: bool = True) -> 
             written.
     """
     if onnx:
-        require("onnxscript", "onnx=True")
+        require("onnxscript", "onnx=True", "serve")
     scorer = Scorer(model)
     program = _program(scorer)
     folder = Path(folder)

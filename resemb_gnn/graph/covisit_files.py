@@ -1,0 +1,157 @@
+"""The co-visit graph of a log on disk, built by DuckDB within a limit of memory."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import scipy.sparse
+import torch
+from torch_geometric.data import Data
+
+from resemb_gnn.errors import InputError
+from resemb_gnn.graph.covisit import graph_of, index_type, symmetric
+from resemb_gnn.graph.covisit_parts import write_parts
+from resemb_gnn.graph.covisit_query import behaviors, check_at_least_one
+from resemb_gnn.optional import require
+
+_EDGES = pl.Schema({"item": pl.Int64, "neighbor": pl.Int64, "weight": pl.Float32})
+
+
+def write_covisit_graph(
+    log: str | Path,
+    out: str | Path,
+    user: str,
+    item: str,
+    time: str,
+    window: int = 5,
+    min_count: int = 1,
+    top_k: int | None = None,
+    label: str | None = None,
+    memory_limit: int = 2 * 2**30,
+    threads: int | None = None,
+    temp_directory: str | Path | None = None,
+) -> None:
+    """Counts the co-visits of a log of any size, by DuckDB, into a folder of Parquet files.
+
+    :func:`read_covisit_graph` reads the folder; its graph is that of
+    ``covisit_graph(BehaviorLog.from_frame(log, ...))`` with the same arguments (but of a nearest
+    float32 where a count exceeds 2^24). The folder holds ``items.parquet`` (``item``, ``count``;
+    an item's number is its row) and ``edges/*.parquet`` (``item < neighbor``, as numbers, and
+    ``weight``), in sorted order.
+
+    The log is worked on in parts whose rows are bounded, so memory does not grow with it, unless
+    one user has millions of behaviours. The disk must hold all pairs of behaviours within the
+    window for a while, some 8 bytes each.
+
+    Args:
+        log: a Parquet file, or a folder of such files, which follow each other by name.
+        out: the folder to write; it must not be there yet.
+        user: column of the users' ids (integers or strings).
+        item: column of the items' ids (integers or strings).
+        time: column of times, numbers or dates; behaviours of one time keep their order of input.
+        window: how many places apart two behaviours may stand.
+        min_count: leave out pairs that were visited together less often.
+        top_k: keep each item's so many heaviest edges; an edge stays if either end keeps it.
+        label: column of 0 and 1; only rows of label 1 count. It need not be of clicks: a column
+            that marks the rows of the training part keeps the rest of the log out of the graph,
+            and its items in.
+        memory_limit: bytes that DuckDB may take. Python with torch takes up to half a GiB besides.
+        threads: DuckDB's threads, by default one a core.
+        temp_directory: where parts and spilled data go, by default beside ``out``.
+
+    Raises:
+        InputError: if an argument is below 1, ``out`` exists, the log cannot be read or is empty,
+            or a column, an id, a time or a label is missing or of the wrong kind. Nothing is left.
+        ImportError: if ``ibis`` with DuckDB is not installed.
+    """
+    check_at_least_one(
+        window=window,
+        min_count=min_count,
+        top_k=top_k,
+        memory_limit=memory_limit,
+        threads=threads,
+    )
+    ibis = require("ibis", "write_covisit_graph", "engines")
+    duckdb = require("duckdb", "write_covisit_graph", "engines")
+    files, out = _parquet_files(Path(log)), Path(out)
+    if out.exists():
+        raise InputError(f"{out} exists already")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    place = Path(temp_directory) if temp_directory is not None else out.parent
+    place.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(dir=place, prefix=".covisit-") as work,
+        _new_folder(out) as folder,
+    ):
+        backend = ibis.duckdb.connect(
+            threads=threads or os.cpu_count(),
+            memory_limit=f"{memory_limit}B",
+            temp_directory=str(Path(work) / "spilled"),
+            preserve_insertion_order=False,  # it would hold results back to keep them in order
+        )
+        try:
+            try:
+                # The place of a row orders behaviours of one time.
+                table = backend.read_parquet(files, filename=True, file_row_number=True)
+                order = ("filename", "file_row_number")
+                rows = behaviors(table, user, item, time, label, order)
+            except duckdb.Error as error:
+                raise InputError(f"{log} cannot be read: {error}") from error
+            parts = Path(work) / "parts"
+            write_parts(backend, rows, folder, parts, window, min_count, top_k, memory_limit // 2)
+        finally:
+            backend.disconnect()
+
+
+def read_covisit_graph(folder: str | Path) -> Data:
+    """What :func:`write_covisit_graph` wrote, as the ``Data`` of :func:`~resemb_gnn.covisit_graph`.
+
+    Raises:
+        InputError: if a file is missing or damaged, or the files do not fit each other.
+    """
+    folder = Path(folder)
+    try:
+        count = pl.read_parquet(folder / "items.parquet", columns=["count"])["count"]
+        parts = [pl.DataFrame(schema=_EDGES)]
+        for file in sorted((folder / "edges").iterdir()):
+            parts.append(pl.read_parquet(file, columns=_EDGES.names()).cast(dict(_EDGES)))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise InputError(f"{folder} holds no co-visit graph: {error}") from error
+    edges = pl.concat(parts)
+    low, high = edges["item"].to_numpy(), edges["neighbor"].to_numpy()
+    size, index = len(count), index_type(len(count), len(edges))
+    ascends = (low[1:] > low[:-1]) | ((low[1:] == low[:-1]) & (high[1:] > high[:-1]))
+    if len(edges) and not (ascends.all() and low[0] >= 0 and high.max() < size):
+        raise InputError(f"{folder}: the edges are not those of its {size} items, in order")
+    if not (low < high).all():
+        raise InputError(f"{folder}: an edge does not go from an item to a later one")
+    ptr = np.searchsorted(low, np.arange(size + 1)).astype(index)
+    weights = edges["weight"].to_numpy()
+    upper = scipy.sparse.csr_array((weights, high.astype(index), ptr), shape=(size, size))
+    del edges, low, high, weights, parts, ascends
+    return graph_of(symmetric(upper), torch.tensor(count.to_numpy(), dtype=torch.long))
+
+
+def _parquet_files(log: Path) -> list[str]:
+    files = sorted(log.glob("*.parquet")) if log.is_dir() else [log]
+    if not files or not files[0].is_file():
+        raise InputError(f"no such Parquet file: {log}")
+    return [str(file) for file in files]
+
+
+@contextmanager
+def _new_folder(out: Path) -> Iterator[Path]:
+    """A folder beside ``out`` that takes its name in the end, or is deleted on an error."""
+    folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    try:
+        yield folder
+        folder.chmod(0o755)
+        folder.rename(out)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise

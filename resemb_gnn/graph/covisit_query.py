@@ -1,0 +1,204 @@
+"""The co-visit counts of a log as one query, for the engine that holds the log.
+
+Written once with `Ibis <https://ibis-project.org>`_, which is imported where it is used; the
+counts are those of :func:`~resemb_gnn.graph.covisit_graph`.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from resemb_gnn.errors import InputError
+
+if TYPE_CHECKING:
+    from ibis.expr.types import Column, Table
+
+
+def covisit_edges(
+    table: "Table",
+    user: str,
+    item: str,
+    time: str,
+    window: int = 5,
+    min_count: int = 1,
+    top_k: int | None = None,
+    label: str | None = None,
+    order: str | Sequence[str] = (),
+) -> "Table":
+    """The edges of :func:`~resemb_gnn.covisit_graph` as a query of an Ibis table, not yet run.
+
+    It runs where the table lives, on DuckDB and on Spark alike. A check of the rows runs at once.
+
+    Args:
+        table: one behaviour a row.
+        user: column of the users' ids (integers or strings).
+        item: column of the items' ids (integers or strings).
+        time: column of times, numbers or dates.
+        window: how many places apart two behaviours may stand.
+        min_count: leave out pairs that were visited together less often.
+        top_k: keep each item's so many heaviest edges; an edge stays if either end keeps it.
+        label: column of labels, 0 or 1; only rows of label 1 count.
+        order: column or columns that tell the order of a user's behaviours of one time, such as
+            Spark's ``_metadata.row_index``: a table's rows have none of their own. Behaviours that
+            are alike in these too come in the order of their items.
+
+    Returns:
+        Table of ``item``, ``neighbor`` (ids, ``item < neighbor``; strings that all hold integers
+        as integers, as ``BehaviorLog`` reads them) and ``weight`` (int64, the counts): each
+        pair once, in no order.
+
+    Raises:
+        InputError: if an argument is below 1, a column is missing or of a wrong type, the table is
+            empty, or an id, a time or a label is missing or cannot be read.
+    """
+    check_at_least_one(window=window, min_count=min_count, top_k=top_k)
+    edges = count_pairs(pairs(behaviors(table, user, item, time, label, order), window), min_count)
+    return edges if top_k is None else heaviest(both_ways(edges), top_k).distinct()
+
+
+def check_at_least_one(**arguments: int | None) -> None:
+    """Raises InputError if an argument is below 1."""
+    for name, value in arguments.items():
+        if value is not None and value < 1:
+            raise InputError(f"{name} must be at least 1, not {value}")
+
+
+def behaviors(
+    table: "Table",
+    user: str,
+    item: str,
+    time: str,
+    label: str | None = None,
+    order: str | Sequence[str] = (),
+) -> "Table":
+    """The log as columns ``user``, ``item``, ``time``, ``order0`` and so on, ``counts`` (bool).
+
+    Raises:
+        InputError: as :func:`covisit_edges`.
+    """
+    order = [order] if isinstance(order, str) else order
+    for name in [user, item, time, *([label] if label is not None else []), *order]:
+        if name not in table.columns:
+            raise InputError(f"the table has no column {name!r}; its columns are {table.columns}")
+    integers = _refuse_bad_rows(table, user, item, time, label)
+    import ibis
+
+    ids = {
+        role: table[name].cast("int64") if name in integers else table[name]
+        for role, name in (("user", user), ("item", item))
+    }
+    # BehaviorLog's times are microseconds: what differs by less is a tie.
+    nanoseconds = table[time].type().is_timestamp() and table[time].type().scale == 9
+    return table.select(
+        **ids,
+        time=table[time].cast("timestamp(6)") if nanoseconds else table[time],
+        **{f"order{place}": table[name] for place, name in enumerate(order)},
+        counts=ibis.literal(True) if label is None else table[label].cast("int64") > 0,
+    )
+
+
+def _refuse_bad_rows(
+    table: "Table", user: str, item: str, time: str, label: str | None
+) -> set[str]:
+    """Columns of strings whose rows all hold integers. One query counts all that is wrong."""
+    wrong: dict[tuple[str, str], Any] = {}
+    for name in (user, item):
+        column = table[name]
+        if column.type().is_string():
+            same = column.try_cast("int64").cast("string") == column
+            wrong[name, ""] = ~same.fill_null(False)
+        elif not column.type().is_integer():
+            raise InputError(f"column {name!r} holds {column.type()}, not integers or strings")
+    kind = table[time].type()
+    if kind.is_floating():
+        # DuckDB 2.0 answers isnan() from a Parquet file's statistics, which leave NaN out.
+        wrong[time, "not a time"] = table[time] - table[time] != 0
+    elif not (kind.is_integer() or kind.is_timestamp() or kind.is_date()):
+        raise InputError(f"column {time!r} holds {kind}, which is not a time")
+    if label is not None:
+        kind = table[label].type()
+        if not (kind.is_numeric() or kind.is_boolean()):
+            raise InputError(f"column {label!r} holds {kind}, not labels")
+        wrong[label, "not a label (0 or 1)"] = ~table[label].cast("float64").isin([0.0, 1.0])
+    for name in [user, item, time, *([label] if label is not None else [])]:
+        wrong[name, "missing"] = table[name].isnull()
+    sums = {f"wrong{i}": bad.fill_null(False).sum() for i, bad in enumerate(wrong.values())}
+    found = table.agg(rows=table.count(), **sums).to_pyarrow().to_pylist()[0]
+    if not found["rows"]:
+        raise InputError("the table holds no rows")
+    integers = set()
+    for place, (name, why) in enumerate(wrong):
+        bad = found[f"wrong{place}"]
+        if not why and not bad:
+            integers.add(name)
+        elif why and bad:
+            raise InputError(f"column {name!r}: {bad} of {found['rows']} rows are {why}")
+    return integers
+
+
+def number_items(log: "Table") -> "Table":
+    """Items of a log: ``item``, ``count`` (behaviours that count), ``number`` in sorted order."""
+    import ibis
+
+    items = log.group_by("item").agg(count=log.counts.cast("int64").sum())
+    return items.mutate(number=ibis.row_number().over(ibis.window(order_by="item")))
+
+
+def with_numbers(log: "Table", items: "Table") -> "Table":
+    """The log with its items' numbers for their ids, without the rows that do not count."""
+    names = items.select(of="item", number="number")
+    joined = log.filter(log.counts).join(names, [("item", "of")])
+    return joined.drop("item", "of").rename(item="number")
+
+
+def pairs(log: "Table", window: int) -> "Table":
+    """Pairs of a user's behaviours within the window: ``item < neighbor``, one row a pair."""
+    import ibis
+
+    log = log.filter(log.counts)
+    order = ["time", *(name for name in log.columns if name.startswith("order")), "item"]
+    of_user = ibis.window(group_by="user", order_by=order)
+    # One pass over a user's behaviours; a union over the distances would make one for each.
+    later = ibis.array([log.item.lead(k).over(of_user) for k in range(1, window + 1)])
+    rows = log.select("item", later=later)
+    rows = rows.select("item", other=rows.later.unnest())
+    rows = rows.filter(rows.other.notnull(), rows.other != rows.item)
+    return rows.select(
+        item=ibis.least(rows.item, rows.other), neighbor=ibis.greatest(rows.item, rows.other)
+    )
+
+
+def count_pairs(pairs: "Table", min_count: int = 1) -> "Table":
+    """Edges: the distinct pairs and how often each comes (``weight``)."""
+    edges = pairs.group_by("item", "neighbor").agg(weight=pairs.count())
+    return edges if min_count == 1 else edges.filter(edges.weight >= min_count)
+
+
+def both_ways(edges: "Table") -> "Table":
+    """Each edge from both of its ends."""
+    back = edges.select(item="neighbor", neighbor="item", weight="weight")
+    return edges.select("item", "neighbor", "weight").union(back)
+
+
+def heaviest(edges: "Table", top_k: int) -> "Table":
+    """Each item's ``top_k`` heaviest of the edges both ways, once for each end that keeps it."""
+    import ibis
+
+    best = ibis.window(group_by="item", order_by=[ibis.desc("weight"), "neighbor"])
+    ranked = edges.mutate(rank=ibis.row_number().over(best))
+    kept = ranked.filter(ranked.rank < top_k)
+    low, high = (f(kept.item, kept.neighbor) for f in (ibis.least, ibis.greatest))
+    return kept.select(item=low, neighbor=high, weight="weight")
+
+
+def part_of(column: "Column", bounds: Sequence[int], first: int = 0) -> "Column":
+    """Which part a number falls in, of those that start at 0 and at the sorted ``bounds``."""
+    import ibis
+
+    if not bounds:
+        return ibis.literal(first, "int32")
+    middle = len(bounds) // 2
+    return ibis.ifelse(
+        column < bounds[middle],
+        part_of(column, bounds[:middle], first),
+        part_of(column, bounds[middle + 1 :], first + middle + 1),
+    )

@@ -1,0 +1,168 @@
+"""Graphs that DuckDB counted in parts on disk, against the in-memory builder."""
+
+import sys
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from resemb_gnn import (
+    BehaviorLog,
+    InputError,
+    covisit_graph,
+    read_covisit_graph,
+    write_covisit_graph,
+)
+from resemb_gnn.datasets.sequence_file import read_sequence_file
+from resemb_gnn.graph import covisit_parts
+
+pytest.importorskip("ibis", reason="needs the extra engines")
+pytest.importorskip("duckdb", reason="needs the extra engines")
+
+
+@pytest.fixture(scope="module")
+def frame():
+    """5,000 behaviours of 100 users on 80 items, of which most tie in time."""
+    rng = np.random.default_rng(0)
+    return pl.DataFrame(
+        {
+            "user": rng.integers(100, size=5000),
+            "item": (80 * rng.random(5000) ** 2).astype(int).astype(str),
+            "time": rng.integers(10, size=5000),
+            "label": rng.integers(2, size=5000),
+        }
+    )
+
+
+def _write(path, out, **settings):
+    write_covisit_graph(path, out, "user", "item", "time", threads=1, **settings)
+
+
+def _check(graph, expected):
+    graph.validate()
+    assert graph.num_nodes == expected.num_nodes
+    for name in ("edge_index", "edge_weight", "count"):
+        one, other = graph[name], expected[name]
+        assert one.dtype == other.dtype
+        assert torch.equal(one, other)
+
+
+@pytest.fixture(params=[1, 5], ids=["one part", "many parts"])
+def parts(request, monkeypatch):
+    """Makes the rows so large that users, and items, are cut into so many parts."""
+    if request.param > 1:
+        memory = 2**28
+        monkeypatch.setattr(covisit_parts, "BEHAVIOR_BYTES", request.param * memory // 5000)
+        monkeypatch.setattr(covisit_parts, "PAIR_BYTES", request.param * memory // 50_000)
+    return request.param
+
+
+@pytest.mark.parametrize("settings", [{}, {"window": 2, "top_k": 3}, {"min_count": 3}])
+def test_graph_is_that_of_the_in_memory_builder(tmp_path, frame, settings, parts):
+    frame.write_parquet(tmp_path / "log.parquet")
+    _write(tmp_path / "log.parquet", tmp_path / "graph", memory_limit=2**29, **settings)
+    log = BehaviorLog.from_frame(frame, "user", "item", "time")
+    _check(read_covisit_graph(tmp_path / "graph"), covisit_graph(log, **settings))
+    files = list((tmp_path / "graph" / "edges").iterdir())
+    assert (len(files) > 1) == (parts > 1)
+    items = pl.read_parquet(tmp_path / "graph" / "items.parquet")["item"]
+    assert items.equals(log.item_ids, null_equal=False)
+    assert {path.name for path in tmp_path.iterdir()} == {"log.parquet", "graph"}  # none left over
+
+
+def test_rows_without_the_label_leave_their_items_in(tmp_path, frame):
+    frame.write_parquet(tmp_path / "log.parquet")
+    _write(tmp_path / "log.parquet", tmp_path / "graph", label="label")
+    log = BehaviorLog.from_frame(frame, "user", "item", "time", label="label")
+    _check(read_covisit_graph(tmp_path / "graph"), covisit_graph(log))
+    frame.with_columns(label=0).write_parquet(tmp_path / "none.parquet")
+    _write(tmp_path / "none.parquet", tmp_path / "empty", label="label", top_k=1)
+    graph = read_covisit_graph(tmp_path / "empty")
+    assert (graph.num_nodes, graph.num_edges, int(graph.count.sum())) == (log.num_items, 0, 0)
+
+
+def test_training_part_of_a_log(tmp_path, frame):
+    """A column that marks the split's history gives the graph of the history."""
+    log = BehaviorLog.from_frame(frame, "user", "item", "time")
+    split = log.split(by="time")
+    history = split.history
+    first_later = log.times.max() if history.num_behaviors == 0 else history.times.max() + 1
+    marked = frame.with_columns(known=(pl.col("time") < int(first_later)).cast(pl.Int8))
+    marked.write_parquet(tmp_path / "log.parquet")
+    _write(tmp_path / "log.parquet", tmp_path / "graph", label="known")
+    assert 0 < history.num_behaviors < log.num_behaviors
+    _check(read_covisit_graph(tmp_path / "graph"), covisit_graph(history))
+
+
+def test_folder_of_files_is_read_in_the_order_of_their_names(tmp_path, frame):
+    (tmp_path / "log").mkdir()
+    for place, start in enumerate(range(0, 5000, 700)):
+        frame[start : start + 700].write_parquet(tmp_path / "log" / f"{place}.parquet")
+    _write(tmp_path / "log", tmp_path / "graph")
+    log = BehaviorLog.from_frame(frame, "user", "item", "time")
+    _check(read_covisit_graph(tmp_path / "graph"), covisit_graph(log))
+
+
+def test_beauty(tmp_path, shared_data):
+    log = read_sequence_file(shared_data / "amazon" / "Beauty.txt")
+    rows = {"user": log.users.numpy(), "item": log.items.numpy(), "time": log.times.numpy()}
+    pl.DataFrame(rows).write_parquet(tmp_path / "log.parquet")
+    _write(tmp_path / "log.parquet", tmp_path / "graph", top_k=20)
+    _check(read_covisit_graph(tmp_path / "graph"), covisit_graph(log, top_k=20))
+
+
+def test_bad_input_is_refused_and_nothing_is_left(tmp_path, frame):
+    log, out = tmp_path / "log.parquet", tmp_path / "graph"
+    with pytest.raises(InputError, match=r"no such Parquet file: .*log.parquet"):
+        _write(log, out)
+    log.write_text("no Parquet")
+    with pytest.raises(InputError, match=r"log.parquet cannot be read"):
+        _write(log, out)
+    frame.with_columns(time=pl.lit(None, pl.Int64)).write_parquet(log)
+    with pytest.raises(InputError, match="'time': 5000 of 5000 rows are missing"):
+        _write(log, out)
+    with pytest.raises(InputError, match="memory_limit must be at least 1, not 0"):
+        _write(log, out, memory_limit=0)
+    assert [path.name for path in tmp_path.iterdir()] == ["log.parquet"]
+    out.mkdir()
+    with pytest.raises(InputError, match="graph exists already"):
+        _write(log, out)
+
+
+@pytest.mark.parametrize(
+    ("edges", "message"),
+    [
+        ({"item": [0, 0], "neighbor": [1, 2], "weight": [1, 1]}, "of its 2 items"),
+        ({"item": [-1], "neighbor": [1], "weight": [1]}, "of its 2 items"),
+        ({"item": [0, 0], "neighbor": [1, 1], "weight": [1, 1]}, "in order"),
+        ({"item": [1], "neighbor": [0], "weight": [1]}, "from an item to a later one"),
+        ({"item": [0]}, "holds no co-visit graph"),
+    ],
+)
+def test_damaged_folders_are_refused(tmp_path, edges, message):
+    with pytest.raises(InputError, match="holds no co-visit graph"):
+        read_covisit_graph(tmp_path)
+    pl.DataFrame({"item": ["a", "b"], "count": [1, 1]}).write_parquet(tmp_path / "items.parquet")
+    (tmp_path / "edges").mkdir()
+    pl.DataFrame(edges).write_parquet(tmp_path / "edges" / "part-00000.parquet")
+    with pytest.raises(InputError, match=message):
+        read_covisit_graph(tmp_path)
+
+
+def test_ranges_of_items_hold_a_bounded_number_of_rows(tmp_path):
+    count = np.random.default_rng(0).integers(1, 50, size=1000)
+    count[500] = 10_000  # more than a range holds
+    pl.DataFrame({"count": count}).write_parquet(tmp_path / "items.parquet", row_group_size=64)
+    bounds = covisit_parts._bounds(tmp_path / "items.parquet", 3, 6000)
+    sums = [3 * part.sum() for part in np.split(count, bounds)]
+    assert bounds == sorted(set(bounds))
+    assert all(rows < 6000 + 3 * count.max() for rows in sums)
+    assert sum(rows > 6000 + 3 * 50 for rows in sums) == 1
+    assert len(sums) <= 1 + 3 * count.sum() // 6000
+
+
+def test_without_ibis(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ibis", None)
+    with pytest.raises(ImportError, match=r"needs ibis: pip install 'resemb-gnn\[engines\]'"):
+        _write(tmp_path / "log.parquet", tmp_path / "graph")

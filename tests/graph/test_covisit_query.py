@@ -1,0 +1,138 @@
+"""The query on DuckDB, against the in-memory builder on the same rows."""
+
+from itertools import count
+
+import hypothesis.strategies as st
+import polars as pl
+import pytest
+from hypothesis import given, settings
+
+from resemb_gnn import BehaviorLog, InputError, covisit_edges, covisit_graph
+
+ibis = pytest.importorskip("ibis", reason="needs the extra engines")
+pytest.importorskip("duckdb", reason="needs the extra engines")
+
+
+@pytest.fixture(scope="session")
+def duckdb():
+    return ibis.duckdb.connect(threads=1)
+
+
+@pytest.fixture(scope="session")
+def table_of(duckdb, tmp_path_factory):
+    """A function that makes a DuckDB table of a frame; ``row`` is a row's place."""
+
+    folder = tmp_path_factory.mktemp("tables")
+    numbers = count()
+
+    def make(frame):
+        # Ibis 12's create_table fails beside sqlglot 30.
+        path = folder / f"{next(numbers)}.parquet"
+        frame.with_row_index("row").write_parquet(path)
+        return duckdb.read_parquet(path)
+
+    return make
+
+
+def named_edges(log, **settings):
+    """The in-memory builder's edges as rows of ids, each pair once."""
+    graph = covisit_graph(log, **settings)
+    low, high = graph.edge_index
+    upper = low < high
+    ids = log.item_ids
+    columns = {
+        "item": ids[low[upper].numpy()],
+        "neighbor": ids[high[upper].numpy()],
+        "weight": graph.edge_weight[upper].long().numpy(),
+    }
+    return pl.DataFrame(columns).sort("item", "neighbor").rows()
+
+
+def queried_edges(edges):
+    return edges.to_polars().select("item", "neighbor", "weight").sort("item", "neighbor").rows()
+
+
+# Few users, items and times: most behaviours tie, and many pairs are of one item.
+rows = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 12), st.integers(0, 4)), min_size=1)
+
+
+@given(rows, st.integers(1, 8), st.integers(1, 3), st.none() | st.integers(1, 3), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_edges_are_those_of_the_in_memory_builder(
+    table_of, rows, window, min_count, top_k, strings
+):
+    """Strings of integers as numbers: as strings "10" comes before "9", and ties fall otherwise."""
+    frame = pl.DataFrame(rows, schema=["user", "item", "time"], orient="row")
+    if strings:
+        frame = frame.with_columns(pl.col("item").cast(pl.String))
+    settings = {"window": window, "min_count": min_count, "top_k": top_k}
+    log = BehaviorLog.from_frame(frame, "user", "item", "time")
+    edges = covisit_edges(table_of(frame), "user", "item", "time", order="row", **settings)
+    assert queried_edges(edges) == named_edges(log, **settings)
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(["x", "y", "10", "é"]))))
+@settings(max_examples=15, deadline=None)
+def test_ids_that_are_strings(table_of, pairs):
+    frame = pl.DataFrame([("a", "z"), *pairs], schema=["user", "item"], orient="row")
+    frame = frame.with_columns(time=pl.lit(0.5))
+    log = BehaviorLog.from_frame(frame, "user", "item", "time")
+    edges = covisit_edges(table_of(frame), "user", "item", "time", order="row", top_k=1)
+    assert queried_edges(edges) == named_edges(log, top_k=1)
+
+
+def test_only_rows_of_label_one_count(table_of):
+    """The row between them gone, 1 and 3 are neighbours."""
+    frame = pl.DataFrame({"u": [0] * 4, "i": [1, 2, 3, 4], "t": [0, 1, 2, 3], "y": [1, 0, 1, 1]})
+    edges = covisit_edges(table_of(frame), "u", "i", "t", window=1, label="y")
+    assert queried_edges(edges) == [(1, 3, 1), (3, 4, 1)]
+
+
+def test_times_that_differ_by_nanoseconds_tie_as_in_the_log(table_of):
+    times = pl.Series([3000, 2001, 2000, 0]).cast(pl.Datetime("ns"))
+    frame = pl.DataFrame({"u": [0] * 4, "i": [1, 2, 3, 4], "t": times})
+    log = BehaviorLog.from_frame(frame, "u", "i", "t")
+    edges = covisit_edges(table_of(frame), "u", "i", "t", window=1, order="row")
+    assert queried_edges(edges) == named_edges(log, window=1) == [(1, 3, 1), (2, 3, 1), (2, 4, 1)]
+
+
+def test_without_an_order_ties_come_in_the_order_of_items(table_of):
+    frame = pl.DataFrame({"u": [0] * 3, "i": [3, 1, 2], "t": [0, 0, 0]})
+    edges = covisit_edges(table_of(frame), "u", "i", "t", window=1)
+    assert queried_edges(edges) == [(1, 2, 1), (2, 3, 1)]
+
+
+FRAME = pl.DataFrame({"u": [0, 1], "i": [1, 2], "t": [0.0, 1.0], "y": [0, 1]})
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("u", [None, 1], "'u': 1 of 2 rows are missing"),
+        ("i", [0.5, 1.5], "'i' holds float64, not integers or strings"),
+        ("t", ["a", "b"], "'t' holds string, which is not a time"),
+        ("t", [0.0, float("nan")], "'t': 1 of 2 rows are not a time"),
+        ("t", [0.0, float("inf")], "'t': 1 of 2 rows are not a time"),
+        ("t", [0.0, None], "'t': 1 of 2 rows are missing"),
+        ("y", [0, 2], r"'y': 1 of 2 rows are not a label \(0 or 1\)"),
+        ("y", ["0", "1"], "'y' holds string, not labels"),
+        ("y", [0, None], "'y': 1 of 2 rows are missing"),
+    ],
+)
+def test_bad_rows_are_refused(table_of, column, values, message):
+    frame = FRAME.with_columns(pl.Series(column, values, strict=False))
+    with pytest.raises(InputError, match=message):
+        covisit_edges(table_of(frame), "u", "i", "t", label="y")
+
+
+def test_bad_arguments_are_refused(table_of):
+    table = table_of(FRAME)
+    with pytest.raises(InputError, match=r"no column 'v'; its columns are .*'u', 'i', 't', 'y'"):
+        covisit_edges(table, "v", "i", "t")
+    with pytest.raises(InputError, match="no column 'place'"):
+        covisit_edges(table, "u", "i", "t", order=["row", "place"])
+    with pytest.raises(InputError, match="holds no rows"):
+        covisit_edges(table_of(FRAME.clear()), "u", "i", "t")
+    for name in ("window", "min_count", "top_k"):
+        with pytest.raises(InputError, match=f"{name} must be at least 1, not 0"):
+            covisit_edges(table, "u", "i", "t", **{name: 0})
