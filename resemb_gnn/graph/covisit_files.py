@@ -119,7 +119,7 @@ def read_covisit_graph(folder: str | Path) -> Data:
         count = pl.read_parquet(folder / "items.parquet", columns=["count"])["count"]
         parts = [pl.DataFrame(schema=_EDGES)]
         for file in sorted((folder / "edges").iterdir()):
-            parts.append(pl.read_parquet(file, columns=_EDGES.names()).cast(dict(_EDGES)))
+            parts.append(pl.read_parquet(file, columns=_EDGES.names()).cast(_EDGES))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(f"{folder} holds no co-visit graph: {error}") from error
     edges = pl.concat(parts)
