@@ -25,7 +25,8 @@ from resemb_gnn.experiment.summary import (
 
 Runs = dict[str, list[dict[str, Any]]]
 BASELINES = ("plain", "plain-l2", "spectral-start")
-RES = ("gcn", "gat", "gcn-skip", "average", "kmeans", "category")  # centres and residual
+# Centres and residual:
+RES = ("gcn", "gcn-staged", "gat", "gcn-skip", "average", "kmeans", "category")
 
 
 def signed(found: Difference | None) -> str:

@@ -143,6 +143,14 @@ def _lightgcn(graph: Data, settings: ArmSettings, category: Tensor | None) -> nn
     )
 
 
+def _gcn_staged(graph: Data, settings: ArmSettings, category: Tensor | None) -> nn.Module:
+    # What the centres leave is learnt freely: early stopping alone bounds it.
+    options = ResidualOptions(staged=True)
+    return res_embedding(
+        graph, settings, residual_penalty=0.0, shrinkage=None, residual_options=options
+    )
+
+
 def _centers_only(graph: Data, settings: ArmSettings, category: Tensor | None) -> nn.Module:
     none: dict[str, Any] = {
         "residual_std": 0.0,
@@ -210,6 +218,11 @@ ARMS: dict[str, Arm] = {
         _average, _LR | _CENTER_STD | _RESIDUAL, ("lr", "center_std", "residual_penalty")
     ),
     "gcn": Arm(res_embedding, _SOFT | _RESIDUAL, _TUNED),
+    "gcn-staged": Arm(
+        _gcn_staged,
+        _SOFT | {"residual_std": _RESIDUAL["residual_std"]},
+        ("lr", "num_centers", "temperature", "center_std"),
+    ),
     "gat": Arm(_gat, _SOFT | _RESIDUAL, _TUNED),
     "gcn-skip": Arm(_gcn_skip, _SOFT | _RESIDUAL, _TUNED),
     "lightgcn": Arm(

@@ -127,9 +127,26 @@ class ResEmbedding(ColdItems):
         """Draws centres, residuals and the encoder's parameters anew."""
         self.encoder.reset_parameters()
         nn.init.normal_(self.centers, std=self.center_std)
-        nn.init.normal_(self.residual, std=self.residual_std)
+        staged = self.options.staged
+        nn.init.normal_(self.residual, std=0.0 if staged else self.residual_std)
+        if staged:
+            self.residual.requires_grad_(False)
         if self.shrinkage is not None:
             self.shrinkage.reset_parameters()
+
+    @torch.no_grad()
+    def release_residual(self) -> bool:
+        """Starts the second stage of ``ResidualOptions(staged=True)``: draws the residuals and
+        lets them train from now on. An optimiser made before does not know them.
+
+        Returns:
+            Whether there was anything to release.
+        """
+        if not self.options.staged or self.residual.requires_grad:
+            return False
+        nn.init.normal_(self.residual, std=self.residual_std)
+        self.residual.requires_grad_(True)
+        return True
 
     @property
     def tables(self) -> list[nn.Parameter]:
@@ -195,7 +212,7 @@ class ResEmbedding(ColdItems):
         (``[*]``), to be added to the loss of the batch that they come from; ``None`` if
         :math:`\lambda = 0`.
         """
-        if self.residual_penalty == 0:
+        if self.residual_penalty == 0 or not self.residual.requires_grad:
             return None
         rows = nn.functional.embedding(ids, self.residual, sparse=self.sparse)
         return self.residual_penalty * rows.square().sum(dim=-1).mean()

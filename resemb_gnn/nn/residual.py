@@ -22,6 +22,9 @@ class ResidualOptions:
         lr_scale: factor on the learning rate of the residuals.
         decay: decay of a residual for each step since its last update
             (:class:`~resemb_gnn.training.AdamAR`); 0 for none.
+        staged: train the centres alone first: residuals stay at zero until
+            :meth:`ResEmbedding.release_residual`, which ``fit`` calls once the validation AUC has
+            stopped to rise. What is learnt then is what the centres leave.
 
     Raises:
         InputError: if a setting is out of its range.
@@ -32,6 +35,7 @@ class ResidualOptions:
     max_ratio: float | None = None
     lr_scale: float = 1.0
     decay: float = 0.0
+    staged: bool = False
 
     def __post_init__(self) -> None:
         for name in ("max_norm", "max_ratio", "lr_scale"):

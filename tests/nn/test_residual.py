@@ -129,3 +129,38 @@ def test_materialized_rows_hold_caps_and_learnt_shrinkage() -> None:
 def test_refusals(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         make_embedding(**options)
+
+
+def test_staged_residuals_wait_for_their_release() -> None:
+    emb = make_embedding(staged=True)
+    assert torch.equal(emb(ALL), emb.center_part(ALL))
+    emb(IDS).sum().backward()
+    assert emb.residual.grad is None
+    assert emb.penalty(IDS) is None
+    assert emb.release_residual()
+    assert emb.residual.std() > 0.3  # residual_std is 0.5
+    emb(IDS).sum().backward()
+    assert emb.residual.grad is not None
+    assert emb.penalty(IDS) is not None
+    before = emb.residual.clone()
+    assert not emb.release_residual()  # once only
+    assert torch.equal(emb.residual, before)
+
+
+def test_reset_puts_staged_residuals_back_to_their_first_stage() -> None:
+    emb = make_embedding(staged=True)
+    emb.release_residual()
+    emb.reset_parameters()
+    assert not emb.residual.any()
+    assert emb.release_residual()
+
+
+def test_a_residual_that_is_not_staged_has_nothing_to_release() -> None:
+    emb = make_embedding()
+    before = emb.residual.clone()
+    assert not emb.release_residual()
+    assert torch.equal(emb.residual, before)
+    frozen = make_embedding()
+    frozen.residual.requires_grad_(False)  # as the arm centers-only has it
+    assert not frozen.release_residual()
+    assert not frozen.residual.requires_grad
