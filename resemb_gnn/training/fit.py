@@ -86,7 +86,9 @@ def fit(
         model: maps a :class:`~resemb_gnn.data.Batch` to logits ``[batch_size]``; its
             ``penalty(batch)``, if there is one, is added to the loss.
         split: training, validation and test examples.
-        epochs: at most so many passes over the training examples.
+        epochs: at most so many passes over the training examples, in each stage: a residual that
+            is staged (:class:`~resemb_gnn.nn.ResidualOptions`) begins a second one, from the best
+            weights of the first, when the first has ended.
         batch_size: examples a step.
         lr: learning rate of Adam.
         patience: stop after so many epochs without a better validation AUC.
@@ -142,10 +144,11 @@ def fit(
     generator = seed_everything(seed)
     model.to(device)
     train, valid = split.train.to(device), split.valid.to(device)
-    optimizer = TableAdam(model, lr, sparse_rows)
     if compile:
         model.compile()
-    state = TrainingState(model, optimizer, generator, device, on_epoch)
+    state = TrainingState(
+        model, lambda: TableAdam(model, lr, sparse_rows), generator, device, on_epoch
+    )
     settings = {
         "epochs": epochs,
         "batch_size": batch_size,
@@ -158,29 +161,33 @@ def fit(
         "device": str(device),
     }
     saver = Saver(checkpoints, state, checkpoint_seconds)
-    saver.restore(lambda: run_identity(state.model, optimizer, split, settings), resume)
+    saver.restore(lambda: run_identity(state.model, state.optimizer, split, settings), resume)
     with explained(saver.advice):
         with Interrupts(saver.active) as interrupts:
             try:
-                while not state.finished(epochs, patience):
-                    _train_epoch(
-                        model,
-                        train,
-                        saver,
-                        interrupts,
-                        batch_size,
-                        max_history,
-                        precision,
-                        progress,
-                    )
-                    loss = state.loss.item() / len(train)
-                    metrics = evaluate(model, valid, max_history=max_history)
-                    epoch = Epoch(loss, metrics, state.seconds)
-                    if on_epoch is not None:
-                        on_epoch(state.number, epoch)
+                while True:
+                    while not state.stage_finished(epochs, patience):
+                        _train_epoch(
+                            model,
+                            train,
+                            saver,
+                            interrupts,
+                            batch_size,
+                            max_history,
+                            precision,
+                            progress,
+                        )
+                        loss = state.loss.item() / len(train)
+                        metrics = evaluate(model, valid, max_history=max_history)
+                        epoch = Epoch(loss, metrics, state.seconds)
+                        if on_epoch is not None:
+                            on_epoch(state.number, epoch)
+                        with interrupts.held():
+                            state.end_epoch(epoch)
+                            saver.save()
                     with interrupts.held():
-                        state.end_epoch(epoch)
-                        saver.save()
+                        if not state.next_stage():
+                            break
             except KeyboardInterrupt:
                 if interrupts.whole:
                     saver.save()
@@ -195,8 +202,7 @@ def _result(
     max_history: int | None,
     device: torch.device,
 ) -> FitResult:
-    """Puts the best weights back, and scores the test examples."""
-    state.model.load_state_dict(state.best_weights)
+    """Scores the test examples with the best weights, which the last stage ended with."""
     model.eval()
     seconds = sum(epoch.seconds for epoch in state.curve) / len(state.curve)
     return FitResult(

@@ -28,7 +28,7 @@ class TrainingState:
 
     Args:
         model: the model that is trained.
-        optimizer: its optimiser.
+        make_optimizer: makes its optimiser, again for each stage.
         generator: source of the order of the batches.
         device: where the model is.
         on_epoch: called after each epoch; if it has ``state_dict`` and ``load_state_dict``, what
@@ -38,13 +38,14 @@ class TrainingState:
     def __init__(
         self,
         model: nn.Module,
-        optimizer: TableAdam,
+        make_optimizer: Callable[[], TableAdam],
         generator: torch.Generator,
         device: torch.device,
         on_epoch: Callable[[int, Epoch], None] | None = None,
     ) -> None:
         self.model = getattr(model, "_orig_mod", model)  # what torch.compile(model) wraps
-        self.optimizer = optimizer
+        self.make_optimizer = make_optimizer
+        self.optimizer = make_optimizer()
         self.generator = generator
         self.on_epoch = on_epoch
         self.number = 1  # of the epoch
@@ -54,6 +55,7 @@ class TrainingState:
         self.seconds = 0.0  # spent on them
         self.loss = torch.zeros((), device=device)  # sum over its examples; no wait a step
         self.curve: list[Epoch] = []
+        self.stage_start = 0  # epochs before this stage
         self.best_epoch = 0
         self.best_weights: dict[str, Tensor] = {}
         self._gathered = self._gather()
@@ -81,11 +83,23 @@ class TrainingState:
         self.order = self.generator.get_state()
         self._gathered = self._gather()
 
-    def finished(self, epochs: int, patience: int) -> bool:
-        """Whether all epochs are done, or so many without a better one."""
-        return self.number > epochs or (
-            self.best_epoch > 0 and len(self.curve) - self.best_epoch >= patience
+    def stage_finished(self, epochs: int, patience: int) -> bool:
+        """Whether the stage's epochs are done, or so many of them without a better one."""
+        done = len(self.curve)
+        return done - self.stage_start >= epochs or (
+            self.best_epoch > 0 and done - max(self.best_epoch, self.stage_start) >= patience
         )
+
+    def next_stage(self) -> bool:
+        """Goes back to the best weights and, if the model has a staged residual that still waits
+        (:class:`~resemb_gnn.nn.ResidualOptions`), releases it; returns whether it had.
+        """
+        self.model.load_state_dict(self.best_weights)
+        if not _release_residual(self.model):
+            return False
+        self.optimizer = self.make_optimizer()
+        self.stage_start = len(self.curve)
+        return True
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors, numbers, strings, lists and dictionaries."""
@@ -98,6 +112,7 @@ class TrainingState:
             "seconds": self.seconds,
             "loss": self.loss,
             "curve": [asdict(epoch) for epoch in self.curve],
+            "stage_start": self.stage_start,
             "best_epoch": self.best_epoch,
             "best_weights": self.best_weights,
             "on_epoch": self._gathered,
@@ -105,6 +120,9 @@ class TrainingState:
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Puts everything where it was when it was saved."""
+        self.stage_start = saved["stage_start"]
+        if self.stage_start and _release_residual(self.model):
+            self.optimizer = self.make_optimizer()
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.order = saved["order"]
@@ -123,6 +141,11 @@ class TrainingState:
     def _gather(self) -> Any:
         gathered = getattr(self.on_epoch, "state_dict", None)
         return None if gathered is None else gathered()
+
+
+def _release_residual(model: nn.Module) -> bool:
+    release = getattr(getattr(model, "embedding", None), "release_residual", None)
+    return release is not None and release()
 
 
 def _generators(device: torch.device) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from resemb_gnn import (
     fit,
     predict,
 )
+from resemb_gnn.nn import ResidualOptions
 from resemb_gnn.training import auc, gauc, log_loss, seed_everything
 
 
@@ -241,6 +242,43 @@ def test_residual_penalty_keeps_the_residuals_small(split: Split) -> None:
         quick_fit(model, split, epochs=5, batch_size=50, lr=0.01, patience=5)
         norms.append(model.embedding.residual.norm().item())
     assert norms[1] < 0.5 * norms[0]
+
+
+def staged(split: Split, staged: bool = True) -> DIN:
+    torch.manual_seed(0)
+    emb = ResEmbedding(
+        covisit_graph(split.history),
+        8,
+        4,
+        feature_dim=8,
+        shrinkage=None,
+        residual_std=0.0 if not staged else 0.05,
+        residual_penalty=0.0,
+        residual_options=ResidualOptions(staged=staged),
+    )
+    emb.residual.requires_grad_(False)
+    return DIN(emb, attention_hidden=(8,), hidden=(16,))
+
+
+def test_a_staged_residual_trains_after_the_centres(clustered: Split) -> None:
+    options = {"epochs": 6, "batch_size": 256, "lr": 0.01, "patience": 2}
+    centers = quick_fit(staged(clustered, staged=False), clustered, **options)
+    result = quick_fit(staged(clustered), clustered, **options)
+    first = len(centers.curve)
+    # The first stage is the training of the centres alone; the second goes on from its best.
+    assert [e.valid.auc for e in result.curve[:first]] == [e.valid.auc for e in centers.curve]
+    assert first < len(result.curve) <= first + options["epochs"]
+    assert result.valid.auc >= centers.valid.auc
+    # The residual is part of the model that is kept if and only if it earned its place.
+    kept = bool(result.model.embedding.residual.any())
+    assert kept == (result.best_epoch > first)
+    last_losses = [epoch.train_loss for epoch in result.curve[first:]]
+    assert min(last_losses) < result.curve[centers.best_epoch - 1].train_loss
+
+
+def test_the_most_epochs_are_those_of_a_stage(clustered: Split) -> None:
+    result = quick_fit(staged(clustered), clustered, epochs=2, batch_size=256, patience=2)
+    assert len(result.curve) == 4
 
 
 def test_train_loss_is_the_mean_over_the_examples(split: Split, log: BehaviorLog) -> None:
