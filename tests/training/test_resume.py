@@ -39,6 +39,11 @@ def renewed(split: Split) -> nn.Module:
     return DIN(PlainEmbedding(split.history.num_items, 4, std=0.1, options=options))
 
 
+def staged(split: Split) -> nn.Module:
+    graph, options = covisit_graph(split.history), ResidualOptions(staged=True)
+    return DIN(ResEmbedding(graph, 4, 3, feature_dim=4, residual_options=options))
+
+
 class Stopped(Exception):
     pass
 
@@ -71,7 +76,7 @@ def same(one: Any, other: Any) -> None:
     assert one[1:4] == other[1:4]
 
 
-@pytest.mark.parametrize("make", [gcn, draws_negatives, by_rows, renewed])
+@pytest.mark.parametrize("make", [gcn, draws_negatives, by_rows, renewed, staged])
 def test_resumed_equals_uninterrupted(make: Make, log: BehaviorLog, tmp_path: Path) -> None:
     split = log.split()
     whole = train(make, split)
