@@ -51,6 +51,8 @@ def build(name: str, graph: Data, log: BehaviorLog, settings: ArmSettings = SETT
 
 def portrait(embedding: nn.Module, num_items: int) -> list[Any]:
     """All that an arm can show: its start, its output, its penalty, how it wants to be trained."""
+    if isinstance(embedding, ResEmbedding):
+        embedding.release_residual()
     ids = torch.arange(num_items)
     penalty = embedding.penalty(ids)  # type: ignore[operator]
     frozen = [name for name, value in embedding.named_parameters() if not value.requires_grad]
