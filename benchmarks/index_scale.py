@@ -1,0 +1,91 @@
+"""How fast does the index of item vectors grow, and how many bytes does it take?
+
+    python benchmarks/index_scale.py                 # needs the extra serve
+    python benchmarks/index_scale.py --items 1000000 --threads 1
+
+Unit vectors around 1,000 centres, with a spread of half the centres' own, go into the index that
+``export_items`` builds: usearch, inner product, float32, its default graph. Each tenth is timed,
+for the rate falls as the graph grows. Recall of the 10 nearest is against the exact search.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from timing import machine
+from usearch.index import Index
+
+from resemb_gnn.experiment.results import write_atomically
+
+DIM = 32
+CLUSTERS = 1000
+QUERIES, NEAREST = 1000, 10
+
+
+def vectors(items: int, seed: int = 0) -> "np.ndarray":
+    rng = np.random.default_rng(seed)
+    centers = rng.standard_normal((CLUSTERS, DIM), dtype=np.float32)
+    rows = centers[rng.integers(CLUSTERS, size=items)]
+    rows += 0.5 * rng.standard_normal((items, DIM), dtype=np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--items", type=int, default=1_000_000)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/index_scale"))
+    args = parser.parse_args()
+    rows = vectors(args.items)
+    index = Index(ndim=DIM, metric="ip", dtype="f32")
+    turns: list[dict[str, Any]] = []
+    for part in np.array_split(np.arange(args.items), 10):
+        wall, cpu = time.perf_counter(), time.process_time()
+        index.add(part, rows[part], threads=args.threads)
+        turns.append(
+            {
+                "items": len(index),
+                "seconds": time.perf_counter() - wall,
+                "cpu": time.process_time() - cpu,
+            }
+        )
+        print(json.dumps(turns[-1]), flush=True)
+    queries = rows[np.random.default_rng(1).choice(args.items, QUERIES, replace=False)]
+    start = time.perf_counter()
+    found = index.search(queries, NEAREST, threads=1).keys
+    search = (time.perf_counter() - start) / QUERIES
+    exact = [np.argpartition(-(rows @ query), NEAREST)[:NEAREST] for query in queries]
+    recall = np.mean([np.isin(a, b).mean() for a, b in zip(found, exact, strict=True)])
+    with tempfile.TemporaryDirectory() as folder:
+        index.save(str(Path(folder) / "index"))
+        size = (Path(folder) / "index").stat().st_size
+    results = {
+        "command": shlex.join(sys.argv),
+        "items": args.items,
+        "dim": DIM,
+        "threads": args.threads,
+        "machine": machine(),
+        "usearch": version("usearch"),
+        "numpy": version("numpy"),
+        "seconds": sum(turn["seconds"] for turn in turns),
+        "cpu": sum(turn["cpu"] for turn in turns),
+        "items_per_cpu_second": args.items / sum(turn["cpu"] for turn in turns),
+        "bytes_per_item": size / args.items,
+        "search_seconds": search,
+        "recall_at_10": float(recall),
+        "turns": turns,
+    }
+    write_atomically(args.out / "index_scale.json", json.dumps(results, indent=1) + "\n")
+    print(json.dumps({k: v for k, v in results.items() if k != "turns"}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
