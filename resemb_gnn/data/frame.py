@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LAST_SECOND = 253_402_300_799  # since 1970, of the year 9999
+EXACT = 2**53  # whole numbers up to here are exact as float numbers
+_ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?$"
 
 Frame: TypeAlias = "pl.DataFrame | pd.DataFrame | str | Path"
 
@@ -82,7 +84,8 @@ def parse_ids(column: pl.Series, nullable: bool = False) -> pl.Series:
             return numbers
     elif column.dtype.is_float():
         _refuse(column, ~column.is_finite(), "not an id")
-    elif column.dtype.is_nested() or column.dtype == pl.Object:
+        _refuse(column, column.abs() > EXACT, "not an id: a float number of this size is not exact")
+    elif column.dtype.is_nested() or column.dtype in (pl.Object, pl.Binary):
         raise InputError(f"column {column.name!r} holds {column.dtype}, which cannot be an id")
     return column
 
@@ -93,8 +96,9 @@ def parse_times(column: pl.Series) -> pl.Series:
     if column.dtype == pl.String:
         # Whichever reading fits most rows is the one that was meant; the rest is reported.
         readings = [column.cast(pl.Int64, strict=False), column.cast(pl.Float64, strict=False)]
+        dates = column.set(~column.str.contains(_ISO), None)  # of 01/02/2022 it guesses the month
         with contextlib.suppress(pl.exceptions.PolarsError):  # no row looks like a date
-            readings.append(column.str.to_datetime(strict=False, time_unit="us"))
+            readings.append(dates.str.to_datetime(strict=False, time_unit="us"))
         best = min(readings, key=lambda reading: reading.null_count())
         _refuse(column, best.is_null(), "not a time (a number, or a date as 2024-05-31T12:00:00)")
         column = best
@@ -126,12 +130,11 @@ def parse_epoch(column: pl.Series, unit: Literal["s", "ms"]) -> pl.Series:
 def parse_labels(column: pl.Series) -> pl.Series:
     """Click labels as Float32 of zeros and ones."""
     _refuse_nulls(column)
-    try:
-        numbers = column.cast(pl.Float32, strict=False)
-    except pl.exceptions.PolarsError:
-        raise InputError(f"column {column.name!r} holds {column.dtype}, not labels") from None
+    if not (column.dtype.is_numeric() or column.dtype in (pl.String, pl.Boolean)):
+        raise InputError(f"column {column.name!r} holds {column.dtype}, not labels")
+    numbers = column.cast(pl.Float64, strict=False)
     _refuse(column, ~numbers.is_in([0.0, 1.0]).fill_null(False), "not a label (0 or 1)")
-    return numbers
+    return numbers.cast(pl.Float32)
 
 
 def _refuse_nulls(column: pl.Series) -> None:

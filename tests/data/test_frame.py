@@ -287,3 +287,27 @@ def test_damaged_parquet_is_refused_and_does_not_end_the_process(tmp_path):
         except InputError:
             refused += 1
     assert refused > 100
+
+
+def test_fields_that_only_look_like_dates_are_refused():
+    # polars reads these: the first as the year 22, the last with the day before the month.
+    for text in ("0022-3-06", "2022-03- 8T15:12:04", "222-03-06", "01/02/2022"):
+        with pytest.raises(InputError, match="is not a time"):
+            parse_times(pl.Series("t", ["2022-03-01", text]))
+        with pytest.raises(InputError, match="is not a time"):
+            parse_times(pl.Series("t", [text]))
+
+
+def test_what_cannot_be_an_id_or_a_label_is_refused():
+    with pytest.raises(InputError, match="holds Binary, which cannot be an id"):
+        parse_ids(pl.Series("item", [b"\xff"]))
+    with pytest.raises(InputError, match="'' is missing|None is missing"):
+        parse_ids(pl.Series("item", ["a", ""]))
+    with pytest.raises(InputError, match=r"row 1 .*9007199254740994.0 is not an id.*not exact"):
+        parse_ids(pl.Series("item", [1.0, 2.0**53 + 2, None]), nullable=True)
+    for column in (pl.Series("y", [{"a": 1}]), pl.Series("y", [[1]]), pl.Series("y", [b"1"])):
+        with pytest.raises(InputError, match=f"'y' holds {column.dtype.base_type()}.*, not labels"):
+            parse_labels(column)
+    # Just above 1 is 1 in 32 bits.
+    with pytest.raises(InputError, match="is not a label"):
+        parse_labels(pl.Series("y", [1.00000001]))
