@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LAST_SECOND = 253_402_300_799  # since 1970, of the year 9999
-EXACT = 2**53  # whole numbers up to here are exact as float numbers
+EXACT = 2**53  # below it whole numbers are exact as float numbers
 _ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?$"
 
 Frame: TypeAlias = "pl.DataFrame | pd.DataFrame | str | Path"
@@ -84,7 +84,9 @@ def parse_ids(column: pl.Series, nullable: bool = False) -> pl.Series:
             return numbers
     elif column.dtype.is_float():
         _refuse(column, ~column.is_finite(), "not an id")
-        _refuse(column, column.abs() > EXACT, "not an id: a float number of this size is not exact")
+        _refuse(
+            column, column.abs() >= EXACT, "not an id: a float number of this size is not exact"
+        )
     elif column.dtype.is_nested() or column.dtype in (pl.Object, pl.Binary):
         raise InputError(f"column {column.name!r} holds {column.dtype}, which cannot be an id")
     return column

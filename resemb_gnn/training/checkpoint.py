@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import torch
 
 from resemb_gnn.atomic import publish, temporary_file
-from resemb_gnn.errors import InputError, TrainingError
+from resemb_gnn.errors import InputError, TrainingError, brief
 
 SCHEMA = 1
 KEPT = 2
@@ -138,7 +138,14 @@ def _read(path: Path) -> dict[str, Any]:
                 raise _DamagedError("its contents do not have the SHA-256 in its name")
     except OSError as error:
         raise _DamagedError(str(error)) from error
-    contents: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        contents = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # as many as there are ways to write what is no checkpoint
+        raise InputError(
+            f"{path} holds what no checkpoint of ours does, and was not loaded: {brief(error)}"
+        ) from error
+    if not isinstance(contents, dict):
+        raise InputError(f"{path} holds {type(contents).__name__}, not a checkpoint")
     return contents
 
 

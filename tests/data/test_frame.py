@@ -301,10 +301,10 @@ def test_fields_that_only_look_like_dates_are_refused():
 def test_what_cannot_be_an_id_or_a_label_is_refused():
     with pytest.raises(InputError, match="holds Binary, which cannot be an id"):
         parse_ids(pl.Series("item", [b"\xff"]))
-    with pytest.raises(InputError, match="'' is missing|None is missing"):
+    with pytest.raises(InputError, match="None is missing"):
         parse_ids(pl.Series("item", ["a", ""]))
-    with pytest.raises(InputError, match=r"row 1 .*9007199254740994.0 is not an id.*not exact"):
-        parse_ids(pl.Series("item", [1.0, 2.0**53 + 2, None]), nullable=True)
+    with pytest.raises(InputError, match=r"row 1 .*9007199254740992.0 is not an id.*not exact"):
+        parse_ids(pl.Series("item", [1.0, 2.0**53, None]), nullable=True)
     for column in (pl.Series("y", [{"a": 1}]), pl.Series("y", [[1]]), pl.Series("y", [b"1"])):
         with pytest.raises(InputError, match=f"'y' holds {column.dtype.base_type()}.*, not labels"):
             parse_labels(column)
