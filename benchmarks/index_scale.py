@@ -21,9 +21,11 @@ from typing import Any
 
 import numpy as np
 from timing import machine
-from usearch.index import Index
 
 from resemb_gnn.experiment.results import write_atomically
+
+# After torch: loaded before it, usearch makes the import of torch-geometric hang (torch 2.13).
+from usearch.index import Index  # isort: skip
 
 DIM = 32
 CLUSTERS = 1000
