@@ -302,10 +302,8 @@ def markdown(results: dict[str, Any]) -> str:
         "| fault | injected | survived | lost | command |",
         "|---|---|---|---|---|",
     ]
-    return "\n".join(
-        [*head, *rows, "", f"The runs, of {low:.0f} to {high:.0f} seconds, in turn:", "", kinds]
-        + ["", notes, ""]
-    )
+    runs = f"The runs, of {low:.0f} to {high:.0f} seconds, in turn:"
+    return "\n".join([*head, *rows, "", runs, "", kinds, "", notes, ""])
 
 
 def main() -> None:

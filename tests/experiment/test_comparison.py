@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -93,6 +94,61 @@ def test_a_stopped_comparison_goes_on_where_it_was(
         assert {key: one[key] for key in ("embedding", "seed", "test", "valid", "train")} == {
             key: other[key] for key in ("embedding", "seed", "test", "valid", "train")
         }
+
+
+def without_times(results: dict[str, Any]) -> dict[str, Any]:
+    """The contents of a results.json without what is measured by the clock."""
+
+    def figures(run: dict[str, Any]) -> dict[str, Any]:
+        curve = [{k: v for k, v in epoch.items() if k != "seconds"} for epoch in run["curve"]]
+        times = ("seconds_per_epoch", "examples_per_second")
+        return {k: v for k, v in run.items() if k not in times} | {"curve": curve}
+
+    kept = {k: v for k, v in results.items() if k != "command"}
+    return kept | {"runs": [figures(run) for run in results["runs"]]}
+
+
+def test_a_run_stopped_between_epochs_goes_on_from_its_checkpoint(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"embeddings": ("gcn",), "seeds": 1, "epochs": 3}
+    whole = compare(settings(table, tmp_path / "whole", **options))
+    assert not (tmp_path / "whole" / "checkpoints").exists()
+    measure, epochs = module.GapCurve.__call__, []
+
+    def measure_then_stop(self: Any, number: int, epoch: Any) -> None:
+        if stops and number == 3:
+            raise RuntimeError("the machine stops")
+        epochs.append(number)
+        measure(self, number, epoch)
+
+    monkeypatch.setattr(module.GapCurve, "__call__", measure_then_stop)
+    out, stops = tmp_path / "out", True
+    with pytest.raises(RuntimeError, match="the machine stops"):
+        compare(settings(table, out, **options))
+    assert (out / "checkpoints" / "gcn-0").is_dir()
+    stops = False
+    with pytest.raises(InputError, match="checkpoints exists: add --resume"):
+        compare(settings(table, out, **options))
+    with pytest.raises(InputError, match=r"another run: .*lr was 0.001 and is 0.01"):
+        compare(settings(table, out, resume=True, **options | {"lr": 0.01}))
+    resumed = compare(settings(table, out, resume=True, **options))
+    assert epochs == [1, 2, 3]
+    assert without_times(resumed) == without_times(whole)
+    assert not (out / "checkpoints").exists()
+
+
+def test_the_same_seed_gives_the_same_results_file(table: Path, tmp_path: Path) -> None:
+    """All but times and paths: with the same seed, machine and number of threads."""
+    options = {"embeddings": ("plain-l2", "gat", "adamar"), "seeds": 1, "model": "dien"}
+    for name in ("one", "other"):
+        compare(settings(table, tmp_path / name, **options))
+    one, other = (
+        without_times(json.loads((tmp_path / name / "results.json").read_text()))
+        for name in ("one", "other")
+    )
+    assert one == other
+    assert one["runs"]
 
 
 def test_resume_may_add_embeddings_and_seeds(table: Path, tmp_path: Path) -> None:
