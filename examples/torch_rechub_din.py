@@ -1,6 +1,7 @@
 """ResEmbedding in the DIN of torch-rechub: its table of items is replaced after it is built."""
 
 import torch
+from padding import Padded, padded
 from torch import Tensor, nn
 from torch_rechub.basic.features import SequenceFeature, SparseFeature
 from torch_rechub.models.ranking import DIN
@@ -9,17 +10,6 @@ import resemb_gnn as rg
 from resemb_gnn.training import auc
 
 DIM, WIDTH = 16, 20
-
-
-class Padded(nn.Module):
-    """An embedding behind a padding row: 0 gives zeros, and n the row of item n - 1."""
-
-    def __init__(self, embedding: nn.Module) -> None:
-        super().__init__()
-        self.embedding = embedding
-
-    def forward(self, ids: Tensor) -> Tensor:
-        return self.embedding((ids - 1).clamp(min=0)) * (ids > 0)[..., None]
 
 
 def make_model(num_items: int) -> DIN:
@@ -39,11 +29,8 @@ def make_model(num_items: int) -> DIN:
 
 
 def inputs(examples: rg.Examples) -> tuple[dict[str, Tensor], Tensor]:
-    batch = examples.batch(torch.arange(len(examples)), max_history=WIDTH)
-    history = torch.zeros(len(batch), WIDTH, dtype=torch.long)
-    history[torch.arange(WIDTH) < batch.ptr.diff()[:, None]] = batch.history + 1
-    item = batch.target + 1
-    return {"history": history, "item": item, "again": item}, batch.label
+    history, item, label = padded(examples, WIDTH)
+    return {"history": history, "item": item, "again": item}, label
 
 
 def train(model: DIN, split: rg.Split, epochs: int = 3) -> float:

@@ -1,6 +1,7 @@
 """The examples run, and what they train has learnt something."""
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -8,19 +9,28 @@ import pytest
 import torch
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples"
+NEEDS = {"torch_rechub_din": "torch_rechub", "fuxictr_din": "fuxictr"}
+BY_AUC = ("plain_pytorch", "pyg_lightgcn", *NEEDS)
+
+
+@pytest.fixture(autouse=True)
+def _beside_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a script is run: what lies in its folder can be imported."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    monkeypatch.delitem(sys.modules, "padding", raising=False)
 
 
 def load(name: str) -> ModuleType:
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name], reason=f"needs {NEEDS[name]}")
     spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-@pytest.mark.parametrize("name", ["plain_pytorch", "pyg_lightgcn", "torch_rechub_din"])
+@pytest.mark.parametrize("name", BY_AUC)
 def test_auc_above_chance(name: str) -> None:
-    if name == "torch_rechub_din":
-        pytest.importorskip("torch_rechub", reason="needs torch-rechub")
     found = load(name).main()
     assert "ResEmbedding" in found
     assert len(found) == 2
@@ -34,14 +44,37 @@ def test_hit_rate_above_chance() -> None:
         assert 2 * 10 / 120 < rate < 1, which
 
 
-def test_rechub_padding_row() -> None:
-    pytest.importorskip("torch_rechub", reason="needs torch-rechub")
+def test_padding_row() -> None:
     table = torch.nn.Embedding(5, 3)
-    rows = load("torch_rechub_din").Padded(table)(torch.tensor([[0, 1, 5]]))
+    rows = load("padding").Padded(table)(torch.tensor([[0, 1, 5]]))
     expected = torch.cat([torch.zeros(1, 3), table.weight[[0, 4]]])
     assert torch.equal(rows, expected[None])
 
 
+def test_fuxictr_trains_the_swapped_embedding() -> None:
+    """The same rows from its own table or behind the padding row give the same scores, and a step
+    of its optimiser moves centres and residuals.
+    """
+    example = load("fuxictr_din")
+    rg = example.rg
+    split = rg.InterestDelayModel(num_users=40, num_items=30).sample().split(by="time")
+    torch.manual_seed(0)
+    model = example.make_model(30)
+    layer = model.embedding_layer.embedding_layer.embedding_layers
+    emb = rg.ResEmbedding(rg.covisit_graph(split.history), embedding_dim=16, num_centers=4)
+    with torch.no_grad():
+        layer["item"].weight[1:] = emb.materialize().weight
+    order = torch.arange(len(split.test))
+    before = model.predict(example.batches(split.test, order))
+    example.swap(model, emb)
+    after = model.predict(example.batches(split.test, order))
+    assert before == pytest.approx(after, abs=1e-5)
+    start = {name: value.clone() for name, value in emb.named_parameters()}
+    model.train_epoch(example.batches(split.train, torch.arange(64)))
+    for name, value in emb.named_parameters():
+        assert not torch.equal(value, start[name]), name
+
+
 def test_every_example_is_tested() -> None:
     names = {path.stem for path in FOLDER.glob("*.py")}
-    assert names == {"plain_pytorch", "pyg_lightgcn", "torch_rechub_din", "sasrec"}
+    assert names == {*BY_AUC, "sasrec", "padding"}
