@@ -5,12 +5,28 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fuzz_cases import Case
+from fuzz_results import geometry_file, results_file, saved_log
+from fuzz_sets import (
+    amazon_electronics_x1,
+    amazon_reviews,
+    kuairand,
+    kuairand_trimmed,
+    sequence_file,
+)
 from fuzz_tables import csv_file, csv_gz_file, pandas_frame, parquet_file, polars_frame
 
 READERS: dict[str, Callable[[random.Random, Path], Case]] = {
     "csv": csv_file,
     "csv.gz": csv_gz_file,
     "parquet": parquet_file,
-    "polars frame": polars_frame,
-    "pandas frame": pandas_frame,
+    "polars-frame": polars_frame,
+    "pandas-frame": pandas_frame,
+    "sequence-file": sequence_file,
+    "amazon-reviews": amazon_reviews,
+    "amazon-electronics-x1": amazon_electronics_x1,
+    "kuairand": kuairand,
+    "kuairand-trimmed": kuairand_trimmed,
+    "saved-log": saved_log,
+    "results.json": results_file,
+    "item-geometry": geometry_file,
 }

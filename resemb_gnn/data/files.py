@@ -42,6 +42,8 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """
     number = 0
     with open_bytes(path) as file:
+        if path.suffix == ".gz" and not path.stat().st_size:
+            raise InputError(f"{path} is empty, which no gz file is")
         while True:
             try:
                 line = file.readline(LINE_LIMIT + 1)

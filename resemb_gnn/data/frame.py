@@ -83,10 +83,8 @@ def parse_ids(column: pl.Series, nullable: bool = False) -> pl.Series:
         if read and bool((numbers.cast(pl.String) == column).all()):  # null pairs do not count
             return numbers
     elif column.dtype.is_float():
-        _refuse(column, ~column.is_finite(), "not an id")
-        _refuse(
-            column, column.abs() >= EXACT, "not an id: a float number of this size is not exact"
-        )
+        refuse(column, ~column.is_finite(), "not an id")
+        refuse(column, column.abs() >= EXACT, "not an id: a float number of this size is not exact")
     elif column.dtype.is_nested() or column.dtype in (pl.Object, pl.Binary):
         raise InputError(f"column {column.name!r} holds {column.dtype}, which cannot be an id")
     return column
@@ -102,7 +100,7 @@ def parse_times(column: pl.Series) -> pl.Series:
         with contextlib.suppress(pl.exceptions.PolarsError):  # no row looks like a date
             readings.append(dates.str.to_datetime(strict=False, time_unit="us"))
         best = min(readings, key=lambda reading: reading.null_count())
-        _refuse(column, best.is_null(), "not a time (a number, or a date as 2024-05-31T12:00:00)")
+        refuse(column, best.is_null(), "not a time (a number, or a date as 2024-05-31T12:00:00)")
         column = best
     if column.dtype.is_temporal():
         if column.dtype == pl.Time or column.dtype == pl.Duration:
@@ -110,10 +108,10 @@ def parse_times(column: pl.Series) -> pl.Series:
         return column.cast(pl.Datetime("us")).to_physical()
     if column.dtype.is_integer():
         numbers = column.cast(pl.Int64, strict=False)
-        _refuse(column, numbers.is_null(), "not a time: it does not fit 64 bits")
+        refuse(column, numbers.is_null(), "not a time: it does not fit 64 bits")
         return numbers
     if column.dtype.is_float():
-        _refuse(column, ~column.is_finite(), "not a time")
+        refuse(column, ~column.is_finite(), "not a time")
         return column.cast(pl.Float64)
     raise InputError(f"column {column.name!r} holds {column.dtype}, which is not a time")
 
@@ -125,7 +123,7 @@ def parse_epoch(column: pl.Series, unit: Literal["s", "ms"]) -> pl.Series:
     """
     times = parse_times(column)
     limit = LAST_SECOND * {"s": 1, "ms": 1000}[unit]
-    _refuse(column, (times > limit) | (times < -limit), f"not a time in {unit} since 1970")
+    refuse(column, (times > limit) | (times < -limit), f"not a time in {unit} since 1970")
     return pl.select(pl.from_epoch(times, unit))[column.name]
 
 
@@ -135,15 +133,20 @@ def parse_labels(column: pl.Series) -> pl.Series:
     if not (column.dtype.is_numeric() or column.dtype in (pl.String, pl.Boolean)):
         raise InputError(f"column {column.name!r} holds {column.dtype}, not labels")
     numbers = column.cast(pl.Float64, strict=False)
-    _refuse(column, ~numbers.is_in([0.0, 1.0]).fill_null(False), "not a label (0 or 1)")
+    refuse(column, ~numbers.is_in([0.0, 1.0]).fill_null(False), "not a label (0 or 1)")
     return numbers.cast(pl.Float32)
 
 
 def _refuse_nulls(column: pl.Series) -> None:
-    _refuse(column, column.is_null(), "missing")
+    refuse(column, column.is_null(), "missing")
 
 
-def _refuse(column: pl.Series, bad: pl.Series, why: str) -> None:
+def refuse(column: pl.Series, bad: pl.Series, why: str) -> None:
+    """Refuses a column with ``bad`` rows, naming the first of them.
+
+    Raises:
+        InputError: if there is one.
+    """
     if bad.any():
         row = bad.arg_true()[0]
         raise InputError(

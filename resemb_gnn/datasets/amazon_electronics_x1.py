@@ -13,7 +13,7 @@ from resemb_gnn.data.split import HISTORY, TEST, TRAIN, VALID, Split, split_by_p
 from resemb_gnn.datasets.behavior_dataset import BehaviorDataset
 from resemb_gnn.datasets.download import fetch, verify
 from resemb_gnn.datasets.raw_table import id_strings, read_raw_table
-from resemb_gnn.errors import InputError
+from resemb_gnn.errors import InputError, shown
 
 _URL = "https://huggingface.co/datasets/reczoo/AmazonElectronics_x1/resolve/main"
 _CHECKSUMS = {
@@ -93,7 +93,7 @@ class AmazonElectronicsX1(BehaviorDataset):
             if not found.is_empty():
                 row = found.row(0, named=True)
                 path = self.raw_files["test.csv" if row["test"] else "train.csv"]
-                raise InputError(f"{path}, line {row['line']}: user {row['user']!r}: {why}")
+                raise InputError(f"{path}, line {row['line']}: user {shown(row['user'])}: {why}")
 
         time, last = pl.col("time"), pl.col("last")
         refuse(

@@ -9,11 +9,11 @@ from typing import Any
 import polars as pl
 
 from resemb_gnn.data import BehaviorLog
-from resemb_gnn.data.frame import parse_epoch, parse_labels, parse_times
+from resemb_gnn.data.frame import parse_epoch, parse_labels
 from resemb_gnn.datasets.attributes import main_attribute
 from resemb_gnn.datasets.behavior_dataset import BehaviorDataset
 from resemb_gnn.datasets.download import fetch
-from resemb_gnn.datasets.raw_table import id_strings, read_raw_table
+from resemb_gnn.datasets.raw_table import id_strings, read_raw_table, tag_strings, whole_times
 from resemb_gnn.errors import InputError
 
 PAGE = "https://kuairand.com (KuaiRand-Pure.tar.gz at https://zenodo.org/records/10439422)"
@@ -87,7 +87,7 @@ def read_exposures(path: Path, label: str) -> pl.DataFrame:
     parsers = {
         "user_id": id_strings,
         "video_id": id_strings,
-        "time_ms": parse_times,
+        "time_ms": whole_times,
         label: parse_labels,
     }
     return read_raw_table(path, parsers).rename(
@@ -97,10 +97,10 @@ def read_exposures(path: Path, label: str) -> pl.DataFrame:
 
 def read_tags(path: Path) -> pl.DataFrame:
     """Columns ``item`` and ``category``: the main tag of each video that has one."""
-    table = read_raw_table(path, {"video_id": id_strings, "tag": lambda column: column})
-    pairs = table.select(
-        item="video_id", attribute=pl.col("tag").cast(pl.String).str.split(",")
-    ).explode("attribute")
+    table = read_raw_table(path, {"video_id": id_strings, "tag": tag_strings})
+    pairs = table.select(item="video_id", attribute=pl.col("tag").str.split(",")).explode(
+        "attribute"
+    )
     # A column of single tags may have been written as decimal numbers.
     pairs = pairs.with_columns(pl.col("attribute").str.strip_chars().str.strip_suffix(".0"))
     pairs = pairs.filter(pl.col("attribute").str.len_chars() > 0)

@@ -5,10 +5,10 @@ from pathlib import Path
 import polars as pl
 
 from resemb_gnn.data import BehaviorLog
-from resemb_gnn.data.frame import parse_times
+from resemb_gnn.data.frame import naming
 from resemb_gnn.datasets.behavior_dataset import BehaviorDataset
 from resemb_gnn.datasets.kuairand import PAGE, log_of_exposures, read_exposures, read_tags
-from resemb_gnn.datasets.raw_table import id_strings, read_raw_table
+from resemb_gnn.datasets.raw_table import id_strings, read_raw_table, whole_times
 from resemb_gnn.errors import InputError
 
 _EXPOSURES = ("exposures_val.parquet", "exposures_test.parquet")
@@ -53,7 +53,7 @@ class KuaiRandPureTrimmed(BehaviorDataset):
 def _read_histories(path: Path) -> pl.DataFrame:
     parsers = {
         "user_id": id_strings,
-        "last_time_ms": parse_times,
+        "last_time_ms": whole_times,
         "positive_history": lambda column: column,
     }
     table = read_raw_table(path, parsers)
@@ -61,9 +61,12 @@ def _read_histories(path: Path) -> pl.DataFrame:
     if not isinstance(kind, pl.List):
         raise InputError(f"{path}, column 'positive_history' holds {kind}, not lists of videos")
     rows = table.explode("positive_history")
-    return rows.filter(pl.col("positive_history").is_not_null()).select(
+    rows = rows.filter(pl.col("positive_history").is_not_null())
+    with naming(str(path)):
+        videos = id_strings(rows["positive_history"])
+    return rows.select(
         user="user_id",
-        item=pl.col("positive_history").cast(pl.String),
+        item=videos,
         time="last_time_ms",
         label=pl.lit(1, dtype=pl.Float32),
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from resemb_gnn.data.frame import naming, parse_ids, read_columns
+from resemb_gnn.data.frame import EXACT, naming, parse_ids, parse_times, read_columns, refuse
 
 
 def read_raw_table(
@@ -27,3 +27,16 @@ def id_strings(column: pl.Series) -> pl.Series:
     :meth:`~resemb_gnn.BehaviorLog.from_frame` makes them numbers again where all are.
     """
     return parse_ids(column).cast(pl.String)
+
+
+def whole_times(column: pl.Series) -> pl.Series:
+    """Times as Int64; a number with a fraction, or too large for one, is refused."""
+    times = parse_times(column)
+    if times.dtype.is_float():
+        refuse(column, (times != times.round()) | (times.abs() >= EXACT), "not a whole number")
+    return times.cast(pl.Int64)
+
+
+def tag_strings(column: pl.Series) -> pl.Series:
+    """Categories, some missing, as strings."""
+    return parse_ids(column, nullable=True).cast(pl.String)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from torch import Tensor
 
-from resemb_gnn.errors import InputError
+from resemb_gnn.errors import InputError, brief
 from resemb_gnn.nn import ResEmbedding
 from resemb_gnn.theory import center_usage, effective_centers, main_centers
 
@@ -69,9 +68,31 @@ class ItemGeometry:
         """
         try:
             with np.load(path, allow_pickle=False) as archive:
-                return cls(**{field.name: archive[field.name] for field in fields(cls)})
-        except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
-            raise InputError(f"{path} is not an item geometry: {error}") from error
+                geometry = cls(**{field.name: archive[field.name] for field in fields(cls)})
+        except Exception as error:  # NumPy and zipfile raise what they like on damaged archives
+            raise InputError(f"{path} is not an item geometry: {brief(error)}") from error
+        wrong = geometry._wrong_part()
+        if wrong is not None:
+            raise InputError(f"{path} is not an item geometry: {wrong}")
+        return geometry
+
+    def _wrong_part(self) -> str | None:
+        drawn, centers = self.items.shape[:1], self.usage.shape[:1]
+        shapes = {"items": drawn, "most_visited": (), "embedding": (*drawn, 2)}
+        shapes |= {"central": (*drawn, 2), "main_center": drawn, "centers": (*centers, 2)}
+        shapes |= {"usage": centers, "explained": (2,), "num_items": ()}
+        kinds = {"items": "i", "main_center": "i", "num_items": "i", "most_visited": "b"}
+        for name, shape in shapes.items():
+            part = getattr(self, name)
+            if part.shape != shape or part.dtype.kind != kinds.get(name, "f"):
+                return f"{name} is {part.dtype} {list(part.shape)}"
+            if part.dtype.kind == "f" and not np.isfinite(part).all():
+                return f"{name} holds a value that is not finite"
+        for name, end in (("items", int(self.num_items)), ("main_center", self.usage.size)):
+            part = getattr(self, name)
+            if part.size and not 0 <= part.min() <= part.max() < end:
+                return f"{name} must lie in 0..{end - 1}"
+        return None
 
 
 @torch.no_grad()

@@ -9,10 +9,16 @@ from typing import Any
 
 from resemb_gnn.atomic import write_atomically
 from resemb_gnn.data import BehaviorLog, digest
-from resemb_gnn.errors import InputError, differences
+from resemb_gnn.data.json_text import read_json
+from resemb_gnn.errors import InputError, differences, shown
 
 SCHEMA = 1
 _PACKAGES = ("resemb-gnn", "torch", "torch-geometric", "torch-scatter", "numpy", "scipy", "polars")
+
+_PARTS = {"data": dict, "settings": dict, "runs": list, "versions": dict, "command": str}
+_FIGURES = {"test", "valid", "train", "gap", "best_epoch", "epochs", "seconds_per_epoch"}
+_FIGURES |= {"examples_per_second", "num_parameters"}
+_LARGEST = 1e300
 
 
 def write_results(path: Path, results: dict[str, Any]) -> None:
@@ -27,17 +33,53 @@ def read_results(path: Path) -> dict[str, Any]:
     Raises:
         InputError: if it cannot be read, is damaged, or has another schema.
     """
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+    results = read_json(path)
     if not isinstance(results, dict) or results.get("schema") != SCHEMA:
         raise InputError(f"{path} is not a results file of schema {SCHEMA}")
-    missing = {"data", "settings", "runs", "versions", "command"} - results.keys()
+    missing = _PARTS.keys() - results.keys()
     if missing:
         raise InputError(f"{path} lacks {', '.join(sorted(missing))}")
+    for name, kind in _PARTS.items():
+        if not isinstance(results[name], kind):
+            raise InputError(f"{path}: {name} is {shown(results[name])}, not {kind.__name__}")
+    if not isinstance(results["data"].get("name"), str):
+        raise InputError(f"{path}: data has no name")
+    for number, run in enumerate(results["runs"]):
+        wrong = _wrong_part(run)
+        if wrong is not None:
+            raise InputError(f"{path}: run {number} (from 0): {wrong}")
     results["runs"] = _map_numbers(results["runs"], to_file=False)
     return results
+
+
+def _wrong_part(run: Any) -> str | None:
+    """What of a run the report could not use; ``None`` if all can be."""
+    if not isinstance(run, dict):
+        return f"{shown(run)} is no run"
+    if not isinstance(run.get("embedding"), str):
+        return f"embedding is {shown(run.get('embedding'))}, not a name"
+    seed = run.get("seed")
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        return f"seed is {shown(seed)}, not a whole number"
+    for name in _FIGURES & run.keys():
+        if not _is_figure(run[name]):
+            return f"{name} is {shown(run[name])}, not a figure"
+    curve = run.get("curve") or []
+    if not isinstance(curve, list):
+        return f"curve is {shown(curve)}, not a list of epochs"
+    for epoch in curve:
+        if not isinstance(epoch, dict) or not _is_figure(epoch):
+            return f"curve holds {shown(epoch)}, not an epoch's figures"
+    return None
+
+
+def _is_figure(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_figure, value.values()))
+    if value is None:
+        return True
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and abs(value) < _LARGEST
 
 
 def refuse_other_settings(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
