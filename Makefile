@@ -45,7 +45,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
-	$(PIP) -e ".[dev,serve,engines]"
+	$(PIP) -e ".[dev,serve,engines,tensorboard]"
 	touch $@
 
 # Compiles for minutes; its set-up imports torch, hence no build isolation.

@@ -17,6 +17,7 @@ from resemb_gnn.graph import (
 )
 from resemb_gnn.models import DIEN, DIN, PNN, PooledMLP, WideDeep
 from resemb_gnn.nn import DINAttention, ResEmbedding
+from resemb_gnn.saved import TrainedModel, load, save, train
 from resemb_gnn.training import FitResult, Metrics, evaluate, fit, predict
 
 __version__ = "0.1.0"
@@ -39,6 +40,7 @@ __all__ = [
     "ResEmbedding",
     "SpectralFeatures",
     "Split",
+    "TrainedModel",
     "WideDeep",
     "covisit_edges",
     "covisit_graph",
@@ -46,9 +48,12 @@ __all__ = [
     "extend_vocabulary",
     "fit",
     "from_ogb",
+    "load",
     "ogb_globals",
     "predict",
     "read_covisit_graph",
+    "save",
     "to_ogb",
+    "train",
     "write_covisit_graph",
 ]

@@ -1,12 +1,25 @@
 """The commands: one thin function each, over settings that are read and checked."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from resemb_gnn.cli.command_settings import (
+    EvaluateSettings,
+    ExportSettings,
+    PredictSettings,
+    SimilarSettings,
+)
 from resemb_gnn.cli.graph import GraphCommandSettings, run_graph
-from resemb_gnn.experiment import CompareSettings, compare
+from resemb_gnn.cli.model_commands import (
+    run_evaluate,
+    run_export,
+    run_fit,
+    run_predict,
+    run_similar,
+)
+from resemb_gnn.cli.notes import note
+from resemb_gnn.experiment import CompareSettings, FitSettings, compare
 
 
 @dataclass(frozen=True)
@@ -32,17 +45,47 @@ def run_compare(settings: CompareSettings) -> None:
     """``resemb-gnn compare``."""
     from resemb_gnn.experiment.report import text_table
 
-    results = compare(settings, log=say)
+    results = compare(settings, log=note(settings.quiet))
     print(text_table(results))
     print(f"\n{settings.out}/report.html, results.md and results.json hold the whole of it.")
 
 
-def say(line: str) -> None:
-    """A line on what happens, beside the output."""
-    print(line, file=sys.stderr, flush=True)
-
-
 COMMANDS = {
+    "fit": Command(
+        run_fit,
+        FitSettings,
+        "train a model on a log and save it",
+        "Trains one model on the training part of a log, chooses its epoch on the validation part,"
+        " scores the test part and saves the model as a folder.",
+    ),
+    "evaluate": Command(
+        run_evaluate,
+        EvaluateSettings,
+        "score a saved model on test examples",
+        "Scores a saved model on the test part of the data that it was trained on, or of another"
+        " log of the same items.",
+    ),
+    "predict": Command(
+        run_predict,
+        PredictSettings,
+        "click probabilities of users and candidate items",
+        "Reads a file with a user and a candidate item a row and writes it with the probability"
+        " that the user acts on the item.",
+    ),
+    "similar": Command(
+        run_similar,
+        SimilarSettings,
+        "items nearest to one",
+        "Prints the items whose embeddings are nearest to an item's, by cosine.",
+        positional="item_id",
+    ),
+    "export": Command(
+        run_export,
+        ExportSettings,
+        "item vectors, index and scorer for serving",
+        "Writes the item vectors as Parquet with a nearest-neighbour index, and the scorer as a"
+        " torch.export program and as ONNX. Needs: pip install 'resemb-gnn[serve]'.",
+    ),
     "compare": Command(
         run_compare,
         CompareSettings,

@@ -7,10 +7,10 @@ import polars as pl
 from torch_geometric.data import Data
 
 from resemb_gnn.atomic import publish, temporary_file
-from resemb_gnn.cli.progress import Stages
 from resemb_gnn.experiment.aligned import aligned
 from resemb_gnn.experiment.flag import flag
 from resemb_gnn.experiment.shared_settings import GraphSettings
+from resemb_gnn.experiment.stages import Stages
 from resemb_gnn.experiment.training import covisits
 from resemb_gnn.graph import QUANTILES, GraphSummary, edge_list, summarize_graph
 
@@ -25,7 +25,7 @@ class GraphCommandSettings(GraphSettings):
 
     most: int = flag(10, "most joined items to list")
     out: str | None = flag(None, "Parquet file of the edges: item, other, weight")
-    quiet: bool = flag(False, "no progress bars")
+    quiet: bool = flag(False, "show no progress")
 
 
 def run_graph(settings: GraphCommandSettings) -> None:

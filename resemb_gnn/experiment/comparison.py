@@ -19,7 +19,7 @@ from resemb_gnn.experiment.geometry import ItemGeometry, item_geometry
 from resemb_gnn.experiment.report import html, markdown
 from resemb_gnn.experiment.results import (
     SCHEMA,
-    fingerprint,
+    describe_data,
     read_results,
     refuse_other_settings,
     versions,
@@ -116,22 +116,9 @@ def compare(
 
 def new_results(source: DataSource, split: Split, settings: CompareSettings) -> dict[str, Any]:
     """The contents of results.json before the first run."""
-    log = source.log
     return {
         "schema": SCHEMA,
-        "data": {
-            "name": source.name,
-            "description": source.description,
-            "num_users": log.num_users,
-            "num_items": log.num_items,
-            "num_behaviors": log.num_behaviors,
-            "num_categories": log.num_categories,
-            "split": split.settings,
-            "train_examples": len(split.train),
-            "valid_examples": len(split.valid),
-            "test_examples": len(split.test),
-            "fingerprint": fingerprint(log),
-        },
+        "data": describe_data(source, split),
         "settings": settings.identity() | {"threads": torch.get_num_threads()},
         "runs": [],
         "versions": versions(),

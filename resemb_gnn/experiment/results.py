@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from resemb_gnn.atomic import write_atomically
-from resemb_gnn.data import BehaviorLog, digest
+from resemb_gnn.data import BehaviorLog, Split, digest
 from resemb_gnn.data.json_text import read_json
+from resemb_gnn.datasets import DataSource
 from resemb_gnn.errors import InputError, differences, shown
 
 SCHEMA = 1
@@ -23,7 +24,7 @@ _LARGEST = 1e300
 
 def write_results(path: Path, results: dict[str, Any]) -> None:
     """Writes ``results`` as JSON; a value that is not finite becomes ``null``."""
-    text = json.dumps(_map_numbers(results, to_file=True), indent=1, allow_nan=False)
+    text = json.dumps(map_numbers(results, to_file=True), indent=1, allow_nan=False)
     write_atomically(path, text + "\n")
 
 
@@ -48,7 +49,7 @@ def read_results(path: Path) -> dict[str, Any]:
         wrong = _wrong_part(run)
         if wrong is not None:
             raise InputError(f"{path}: run {number} (from 0): {wrong}")
-    results["runs"] = _map_numbers(results["runs"], to_file=False)
+    results["runs"] = map_numbers(results["runs"], to_file=False)
     return results
 
 
@@ -96,6 +97,24 @@ def refuse_other_settings(path: Path, old: dict[str, Any], new: dict[str, Any]) 
         raise InputError(f"{path} belongs to another comparison: {'; '.join(found)}")
 
 
+def describe_data(source: DataSource, split: Split) -> dict[str, Any]:
+    """The facts on the data and on how they were split."""
+    log = source.log
+    return {
+        "name": source.name,
+        "description": source.description,
+        "num_users": log.num_users,
+        "num_items": log.num_items,
+        "num_behaviors": log.num_behaviors,
+        "num_categories": log.num_categories,
+        "split": split.settings,
+        "train_examples": len(split.train),
+        "valid_examples": len(split.valid),
+        "test_examples": len(split.test),
+        "fingerprint": fingerprint(log),
+    }
+
+
 def fingerprint(log: BehaviorLog) -> str:
     """A digest of who acted on what and when, 16 hexadecimal digits."""
     return digest(log.items, log.ptr, log.times, log.labels, log.item_category)
@@ -112,11 +131,14 @@ def versions() -> dict[str, str | None]:
     return found
 
 
-def _map_numbers(value: Any, to_file: bool) -> Any:
+def map_numbers(value: Any, to_file: bool) -> Any:
+    """The value with the numbers in it that are not finite as ``None`` (``to_file``), or with
+    ``None`` as NaN.
+    """
     if isinstance(value, dict):
-        return {key: _map_numbers(part, to_file) for key, part in value.items()}
+        return {key: map_numbers(part, to_file) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_map_numbers(part, to_file) for part in value]
+        return [map_numbers(part, to_file) for part in value]
     if to_file and isinstance(value, float) and not math.isfinite(value):
         return None
     if not to_file and value is None:

@@ -93,7 +93,7 @@ class TrainingSettings(GraphSettings):
     precision: str = flag("float32", "of the network in training", PRECISIONS)
     compile: bool = flag(False, "compile the model for training (takes some seconds a run)")
     device: str = flag("cpu", "cpu, cuda or cuda:N")
-    quiet: bool = flag(False, "no progress bars")
+    quiet: bool = flag(False, "show no progress")
 
 
 def without(settings: Any, names: set[str]) -> dict[str, Any]:

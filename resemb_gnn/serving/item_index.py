@@ -45,6 +45,11 @@ class ItemIndex:
         self._unit = _unit(self.vectors)
 
     @classmethod
+    def of(cls, embedding: nn.Module, item_ids: pl.Series) -> "ItemIndex":
+        """The exact search among an embedding's rows; arguments as of :func:`export_embeddings`."""
+        return cls(item_ids, _rows(embedding))
+
+    @classmethod
     def load(cls, folder: str | Path, exact: bool = False) -> "ItemIndex":
         """What :func:`export_embeddings` wrote.
 

@@ -2,7 +2,7 @@
 
 from resemb_gnn.training.adam_ar import AdamAR
 from resemb_gnn.training.evaluation import Metrics, evaluate, predict
-from resemb_gnn.training.fit import FitResult, fit, seed_everything
+from resemb_gnn.training.fit import FitResult, check_device, fit, seed_everything
 from resemb_gnn.training.metrics import auc, gauc, log_loss
 from resemb_gnn.training.optimizer import TableAdam
 from resemb_gnn.training.state import Epoch
@@ -15,6 +15,7 @@ __all__ = [
     "Metrics",
     "TableAdam",
     "auc",
+    "check_device",
     "evaluate",
     "fit",
     "gauc",

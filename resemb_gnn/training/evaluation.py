@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from resemb_gnn.data import Examples
 from resemb_gnn.errors import InputError
@@ -26,20 +27,37 @@ def predict(
     *,
     batch_size: int = 8192,
     max_history: int | None = 50,
+    progress: bool = False,
 ) -> Tensor:
-    """Logits of the examples in evaluation mode, float32 ``[num_examples]``."""
+    """Logits of the examples in evaluation mode, float32 ``[num_examples]``.
+
+    Raises:
+        InputError: if there are no examples, or ``max_history`` is below 1.
+    """
+    if not len(examples):
+        raise InputError("there are no examples to score")
     if max_history is not None and max_history < 1:
         raise InputError(f"max_history must be at least 1, not {max_history}")
     training = model.training
     model.eval()
-    parts = [model(batch) for batch in examples.batches(batch_size, max_history)]
+    parts = []
+    with tqdm(total=len(examples), desc="scoring", unit="ex", disable=not progress) as bar:
+        for batch in examples.batches(batch_size, max_history):
+            parts.append(model(batch))
+            bar.update(len(batch))
     model.train(training)
     return torch.cat(parts)
 
 
-def evaluate(model: nn.Module, examples: Examples, *, max_history: int | None = 50) -> Metrics:
+def evaluate(
+    model: nn.Module,
+    examples: Examples,
+    *,
+    max_history: int | None = 50,
+    progress: bool = False,
+) -> Metrics:
     """AUC, per-user AUC and log loss of the examples."""
-    logit = predict(model, examples, max_history=max_history)
+    logit = predict(model, examples, max_history=max_history, progress=progress)
     return Metrics(
         auc=auc(logit, examples.label),
         gauc=gauc(logit, examples.label, examples.user),

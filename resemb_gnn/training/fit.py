@@ -140,7 +140,7 @@ def fit(
         raise InputError(
             "validation holds examples of one label only: no AUC to choose the epoch by"
         )
-    device = _check_device(device)
+    device = check_device(device)
     generator = seed_everything(seed)
     model.to(device)
     train, valid = split.train.to(device), split.valid.to(device)
@@ -280,7 +280,12 @@ def _check_vocabulary(model: nn.Module, log: BehaviorLog) -> None:
         )
 
 
-def _check_device(device: torch.device | str) -> torch.device:
+def check_device(device: torch.device | str) -> torch.device:
+    """The device by its name.
+
+    Raises:
+        InputError: if there is no such device.
+    """
     try:
         device = torch.device(device)
     except RuntimeError as error:

@@ -1,0 +1,81 @@
+"""The settings of the commands that use a saved model."""
+
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any
+
+from resemb_gnn.experiment.flag import check_settings, flag
+from resemb_gnn.experiment.shared_settings import DataSettings
+
+_DATA = {spec.name: spec for spec in fields(DataSettings)}
+
+
+def _as_in_training(name: str) -> Any:
+    """A setting of the data that is taken over from the model if it is not given."""
+    metadata = dict(_DATA[name].metadata)
+    metadata["help"] = metadata["help"].partition(" (default")[0] + " (default: as in training)"
+    return field(default=None, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """A saved model and where to run it.
+
+    Raises:
+        InputError: if a choice is unknown or a number out of range.
+    """
+
+    model: str = flag(MISSING, "folder of the saved model")
+    device: str = flag("cpu", "cpu, cuda or cuda:N")
+    quiet: bool = flag(False, "show no progress")
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateSettings(ModelSettings):
+    """Settings of ``resemb-gnn evaluate``."""
+
+    data: str | None = _as_in_training("data")
+    user: str | None = _as_in_training("user")
+    item: str | None = _as_in_training("item")
+    time: str | None = _as_in_training("time")
+    category: str | None = _as_in_training("category")
+    label: str | None = _as_in_training("label")
+    split: str | None = _as_in_training("split")
+    negatives: str | None = _as_in_training("negatives")
+    json: bool = flag(False, "print JSON instead of a table")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictSettings(ModelSettings):
+    """Settings of ``resemb-gnn predict``."""
+
+    data: str = flag(MISSING, ".csv, .csv.gz or .parquet with a user and a candidate item a row")
+    user: str | None = flag(None, "column of the users' ids (default: as in training, or user)")
+    item: str | None = flag(None, "column of the items' ids (default: as in training, or item)")
+    out: str = flag(MISSING, ".csv or .parquet for users, items and their scores")
+    unknown: str = flag(
+        "refuse",
+        "users and items that the model does not know: refuse them, or leave their score empty",
+        ("refuse", "skip"),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimilarSettings(ModelSettings):
+    """Settings of ``resemb-gnn similar``."""
+
+    item_id: str = flag(MISSING, "item whose neighbours are asked for")
+    k: int = flag(10, "how many")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportSettings(ModelSettings):
+    """Settings of ``resemb-gnn export``."""
+
+    out: str = flag(MISSING, "folder to write")
+    index: bool = flag(True, "write the nearest-neighbour index (usearch)")
+    scorer: bool = flag(True, "write the scorer (scorer.pt2)")
+    onnx: bool = flag(True, "write the scorer as ONNX, too")
+    replace: bool = flag(False, "replace what was exported to the folder before")

@@ -1,0 +1,146 @@
+"""The commands that train a model, or use a saved one."""
+
+import json
+import shutil
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from resemb_gnn.atomic import publish, temporary_file
+from resemb_gnn.atomic_folder import replacing_folder
+from resemb_gnn.cli.command_settings import (
+    EvaluateSettings,
+    ExportSettings,
+    PredictSettings,
+    SimilarSettings,
+)
+from resemb_gnn.cli.notes import note
+from resemb_gnn.data.frame import read_columns
+from resemb_gnn.datasets.source import TABLE_SUFFIXES
+from resemb_gnn.errors import InputError
+from resemb_gnn.experiment import FitSettings
+from resemb_gnn.experiment.aligned import aligned
+from resemb_gnn.experiment.results import map_numbers
+from resemb_gnn.experiment.shared_settings import DataSettings
+from resemb_gnn.saved import TrainedModel, load, train
+from resemb_gnn.saved.layout import refuse_taken
+from resemb_gnn.saved.new_log import is_training_data, renumbered
+
+FIGURES = {"auc": "AUC", "gauc": "AUC by user", "logloss": "log loss"}
+
+
+def run_fit(settings: FitSettings) -> None:
+    """``resemb-gnn fit``: checkpoints stand beside the model's folder until it is written."""
+    refuse_taken(settings.out, settings.replace)
+    out = Path(settings.out)
+    checkpoints = out.with_name(out.name + ".checkpoints")
+    trained = train(settings, checkpoints=checkpoints, log=note(settings.quiet))
+    trained.save(out, replace=settings.replace)
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    figures = trained.facts["figures"]
+    rows = [["examples", *FIGURES.values()]]
+    rows += [[name, *_cells(figures[name])] for name in ("test", "valid", "train")]
+    print(aligned(rows))
+    print(f"\nepoch {figures['best_epoch']} of {figures['epochs']}; {out}/ holds the model.")
+
+
+def run_evaluate(settings: EvaluateSettings) -> None:
+    """``resemb-gnn evaluate``: the test part of the training data, or of another log."""
+    say = note(settings.quiet)
+    trained = load(settings.model, device=settings.device)
+    data = _data_settings(settings, trained)
+    source = data.load()
+    same = is_training_data(trained, source.log)
+    if not same:
+        source, dropped = renumbered(trained, source)
+        say(f"{source.name}: another log than that of training; {dropped:,} behaviours left out,")
+        say(f"since the model does not know their items; {source.log}")
+    split = source.make_split(data.split, data.negatives)
+    found = trained.evaluate(split.test, progress=not settings.quiet)
+    if settings.json:
+        contents = {
+            "model": settings.model,
+            "data": source.name,
+            "training_data": same,
+            "examples": len(split.test),
+            "split": split.settings,
+            "test": map_numbers(asdict(found), to_file=True),
+        }
+        print(json.dumps(contents, indent=1, allow_nan=False))
+        return
+    rows = [["test examples", "number", *FIGURES.values()]]
+    rows.append([source.name, f"{len(split.test):,}", *_cells(asdict(found))])
+    if same and split.settings == trained.facts["data"]["split"]:
+        saved = trained.facts["figures"]["test"]
+        rows.append(["as fit measured", f"{len(split.test):,}", *_cells(saved)])
+    print(aligned(rows))
+
+
+def run_predict(settings: PredictSettings) -> None:
+    """``resemb-gnn predict``: a click probability for each row of a file."""
+    out = Path(settings.out)
+    if out.suffix not in (".csv", ".parquet"):
+        raise InputError(f"--out {out} must end in .csv or .parquet")
+    trained = load(settings.model, device=settings.device)
+    user = settings.user or trained.settings.user or "user"
+    item = settings.item or trained.settings.item or "item"
+    if user == item:
+        raise InputError(f"users and items cannot both stand in column {user!r}")
+    table = read_columns(settings.data, [user, item])
+    score = trained.predict(
+        table[user], table[item], unknown=settings.unknown, progress=not settings.quiet
+    )
+    table = table.with_columns(score)
+    with temporary_file(out.parent, out.name) as file:
+        if out.suffix == ".csv":
+            table.write_csv(file)
+        else:
+            table.write_parquet(file)
+        publish(file, out)
+    print(f"{out} holds {len(table):,} scores", end="")
+    print(f", {score.null_count():,} of them empty." if score.null_count() else ".")
+
+
+def run_similar(settings: SimilarSettings) -> None:
+    """``resemb-gnn similar``: the items nearest to one, by the cosine of their embeddings."""
+    trained = load(settings.model, device=settings.device)
+    found = trained.similar(settings.item_id, settings.k)
+    print(aligned([["item", "similarity"], *([str(i), f"{s:.4f}"] for i, s in found.rows())]))
+
+
+def run_export(settings: ExportSettings) -> None:
+    """``resemb-gnn export``: item vectors, index and scorer for serving."""
+    from resemb_gnn.serving import export_embeddings, export_scorer
+    from resemb_gnn.serving.item_index import TABLE
+
+    out = Path(settings.out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        ours = (out / TABLE).is_file() and not (out / "settings.json").exists()
+        if not ours:
+            raise InputError(f"{out} exists and is no exported model: choose another place")
+        if not settings.replace:
+            raise InputError(f"{out} exists: add --replace or choose another place")
+    trained = load(settings.model, device=settings.device)
+    with replacing_folder(out) as new:
+        export_embeddings(trained.embedding, trained.item_ids, new, index=settings.index)
+        if settings.scorer:
+            export_scorer(trained.model, new, onnx=settings.onnx)
+    files = sorted(out.iterdir())
+    print(aligned([["file", "bytes"], *([f.name, f"{f.stat().st_size:,}"] for f in files)]))
+
+
+def _data_settings(settings: EvaluateSettings, trained: TrainedModel) -> DataSettings:
+    """What the command gives of the data, and the rest as in training."""
+    names = [spec.name for spec in fields(DataSettings)]
+    values = {name: getattr(settings, name) for name in names}
+    for name in names:
+        inherits = name not in _COLUMNS or (values["data"] or "").endswith(TABLE_SUFFIXES)
+        if values[name] is None and (settings.data is None or inherits):
+            values[name] = getattr(trained.settings, name)
+    return DataSettings(**values)
+
+
+_COLUMNS = ("user", "item", "time", "category", "label")
+
+
+def _cells(figures: dict[str, float]) -> list[str]:
+    return [f"{figures[name]:.4f}" for name in FIGURES]

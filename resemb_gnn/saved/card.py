@@ -1,0 +1,51 @@
+"""The model card."""
+
+from typing import Any
+
+from resemb_gnn.experiment.contents import one_line, pairs
+from resemb_gnn.experiment.markdown import escape_markdown, markdown_table
+from resemb_gnn.saved.trained_model import TrainedModel
+
+
+def model_card(trained: TrainedModel) -> str:
+    """What the model is, what it was trained on and with, and how well it does, in Markdown."""
+    data, figures = trained.facts["data"], trained.facts["figures"]
+    settings = trained.settings
+    rows = [
+        [name, *(_figure(figures[name][key]) for key in ("auc", "gauc", "logloss"))]
+        for name in ("test", "valid", "train")
+    ]
+    split = {key: value for key, value in data.items() if key not in ("name", "description")}
+    parts = [
+        f"# {settings.embedding} in {type(trained.model).__name__}, trained on"
+        f" {escape_markdown(one_line(data['name']))}",
+        "A model of clicks on items by users' behaviours, trained and saved by resemb_gnn."
+        " It gives the probability that a user acts on a candidate item next.",
+        "## Figures",
+        markdown_table(["examples", "AUC", "AUC by user", "log loss"], rows),
+        f"Epoch {figures['best_epoch']} of {figures['epochs']}, chosen on validation; test was"
+        f" scored once, at the end. Generalisation gap: {_figure(figures['gap'])} nats."
+        f" {figures['num_parameters']:,} learnable numbers.",
+        "## Data",
+        escape_markdown(str(data["description"])),
+        markdown_table(["", "value"], pairs(split)),
+        "## Settings",
+        markdown_table(["setting", "value"], pairs(settings.identity())),
+        "## Use",
+        '```python\nimport resemb_gnn as rg\n\nmodel = rg.load("FOLDER")\n'
+        "model.predict([user_id], [item_id])   # click probabilities\n"
+        "model.similar(item_id)                # nearest items\n```",
+        "`histories.parquet` holds the users' latest behaviours under their own ids: treat the"
+        " folder as you treat the log.",
+        "## Limits",
+        "Probabilities follow the share of negatives that the model was trained with and are no"
+        " click-through rates unless the log held real impressions. Figures hold for one seed and"
+        " for data like these.",
+        "## Versions",
+        markdown_table(["package", "version"], pairs(trained.facts["versions"])),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _figure(value: Any) -> str:
+    return f"{value:.4f}"

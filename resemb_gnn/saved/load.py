@@ -1,0 +1,186 @@
+"""A trained model read from its folder."""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, cast
+
+import polars as pl
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_model
+from torch import Tensor
+from torch_geometric.data import Data
+from torch_geometric.utils import coalesce
+
+from resemb_gnn.errors import InputError
+from resemb_gnn.experiment import FitSettings
+from resemb_gnn.experiment.arms import make_embedding, make_model
+from resemb_gnn.experiment.flag import may_be_none, takes_several, value_type
+from resemb_gnn.experiment.results import map_numbers
+from resemb_gnn.models import CTRModel
+from resemb_gnn.saved.histories import Histories
+from resemb_gnn.saved.layout import (
+    CATEGORIES,
+    FORMAT,
+    GRAPH,
+    HISTORIES,
+    ITEMS,
+    SCHEMA,
+    SETTINGS,
+    WEIGHTS,
+)
+from resemb_gnn.saved.trained_model import TrainedModel
+from resemb_gnn.training import check_device
+
+
+def load(folder: str | Path, *, device: torch.device | str = "cpu") -> TrainedModel:
+    """Restores what :func:`~resemb_gnn.save` wrote. Nothing is unpickled, no code is run.
+
+    A setting that the folder does not name, since it came later, has its default.
+
+    Args:
+        folder: the folder.
+        device: where to put the model.
+
+    Raises:
+        InputError: if a file is missing or damaged, has another schema, or does not fit the rest.
+    """
+    folder = Path(folder)
+    device = check_device(device)
+    contents = _read_json(folder / SETTINGS)
+    settings = _settings(folder / SETTINGS, contents["settings"])
+    items = _read(folder / ITEMS, item_id=None, behaviors=pl.Int64, features=pl.Array)
+    category = category_ids = None
+    if "category" in items.columns:
+        category_ids = _read(folder / CATEGORIES, category_id=None)["category_id"]
+        category = _numbers(folder / ITEMS, items["category"], len(category_ids))
+    graph = _graph(folder, items)
+    model = _build(folder, settings, items, graph, category)
+    _load_weights(model, folder / WEIGHTS)
+    return TrainedModel(
+        model=model.to(device).eval(),
+        settings=settings,
+        item_ids=items["item_id"],
+        item_category=category,
+        category_ids=category_ids,
+        graph=graph,
+        histories=_histories(folder / HISTORIES, len(items)),
+        facts={key: contents[key] for key in ("data", "figures", "versions")},
+    )
+
+
+def _build(
+    folder: Path, settings: FitSettings, items: pl.DataFrame, graph: Data, category: Tensor | None
+) -> CTRModel:
+    name, groups = settings.embedding, category
+    if name == "kmeans":  # the clusters are known: an item's is what its category is elsewhere
+        if "center" not in items.columns:
+            raise InputError(f"{folder / ITEMS} has no column 'center'")
+        name, groups = "category", _numbers(folder / ITEMS, items["center"], len(items))
+    used = category if settings.use_category else None
+    embedding = make_embedding(name, graph, settings, groups)
+    return cast(CTRModel, make_model(settings.model, embedding, used))
+
+
+def _load_weights(model: CTRModel, path: Path) -> None:
+    if not path.is_file():
+        raise InputError(f"{path} is missing")
+    try:
+        load_model(model, str(path))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except (SafetensorError, RuntimeError, OSError, KeyError) as error:
+        message = " ".join(str(error).split())
+        raise InputError(f"{path} is damaged or does not fit the settings: {message}") from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        contents = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    if not isinstance(contents, dict) or contents.get("format") != FORMAT:
+        raise InputError(f"{path} does not belong to a {FORMAT}")
+    if contents.get("schema") != SCHEMA:
+        raise InputError(
+            f"{path} has schema {contents.get('schema')!r}; this version reads {SCHEMA}"
+        )
+    for name in ("settings", "data", "figures", "versions"):
+        if not isinstance(contents.get(name), dict):
+            raise InputError(f"{path} lacks {name!r}")
+    contents["figures"] = map_numbers(contents["figures"], to_file=False)
+    return contents
+
+
+def _settings(path: Path, values: dict[str, Any]) -> FitSettings:
+    known = {spec.name: spec for spec in fields(FitSettings)}
+    for name, value in values.items():
+        if name not in known:
+            raise InputError(f"{path} holds the unknown setting {name!r}")
+        kind = value_type(known[name])
+        allowed: tuple[type, ...] = (int, float) if kind is float else (kind,)
+        fits = isinstance(value, allowed) and (kind is bool or not isinstance(value, bool))
+        if takes_several(known[name]) or not (fits or (value is None and may_be_none(known[name]))):
+            raise InputError(f"{path}: {name} must be a {kind.__name__}, not {value!r}")
+    try:
+        return FitSettings(**values)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _graph(folder: Path, items: pl.DataFrame) -> Data:
+    path = folder / GRAPH
+    table = _read(path, source=pl.Int64, target=pl.Int64, weight=pl.Float32)
+    source, target = (_numbers(path, table[name], len(items)) for name in ("source", "target"))
+    weight = table["weight"].to_torch()
+    if not bool((source < target).all()):
+        raise InputError(f"{path}: source must be less than target")
+    edge_index, edge_weight = coalesce(
+        torch.stack([torch.cat([source, target]), torch.cat([target, source])]),
+        torch.cat([weight, weight]),
+        len(items),
+    )
+    return Data(
+        x=torch.from_numpy(items["features"].to_numpy().copy()),
+        edge_index=edge_index,
+        edge_weight=edge_weight,
+        count=items["behaviors"].to_torch(),
+        num_nodes=len(items),
+    )
+
+
+def _histories(path: Path, num_items: int) -> Histories:
+    table = _read(path, user_id=None, items=pl.List)
+    lengths = table["items"].list.len().to_torch().long()
+    behaviors = table["items"].explode(empty_as_null=False)
+    return Histories(
+        table["user_id"],
+        _numbers(path, behaviors, num_items),
+        torch.nn.functional.pad(lengths.cumsum(0), (1, 0)),
+    )
+
+
+def _numbers(path: Path, column: pl.Series, size: int) -> Tensor:
+    """A column of numbers below ``size``, int64."""
+    fits = column.dtype.is_integer() and column.null_count() == 0
+    if not fits or (len(column) and not bool(column.is_between(0, size - 1).all())):
+        raise InputError(f"{path}: {column.name} must lie in 0..{size - 1}")
+    return torch.from_numpy(column.to_numpy().astype("int64"))
+
+
+def _read(path: Path, **columns: Any) -> pl.DataFrame:
+    """A Parquet file with these columns, of these types if they are not ``None``, no null."""
+    try:
+        table = pl.read_parquet(path, glob=False)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    for name, dtype in columns.items():
+        if name not in table.columns:
+            raise InputError(f"{path} has no column {name!r}")
+        found = table[name].dtype
+        if dtype is not None and found != dtype:
+            raise InputError(f"{path}: column {name!r} holds {found}, not {dtype}")
+        if table[name].null_count():
+            raise InputError(f"{path}: column {name!r} has missing values")
+    return table

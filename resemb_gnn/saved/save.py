@@ -1,0 +1,126 @@
+"""A trained model written as a folder."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import torch
+from safetensors.torch import save_model
+from torch import Tensor
+
+from resemb_gnn.atomic_folder import replacing_folder
+from resemb_gnn.experiment.results import map_numbers
+from resemb_gnn.graph import edge_list
+from resemb_gnn.nn import HardEncoder, ResEmbedding
+from resemb_gnn.saved.card import model_card
+from resemb_gnn.saved.layout import (
+    CARD,
+    CATEGORIES,
+    CENTERS,
+    FORMAT,
+    GRAPH,
+    HISTORIES,
+    ITEMS,
+    SCHEMA,
+    SETTINGS,
+    WEIGHTS,
+    refuse_taken,
+)
+from resemb_gnn.saved.trained_model import TrainedModel
+
+MOST_CENTERS = 16  # centre weights of an item that are listed
+_PART = 2**24  # numbers at a time
+
+
+def save(trained: TrainedModel, folder: str | Path, *, replace: bool = False) -> None:
+    """Writes a trained model as a folder, whole or not at all.
+
+    ======================= ======================================================================
+    ``weights.safetensors`` parameters and buffers by name
+    ``settings.json``       schema, settings, data, figures and package versions
+    ``items.parquet``       a row an item, in the order of their numbers: ``item_id``,
+                            ``behaviors`` (in training), ``category`` (a number), ``center`` (if
+                            each item belongs to one known beforehand), ``features`` (of the node)
+    ``categories.parquet``  ``category_id`` in the order of the numbers, if there are categories
+    ``centers.parquet``     centre weights, for reading: ``item_id``, ``center``, ``weight``; the
+                            16 largest of an item, zeros left out (a Res-embedding alone)
+    ``graph.parquet``       ``source`` < ``target`` (item numbers), ``weight`` (co-visits)
+    ``histories.parquet``   ``user_id`` and ``items``, the latest behaviours as item numbers
+    ``README.md``           the model card
+    ======================= ======================================================================
+
+    Args:
+        trained: the model.
+        folder: where to.
+        replace: replace a saved model that stands there.
+
+    Raises:
+        InputError: if the folder holds something else, or a model and ``replace`` is not set.
+    """
+    refuse_taken(folder, replace)
+    with replacing_folder(folder) as new:
+        save_model(trained.model, str(new / WEIGHTS))
+        (new / SETTINGS).write_text(_settings(trained), encoding="utf-8")
+        _items(trained).write_parquet(new / ITEMS)
+        if trained.category_ids is not None:
+            ids = pl.DataFrame({"category_id": trained.category_ids})
+            ids.write_parquet(new / CATEGORIES)
+        if isinstance(trained.embedding, ResEmbedding):
+            center_table(trained.embedding, trained.item_ids).write_parquet(new / CENTERS)
+        edges = dict(zip(("source", "target", "weight"), edge_list(trained.graph), strict=True))
+        pl.DataFrame({name: part.numpy() for name, part in edges.items()}).write_parquet(
+            new / GRAPH
+        )
+        _histories(trained).write_parquet(new / HISTORIES)
+        (new / CARD).write_text(model_card(trained), encoding="utf-8")
+
+
+@torch.no_grad()
+def center_table(
+    embedding: ResEmbedding, item_ids: pl.Series, most: int = MOST_CENTERS
+) -> pl.DataFrame:
+    """The centre weights of largest size of each item, largest first; zeros are left out.
+
+    Returns:
+        ``item_id``, ``center`` (Int64) and ``weight`` (Float32), item by item.
+    """
+    most = min(most, embedding.num_centers)
+    device = embedding.centers.device
+    parts: list[tuple[Tensor, Tensor, Tensor]] = []
+    for ids in torch.arange(embedding.num_embeddings).split(max(1, _PART // embedding.num_centers)):
+        every = embedding.center_weights(ids.to(device)).cpu()
+        center = every.abs().topk(most, dim=1).indices
+        weight = every.gather(1, center)
+        keep = weight != 0
+        item = ids.unsqueeze(1).expand_as(center)
+        parts.append((item[keep], center[keep], weight[keep]))
+    items, centers, weights = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
+    return pl.DataFrame({"item_id": item_ids.gather(items), "center": centers, "weight": weights})
+
+
+def _settings(trained: TrainedModel) -> str:
+    contents = {"format": FORMAT, "schema": SCHEMA, "settings": trained.settings.identity()}
+    contents |= trained.facts | {"figures": map_numbers(trained.facts["figures"], to_file=True)}
+    return json.dumps(contents, indent=1, allow_nan=False) + "\n"
+
+
+def _items(trained: TrainedModel) -> pl.DataFrame:
+    graph = trained.graph
+    table = pl.DataFrame({"item_id": trained.item_ids, "behaviors": graph.count.numpy()})
+    if trained.item_category is not None:
+        table = table.with_columns(category=pl.Series(trained.item_category.numpy()))
+    encoder = getattr(trained.embedding, "encoder", None)
+    if isinstance(encoder, HardEncoder):
+        table = table.with_columns(center=pl.Series(encoder.view(None).center.cpu().numpy()))
+    features = pl.Series(graph.x.numpy(), dtype=pl.Array(pl.Float32, graph.x.size(1)))
+    return table.with_columns(features=features)
+
+
+def _histories(trained: TrainedModel) -> pl.DataFrame:
+    own = trained.histories
+    user = torch.arange(len(own.user_ids)).repeat_interleave(own.ptr.diff())
+    behaviors = pl.DataFrame({"user": user.numpy(), "items": own.items.numpy()})
+    lists = behaviors.group_by("user", maintain_order=True).agg("items")
+    users = pl.DataFrame({"user_id": own.user_ids, "user": range(len(own.user_ids))})
+    users = users.cast({"user": pl.Int64}).join(lists, on="user", how="left", maintain_order="left")
+    return users.select("user_id", pl.col("items").fill_null([]))

@@ -1,0 +1,102 @@
+"""Training by the settings, from the log to a model that can be saved."""
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch_geometric.data import Data
+
+from resemb_gnn.errors import InputError
+from resemb_gnn.experiment import FitSettings
+from resemb_gnn.experiment.arms import ARMS, make_embedding, make_model
+from resemb_gnn.experiment.results import describe_data, versions
+from resemb_gnn.experiment.stages import Stages
+from resemb_gnn.experiment.training import fit_with, make_graph
+from resemb_gnn.models import CTRModel
+from resemb_gnn.saved.histories import Histories
+from resemb_gnn.saved.trained_model import TrainedModel
+from resemb_gnn.training import Epoch, FitResult, check_device
+
+
+def train(
+    settings: FitSettings | None = None,
+    *,
+    checkpoints: str | Path | None = None,
+    on_epoch: Callable[[int, Epoch], None] | None = None,
+    log: Callable[[str], None] = lambda line: None,
+    **changes: Any,
+) -> TrainedModel:
+    """Reads the data, builds the graph and trains one model.
+
+    Args:
+        settings: what to train; the defaults if ``None``.
+        checkpoints: folder of checkpoints, as :func:`~resemb_gnn.fit` has it; with
+            ``settings.resume`` the run goes on from there.
+        on_epoch: called after each epoch, as :func:`~resemb_gnn.fit` has it.
+        log: called with a line of text on what happens.
+        **changes: settings by name, in place of those of ``settings``: ``train(data="log.csv",
+            user="user_id", item="item_id", time="ts", embedding="gat")``.
+
+    Raises:
+        InputError: if the data or a setting cannot be used.
+        TypeError: if there is no such setting.
+    """
+    settings = replace(settings or FitSettings(), **changes)
+    check_device(settings.device)
+    with Stages(3, settings.quiet) as stages:
+        source = stages.run(f"reading {settings.data}", settings.load)
+        category = source.log.item_category
+        if ARMS[settings.embedding].needs_category and category is None:
+            raise InputError(f"{settings.embedding}: {source.name} has no categories of the items")
+        split = stages.run(
+            "splitting", lambda: source.make_split(settings.split, settings.negatives)
+        )
+        graph = stages.run("graph and node features", lambda: make_graph(source, split, settings))
+    log(f"{source.name}: {source.log}")
+    log(f"{split}, graph: {graph.num_nodes} items, {graph.edge_index.size(1) // 2} edges")
+    torch.manual_seed(settings.seed)
+    embedding = make_embedding(settings.embedding, graph, settings, category)
+    model = make_model(settings.model, embedding, category if settings.use_category else None)
+    result = fit_with(
+        settings,
+        model,
+        split,
+        seed=settings.seed,
+        on_epoch=on_epoch,
+        checkpoints=checkpoints,
+        resume=settings.resume,
+    )
+    return TrainedModel(
+        model=cast(CTRModel, result.model),
+        settings=settings,
+        item_ids=source.log.item_ids,
+        item_category=category,
+        category_ids=source.log.category_ids,
+        graph=_without_folds(graph),
+        histories=Histories.of(source.log, settings.max_history),
+        facts={
+            "data": describe_data(source, split),
+            "figures": _figures(result),
+            "versions": versions(),
+        },
+    )
+
+
+def _figures(result: FitResult) -> dict[str, Any]:
+    return {
+        "test": asdict(result.test),
+        "valid": asdict(result.valid),
+        "train": asdict(result.train),
+        "gap": result.gap,
+        "best_epoch": result.best_epoch,
+        "epochs": len(result.curve),
+        "seconds_per_epoch": result.seconds_per_epoch,
+        "num_parameters": result.num_parameters,
+    }
+
+
+def _without_folds(graph: Data) -> Data:
+    names = ("x", "edge_index", "edge_weight", "count", "num_nodes")
+    return Data(**{name: graph[name] for name in names})

@@ -1,0 +1,141 @@
+"""A trained model with all that it takes to use it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from resemb_gnn.data import Examples
+from resemb_gnn.experiment import FitSettings
+from resemb_gnn.models import CTRModel
+from resemb_gnn.saved.histories import Histories
+from resemb_gnn.saved.ids import number_ids
+from resemb_gnn.serving import ItemIndex
+from resemb_gnn.training import Metrics, evaluate, predict
+
+
+@dataclass(eq=False, repr=False)
+class TrainedModel:
+    """A click model, its items and users, and where it came from.
+
+    Args:
+        model: the click model, in evaluation mode.
+        settings: what it was trained with.
+        item_ids: the items' own ids in the order of their numbers, ``[num_items]``.
+        item_category: category number of each item, int64 ``[num_items]``, if the data have them.
+        category_ids: the categories' own ids, likewise.
+        graph: the full co-visit graph with node features, without folds.
+        histories: the users' latest behaviours.
+        facts: ``data`` (sizes, split, fingerprint), ``figures`` (test and others), ``versions``.
+    """
+
+    model: CTRModel
+    settings: FitSettings
+    item_ids: pl.Series
+    item_category: Tensor | None
+    category_ids: pl.Series | None
+    graph: Data
+    histories: Histories
+    facts: dict[str, Any]
+
+    @property
+    def embedding(self) -> nn.Module:
+        """The item embedding, such as a :class:`~resemb_gnn.ResEmbedding`."""
+        return self.model.embedding
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
+
+    def to(self, device: torch.device | str) -> "TrainedModel":
+        """Moves the model; returns this object."""
+        self.model.to(device)
+        return self
+
+    def predict(
+        self,
+        users: pl.Series | list[Any],
+        items: pl.Series | list[Any],
+        *,
+        unknown: str = "refuse",
+        progress: bool = False,
+    ) -> pl.Series:
+        """Click probability of each pair of user and candidate item.
+
+        A user's history is all that the log held of them, at most the last
+        ``settings.max_history`` positive behaviours.
+
+        Args:
+            users: the users' own ids, ``[n]``.
+            items: the candidates' own ids, ``[n]``.
+            unknown: ``"refuse"`` users and items that the model does not know, or ``"skip"``
+                them: their score is null.
+            progress: show a progress bar.
+
+        Returns:
+            Float32 ``[n]``.
+
+        Raises:
+            InputError: if an id is missing or refused, or none is known.
+        """
+        user = number_ids(_named(users, "user"), self.histories.user_ids, unknown)
+        item = number_ids(_named(items, "item"), self.item_ids, unknown)
+        known = (user.is_not_null() & item.is_not_null()).to_numpy()
+        examples = self.histories.examples(
+            torch.from_numpy(user.to_numpy()[known].astype(np.int64)),
+            torch.from_numpy(item.to_numpy()[known].astype(np.int64)),
+        )
+        score = np.full(len(user), np.nan, dtype=np.float32)
+        logit = predict(
+            self.model,
+            examples.to(self.device),
+            max_history=self.settings.max_history,
+            progress=progress,
+        )
+        score[known] = logit.sigmoid().cpu().numpy()
+        return pl.Series("score", score, nan_to_null=True)
+
+    def evaluate(self, examples: Examples, *, progress: bool = False) -> Metrics:
+        """AUC, per-user AUC and log loss of examples over this model's item numbers."""
+        max_history = self.settings.max_history
+        examples = examples.to(self.device)
+        return evaluate(self.model, examples, max_history=max_history, progress=progress)
+
+    @cached_property
+    def index(self) -> ItemIndex:
+        """Exact search among the item vectors."""
+        return ItemIndex.of(self.embedding, self.item_ids)
+
+    def similar(self, item_id: int | str, k: int = 10) -> pl.DataFrame:
+        """The ``k`` items nearest to an item by the cosine of their embeddings, exactly: columns
+        ``item_id`` and ``similarity``.
+
+        Raises:
+            InputError: if the item is unknown or ``k`` below 1.
+        """
+        number = number_ids(pl.Series("item", [item_id]), self.item_ids)[0]
+        return self.index.similar(self.item_ids[number], k)
+
+    def save(self, folder: str | Path, *, replace: bool = False) -> None:
+        """Writes the folder: :func:`~resemb_gnn.save`."""
+        from resemb_gnn.saved.save import save
+
+        save(self, folder, replace=replace)
+
+    def __repr__(self) -> str:
+        return (
+            f"TrainedModel({self.settings.embedding} in {type(self.model).__name__},"
+            f" items={len(self.item_ids)}, users={len(self.histories.user_ids)},"
+            f" test AUC={self.facts['figures']['test']['auc']:.4f})"
+        )
+
+
+def _named(ids: pl.Series | list[Any], name: str) -> pl.Series:
+    return ids if isinstance(ids, pl.Series) else pl.Series(name, ids)

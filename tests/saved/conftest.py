@@ -1,0 +1,48 @@
+"""A table with categories, and models trained on it for an epoch."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import resemb_gnn as rg
+
+
+@pytest.fixture(scope="session")
+def csv(log: rg.BehaviorLog, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small log as a CSV with string ids of users and items, and ISO times."""
+    assert log.item_category is not None
+    assert log.category_ids is not None
+    minutes = pl.Series(log.times.numpy()) * 60_000_000
+    items = log.item_ids.gather(log.items.numpy())
+    frame = pl.DataFrame(
+        {
+            "user_id": log.user_ids.gather(log.users.numpy()),
+            "item_id": "P-" + items.cast(pl.String),
+            "ts": minutes.cast(pl.Datetime("us")).dt.to_string("iso:strict"),
+            "category": log.category_ids.gather(log.item_category[log.items].numpy()),
+        }
+    )
+    path = tmp_path_factory.mktemp("saved") / "log.csv"
+    frame.write_csv(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def train_on(csv: Path) -> Callable[..., rg.TrainedModel]:
+    """Trains for an epoch on the table, with categories."""
+
+    def train(**settings: Any) -> rg.TrainedModel:
+        columns = {"user": "user_id", "item": "item_id", "time": "ts", "category": "category"}
+        small = {"epochs": 1, "quiet": True, "embedding_dim": 4, "num_centers": 8, "folds": 2}
+        return rg.train(data=str(csv), **(columns | small | settings))
+
+    return train
+
+
+@pytest.fixture(scope="session")
+def trained(train_on: Callable[..., rg.TrainedModel]) -> rg.TrainedModel:
+    """A GCN in DIN."""
+    return train_on()

@@ -1,0 +1,133 @@
+"""What is loaded is what was saved, to the bit."""
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from polars.testing import assert_series_equal
+from torch import Tensor
+
+import resemb_gnn as rg
+from resemb_gnn.experiment.arms import EMBEDDINGS, MODELS
+from resemb_gnn.nn import ResEmbedding
+
+
+def every_pair(trained: rg.TrainedModel) -> tuple[pl.Series, pl.Series]:
+    pairs = itertools.product(trained.histories.user_ids[:20], trained.item_ids)
+    users, items = zip(*pairs, strict=True)
+    return pl.Series("user", users), pl.Series("item", items)
+
+
+def check_same(trained: rg.TrainedModel, loaded: rg.TrainedModel) -> None:
+    """Predictions, buffers and facts agree to the bit."""
+    pairs = every_pair(trained)
+    assert_series_equal(trained.predict(*pairs), loaded.predict(*pairs), check_exact=True)
+    before, after = trained.model.state_dict(), loaded.model.state_dict()
+    assert before.keys() == after.keys()
+    for name, value in before.items():
+        assert torch.equal(value, after[name]), name
+    assert loaded.settings.identity() == trained.settings.identity()
+    assert loaded.facts == trained.facts
+    for name in ("x", "edge_index", "edge_weight", "count"):
+        assert torch.equal(trained.graph[name], loaded.graph[name])
+
+
+@pytest.mark.parametrize("embedding", EMBEDDINGS)
+def test_every_embedding(
+    embedding: str, train_on: Callable[..., rg.TrainedModel], tmp_path: Path
+) -> None:
+    trained = train_on(embedding=embedding)
+    trained.save(tmp_path / "model")
+    check_same(trained, rg.load(tmp_path / "model"))
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("use_category", [False, True])
+def test_every_model_with_and_without_categories(
+    model: str, use_category: bool, train_on: Callable[..., rg.TrainedModel], tmp_path: Path
+) -> None:
+    trained = train_on(model=model, use_category=use_category)
+    trained.save(tmp_path / "model")
+    check_same(trained, rg.load(tmp_path / "model"))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"folds": 1},
+        {"category": None},
+        {"graph": "permuted", "top_k": 3},
+        {"split": "time", "negatives": "popularity", "max_history": 3},
+        {"learn_shrinkage": True, "residual_max_ratio": 0.5, "normalization": "sparsemax"},
+        {"embedding": "kmeans", "folds": 1},
+        {"embedding": "spectral-start", "embedding_dim": 32},
+    ],
+)
+def test_other_settings(
+    settings: dict[str, object], train_on: Callable[..., rg.TrainedModel], tmp_path: Path
+) -> None:
+    trained = train_on(**settings)
+    trained.save(tmp_path / "model")
+    check_same(trained, rg.load(tmp_path / "model"))
+
+
+def test_predictions_are_the_models_on_each_users_last_behaviours(
+    trained: rg.TrainedModel, csv: Path
+) -> None:
+    frame = pl.read_csv(csv).sort("user_id", "ts", maintain_order=True)
+    number = {item: n for n, item in enumerate(trained.item_ids)}
+    users, items = every_pair(trained)
+    scores = trained.predict(users, items)
+    for user, item, score in list(zip(users, items, scores, strict=True))[::37]:
+        history = [number[i] for i in frame.filter(user_id=user)["item_id"]][-50:]
+        target, one = torch.tensor([number[item]]), torch.ones(1)
+        batch = rg.Batch(torch.tensor(history), torch.tensor([0, len(history)]), target, one, one)
+        with torch.no_grad():
+            logit: Tensor = trained.model(batch)
+        np.testing.assert_allclose(score, logit.sigmoid().item(), rtol=1e-4)
+
+
+def test_centers_are_the_largest_weights(trained: rg.TrainedModel, tmp_path: Path) -> None:
+    trained.save(tmp_path / "model")
+    table = pl.read_parquet(tmp_path / "model" / "centers.parquet")
+    assert isinstance(trained.embedding, ResEmbedding)
+    weights = trained.embedding.center_weights(torch.arange(len(trained.item_ids)))
+    wide = table.pivot("center", index="item_id", values="weight", sort_columns=False)
+    wide = wide.select("item_id", *(str(k) for k in range(8)))
+    assert wide["item_id"].to_list() == trained.item_ids.to_list()
+    np.testing.assert_array_equal(wide.drop("item_id").to_numpy(), weights.detach().numpy())
+
+
+def test_the_folder_holds_no_pickle(trained: rg.TrainedModel, tmp_path: Path) -> None:
+    trained.save(tmp_path / "model")
+    names = {path.name for path in (tmp_path / "model").iterdir()}
+    assert names == {
+        "README.md", "weights.safetensors", "settings.json", "items.parquet", "centers.parquet",
+        "categories.parquet", "graph.parquet", "histories.parquet",
+    }  # fmt: skip
+    assert {path.name for path in tmp_path.iterdir()} == {"model"}
+
+
+def test_card_names_data_settings_and_figures(trained: rg.TrainedModel, tmp_path: Path) -> None:
+    trained.save(tmp_path / "model")
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "# gcn in DIN, trained on log.csv" in card
+    assert f"| test | {trained.facts['figures']['test']['auc']:.4f} |" in card
+    assert "| num_centers | 8 |" in card
+    assert f"| fingerprint | {trained.facts['data']['fingerprint']} |" in card
+
+
+def test_similar_by_a_dense_loop(trained: rg.TrainedModel) -> None:
+    ids = torch.arange(len(trained.item_ids))
+    vectors = torch.nn.functional.normalize(trained.embedding(ids).detach())
+    item = trained.item_ids[3]
+    cosine = vectors @ vectors[3]
+    cosine[3] = -2
+    found = trained.similar(item, k=4)
+    best = cosine.topk(4)
+    assert found["item_id"].to_list() == [trained.item_ids[i] for i in best.indices.tolist()]
+    np.testing.assert_allclose(found["similarity"], best.values.numpy(), atol=1e-6)
