@@ -125,7 +125,7 @@ class TrainedModel:
 
     def save(self, folder: str | Path, *, replace: bool = False) -> None:
         """Writes the folder: :func:`~resemb_gnn.save`."""
-        from resemb_gnn.saved.save import save
+        from resemb_gnn.saved.saving import save
 
         save(self, folder, replace=replace)
 
