@@ -26,6 +26,7 @@ from resemb_gnn.experiment.results import (
     write_results,
 )
 from resemb_gnn.experiment.settings import CompareSettings
+from resemb_gnn.experiment.tensorboard import TensorBoard
 from resemb_gnn.experiment.training import fit_with, make_graph
 from resemb_gnn.nn import ResEmbedding
 from resemb_gnn.theory import GapCurve
@@ -89,9 +90,14 @@ def compare(
         embedding = make_embedding(name, graph, own, category)
         model = make_model(settings.model, embedding, category if settings.use_category else None)
         gaps = GapCurve(model, split.train_sample, max_history=settings.max_history)
-        saved = stopped / f"{name}-{seed}"
         result = fit_with(
-            own, model, split, seed=seed, on_epoch=gaps, checkpoints=saved, resume=settings.resume
+            own,
+            model,
+            split,
+            seed=seed,
+            on_epoch=_on_epoch(settings, f"{name}-{seed}", gaps),
+            checkpoints=stopped / f"{name}-{seed}",
+            resume=settings.resume,
         )
         if seed == 0 and _has_geometry(embedding):
             (folder / "geometry").mkdir(parents=True, exist_ok=True)
@@ -114,6 +120,12 @@ def compare(
     return results
 
 
+def _on_epoch(settings: CompareSettings, run: str, gaps: GapCurve) -> GapCurve | TensorBoard:
+    if settings.tensorboard is None:
+        return gaps
+    return TensorBoard(Path(settings.tensorboard) / run, gaps)
+
+
 def new_results(source: DataSource, split: Split, settings: CompareSettings) -> dict[str, Any]:
     """The contents of results.json before the first run."""
     return {
@@ -131,7 +143,7 @@ def command(settings: CompareSettings) -> str:
     words = ["resemb-gnn", "compare"]
     defaults = asdict(CompareSettings())
     for name, value in asdict(settings).items():
-        if name in ("resume", "quiet") or value == defaults[name]:
+        if name in ("resume", "quiet", "tensorboard") or value == defaults[name]:
             continue
         flag = name.replace("_", "-")
         if isinstance(value, bool):

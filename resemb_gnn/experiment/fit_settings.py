@@ -22,7 +22,6 @@ class FitSettings(ArmSettings, TrainingSettings):
     out: str = flag("model", "folder to save the model in")
     replace: bool = flag(False, "replace a model that stands in the folder")
     resume: bool = flag(False, "go on with the run that was stopped")
-    tensorboard: str | None = flag(None, "folder of TensorBoard logs (default: none)")
 
     def identity(self) -> dict[str, Any]:
         """The settings that decide what the model is: what a saved model keeps of them."""

@@ -71,7 +71,8 @@ class CompareSettings(ArmSettings, TrainingSettings):
         The data may have moved: their fingerprint is compared, not their path. Overrides belong to
         a run and stand beside it.
         """
-        return without(self, {"data", "embeddings", "seeds", "override", "out", "resume", "quiet"})
+        free = {"data", "embeddings", "seeds", "override", "out", "resume", "quiet", "tensorboard"}
+        return without(self, free)
 
 
 def _parse(text: str, value: str, kind: type) -> Any:

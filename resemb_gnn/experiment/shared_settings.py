@@ -93,6 +93,7 @@ class TrainingSettings(GraphSettings):
     precision: str = flag("float32", "of the network in training", PRECISIONS)
     compile: bool = flag(False, "compile the model for training (takes some seconds a run)")
     device: str = flag("cpu", "cpu, cuda or cuda:N")
+    tensorboard: str | None = flag(None, "folder of TensorBoard logs of the training")
     quiet: bool = flag(False, "show no progress")
 
 

@@ -1,6 +1,5 @@
 """A trained model read from its folder."""
 
-import json
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +12,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import coalesce
 
+from resemb_gnn.data.json_text import read_json
 from resemb_gnn.errors import InputError
 from resemb_gnn.experiment import FitSettings
 from resemb_gnn.experiment.arms import make_embedding, make_model
@@ -96,10 +96,7 @@ def _load_weights(model: CTRModel, path: Path) -> None:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        contents = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+    contents = read_json(path)
     if not isinstance(contents, dict) or contents.get("format") != FORMAT:
         raise InputError(f"{path} does not belong to a {FORMAT}")
     if contents.get("schema") != SCHEMA:

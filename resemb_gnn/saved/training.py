@@ -13,18 +13,18 @@ from resemb_gnn.experiment import FitSettings
 from resemb_gnn.experiment.arms import ARMS, make_embedding, make_model
 from resemb_gnn.experiment.results import describe_data, versions
 from resemb_gnn.experiment.stages import Stages
+from resemb_gnn.experiment.tensorboard import TensorBoard
 from resemb_gnn.experiment.training import fit_with, make_graph
 from resemb_gnn.models import CTRModel
 from resemb_gnn.saved.histories import Histories
 from resemb_gnn.saved.trained_model import TrainedModel
-from resemb_gnn.training import Epoch, FitResult, check_device
+from resemb_gnn.training import FitResult, check_device
 
 
 def train(
     settings: FitSettings | None = None,
     *,
     checkpoints: str | Path | None = None,
-    on_epoch: Callable[[int, Epoch], None] | None = None,
     log: Callable[[str], None] = lambda line: None,
     **changes: Any,
 ) -> TrainedModel:
@@ -34,7 +34,6 @@ def train(
         settings: what to train; the defaults if ``None``.
         checkpoints: folder of checkpoints, as :func:`~resemb_gnn.fit` has it; with
             ``settings.resume`` the run goes on from there.
-        on_epoch: called after each epoch, as :func:`~resemb_gnn.fit` has it.
         log: called with a line of text on what happens.
         **changes: settings by name, in place of those of ``settings``: ``train(data="log.csv",
             user="user_id", item="item_id", time="ts", embedding="gat")``.
@@ -45,6 +44,7 @@ def train(
     """
     settings = replace(settings or FitSettings(), **changes)
     check_device(settings.device)
+    board = None if settings.tensorboard is None else TensorBoard(settings.tensorboard)
     with Stages(3, settings.quiet) as stages:
         source = stages.run(f"reading {settings.data}", settings.load)
         category = source.log.item_category
@@ -64,7 +64,7 @@ def train(
         model,
         split,
         seed=settings.seed,
-        on_epoch=on_epoch,
+        on_epoch=board,
         checkpoints=checkpoints,
         resume=settings.resume,
     )
