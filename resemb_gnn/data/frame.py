@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 LAST_SECOND = 253_402_300_799  # since 1970, of the year 9999
 EXACT = 2**53  # below it whole numbers are exact as float numbers
-_ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?$"
+_ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:[0-5]\d(:[0-5]\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?$"
 
 Frame: TypeAlias = "pl.DataFrame | pd.DataFrame | str | Path"
 

@@ -11,7 +11,7 @@ from torch_geometric.data import Data
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.utils import add_remaining_self_loops, add_self_loops, scatter
 
-from resemb_gnn.errors import InputError
+from resemb_gnn.errors import InputError, shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,12 +65,19 @@ def check_graph(graph: Data) -> None:
 
     Raises:
         InputError: if ``edge_index`` is missing, of another shape or out of range, an edge weight
-            is negative or not finite, or ``x`` or ``count`` has another number of rows than
-            ``num_nodes``.
+            is negative or not finite, ``x`` or ``count`` has another number of rows than
+            ``num_nodes`` or a value that cannot be, or a part is of another kind.
     """
-    edge_index, size = graph.edge_index, graph.num_nodes
+    for name in ("edge_index", "edge_weight", "x", "count"):
+        part = graph.get(name)
+        if part is not None and not (isinstance(part, Tensor) and not part.is_complex()):
+            raise InputError(f"graph.{name} is no tensor of real numbers: {shown(part)}")
+    edge_index = graph.edge_index
     if edge_index is None or edge_index.dim() != 2 or edge_index.size(0) != 2:
         raise InputError("the graph has no edge_index of shape [2, num_edges]")
+    if edge_index.dtype != torch.long:
+        raise InputError(f"edge_index holds {edge_index.dtype}, not torch.int64")
+    size = graph.num_nodes
     if not size:
         raise InputError("the graph has no nodes")
     if edge_index.numel() and not 0 <= int(edge_index.min()) <= int(edge_index.max()) < size:
@@ -91,11 +98,15 @@ def check_graph(graph: Data) -> None:
             raise InputError(f"the self-loop of node {node} has weight 0: leave it out, it gets 1")
     for name in ("x", "count"):
         rows = graph.get(name)
-        if rows is not None and rows.size(0) != size:
-            raise InputError(f"graph.{name} has {rows.size(0)} rows, but the graph {size} nodes")
+        if rows is not None and (rows.dim() == 0 or rows.size(0) != size):
+            found = rows.size(0) if rows.dim() else 0
+            raise InputError(f"graph.{name} has {found} rows, but the graph {size} nodes")
     x = graph.x
     if x is not None and not bool(x.isfinite().all()):
         raise InputError("graph.x holds a value that is not finite")
+    count = graph.get("count")
+    if count is not None and bool((~count.isfinite() | (count < 0)).any()):
+        raise InputError("graph.count holds a value that is negative or not finite")
     for fold, part in enumerate(graph.get("fold_graphs") or []):
         if part.num_nodes != size:
             raise InputError(f"fold graph {fold} has {part.num_nodes} nodes, the graph {size}")

@@ -12,7 +12,9 @@ from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
 from resemb_gnn.errors import InputError
+from resemb_gnn.graph.adjacency import check_graph
 
+_LARGEST = float(np.finfo(np.float32).max)
 _CHANCE = 1e-6  # nats: pointwise mutual information that rounding alone may leave
 
 
@@ -82,16 +84,14 @@ def positive_pmi(data: Data) -> "scipy.sparse.csr_array":
 
     In float32; what is within its rounding of chance (below 1e-6 nats) counts as chance.
     """
+    # Features that the graph has already are none of this function's business.
+    check_graph(Data(None, data.edge_index, edge_weight=data.edge_weight, num_nodes=data.num_nodes))
     row, column = data.edge_index.cpu().numpy()
     weight = (
         np.ones(row.size, np.float32)
         if data.edge_weight is None
         else data.edge_weight.cpu().numpy()
     )
-    bad = ~np.isfinite(weight) | (weight < 0)
-    if bad.any():
-        at = np.flatnonzero(bad)[0]
-        raise InputError(f"edge_weight[{at}] is {weight[at]}; counts must not be negative")
     size = int(data.num_nodes or 0)
     out_sum = np.bincount(row, weight, size)  # in float64
     in_sum = np.bincount(column, weight, size)
@@ -105,6 +105,9 @@ def positive_pmi(data: Data) -> "scipy.sparse.csr_array":
     )
     del places
     pmi.eliminate_zeros()
+    lift_max = float(np.max(lift, initial=1, where=np.isfinite(lift)))
+    if float(pmi.data.max(initial=0)) * lift_max > _LARGEST or in_sum.max(initial=0) > _LARGEST:
+        raise InputError("the edge weights are too large for float32: divide them")
     pmi.data *= np.repeat(lift, np.diff(pmi.indptr))
     pmi.data /= in_sum.astype(np.float32)[pmi.indices]
     np.log(pmi.data, out=pmi.data)

@@ -290,8 +290,14 @@ def test_damaged_parquet_is_refused_and_does_not_end_the_process(tmp_path):
 
 
 def test_fields_that_only_look_like_dates_are_refused():
-    # polars reads these: the first as the year 22, the last with the day before the month.
-    for text in ("0022-3-06", "2022-03- 8T15:12:04", "222-03-06", "01/02/2022"):
+    # polars reads these: as the year 22, as the minute after, with the day before the month.
+    for text in (
+        "0022-3-06",
+        "2022-03- 8T15:12:04",
+        "222-03-06",
+        "2022-03-04T16:31:60",
+        "01/02/2022",
+    ):
         with pytest.raises(InputError, match="is not a time"):
             parse_times(pl.Series("t", ["2022-03-01", text]))
         with pytest.raises(InputError, match="is not a time"):

@@ -193,3 +193,26 @@ def test_decimal_tags_are_the_same_tags(tmp_path):
     write(tmp_path / "raw", videos=[VIDEOS[0], VIDEOS[1] + ".0", VIDEOS[2], *VIDEOS[3:]])
     log = KuaiRandPure(tmp_path).log
     assert log.category_ids.to_list() == [2, 68]
+
+
+def test_hostile_names_in_the_archive_write_nothing_outside(tmp_path):
+    # Members are taken by their last name alone; links are passed over.
+    write(tmp_path / "publisher")
+    raw = tmp_path / "deep" / "raw"
+    raw.mkdir(parents=True)
+    with tarfile.open(raw / "KuaiRand-Pure.tar.gz", "w:gz") as tar:
+        for file in sorted((tmp_path / "publisher").iterdir()):
+            if "random" in file.name:
+                continue
+            tar.add(file, f"../../../{file.name}")
+        tar.add(file, "../../evil.csv")
+        tar.add(file, str(tmp_path / "absolute.csv"))
+        link = tarfile.TarInfo("log_random_4_22_to_5_08_pure.csv")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(link)
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert KuaiRandPure(tmp_path / "deep").log.num_behaviors > 0
+    new = {path for path in tmp_path.rglob("*") if path.is_file()} - before
+    assert all(tmp_path / "deep" in path.parents for path in new)
+    with pytest.raises(InputError, match=r"tar\.gz holds no log_random"):
+        KuaiRandPure(tmp_path / "deep", random_exposures=True)

@@ -175,6 +175,11 @@ def test_check_graph_accepts(graph):
         ({"edge_weight": torch.tensor([1.0, float("inf")])}, r"edge_weight\[1\] is inf"),
         ({"x": torch.zeros(2, 2)}, r"graph.x has 2 rows, but the graph 3 nodes"),
         ({"count": torch.zeros(4)}, r"graph.count has 4 rows, but the graph 3 nodes"),
+        ({"edge_index": [[0, 1], [1, 0]]}, "graph.edge_index is no tensor"),
+        ({"edge_index": torch.tensor([[0.0, 1.0], [1.0, 0.0]])}, "edge_index holds torch.float32"),
+        ({"edge_weight": torch.ones(2, dtype=torch.cfloat)}, "graph.edge_weight is no tensor of"),
+        ({"count": torch.tensor(3)}, "graph.count has 0 rows"),
+        ({"count": torch.tensor([1, -1, 0])}, "graph.count holds a value that is negative"),
         ({"x": torch.full((3, 2), float("nan"))}, "graph.x holds a value that is not finite"),
     ],
 )

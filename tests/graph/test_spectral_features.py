@@ -211,3 +211,12 @@ def test_features_of_beauty_reconstruct_the_pmi(shared_data):
     # M M^T u = s^2 u
     residual = matrix @ (matrix.T @ vectors) - vectors * values**2
     assert np.abs(residual).max() < 1e-4 * values[0] ** 2
+
+
+def test_weights_beyond_float32_are_refused():
+    edge_index = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
+    graph = Data(edge_index=edge_index, edge_weight=torch.full((4,), 1e38), num_nodes=4)
+    with pytest.raises(InputError, match="too large for float32"):
+        SpectralFeatures(dim=2)(graph)
+    graph.edge_weight = torch.full((4,), 1e30)
+    assert SpectralFeatures(dim=2)(graph).x.isfinite().all()
