@@ -4,7 +4,7 @@ VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 ARGS ?=
 
-.PHONY: compare test test-scatter test-spark benchmark-speed lint format clean
+.PHONY: compare test test-scatter test-spark benchmark-speed docs lint format clean
 
 compare: $(VENV)/.installed ## the main job on the embedded data set
 	$(VENV)/bin/resemb-gnn compare --data complete-journey --embeddings plain average gcn gat \
@@ -25,6 +25,9 @@ benchmark-speed: ## next to other libraries, in an environment of its own; DATA=
 	.venv-speed/bin/python -m pip install --quiet -c constraints.txt -e . -r benchmarks/requirements-speed.txt
 	.venv-speed/bin/python benchmarks/speed.py $(if $(DATA),--data $(DATA)) $(ARGS)
 
+docs: $(VENV)/.dev ## the site, in site/
+	$(VENV)/bin/python -m mkdocs build --quiet --strict
+
 lint: $(VENV)/.dev ## style and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -35,7 +38,7 @@ format: $(VENV)/.dev
 	$(VENV)/bin/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # torch comes first and pinned: a looser request may bring a GPU build of several gigabytes.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -45,7 +48,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
-	$(PIP) -e ".[dev,serve,engines,tensorboard]"
+	$(PIP) -e ".[dev,serve,engines,tensorboard,docs]"
 	touch $@
 
 # Compiles for minutes; its set-up imports torch, hence no build isolation.

@@ -36,10 +36,12 @@ class FitResult:
         valid: validation metrics at the best epoch.
         test: test metrics of the best weights, computed once at the end.
         train: metrics of ``split.train_sample`` with the same weights.
-        gap: generalisation gap in nats: test log loss less that of ``split.train_sample``.
         seconds_per_epoch: mean training time of an epoch, evaluation not counted.
         examples_per_second: training examples a second.
         num_parameters: learnable numbers of the model.
+
+    Attributes:
+        gap: generalisation gap in nats: test log loss less that of ``split.train_sample``.
     """
 
     model: nn.Module

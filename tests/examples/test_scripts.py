@@ -75,6 +75,34 @@ def test_fuxictr_trains_the_swapped_embedding() -> None:
         assert not torch.equal(value, start[name]), name
 
 
+def test_own_log_from_a_table_to_served_vectors(tmp_path: Path) -> None:
+    example = load("own_log")
+    example.synthetic_table(tmp_path / "shop.csv")
+    found = example.main(["--data", str(tmp_path / "shop.csv"), "--epochs", "2"])
+    assert 0.55 < found["auc"] < 1
+    similar = found["similar"]
+    assert len(similar) == 5
+    assert similar["similarity"].is_sorted(descending=True)
+    assert (found["served"] / "items.parquet").is_file()
+
+
+def test_compare_encoders() -> None:
+    found = load("compare_encoders").main(["--epochs", "1"])
+    assert {"nn.Embedding", "gcn", "gat", "average"} < found.keys()
+    for values in found.values():
+        assert len(values) == 1
+        assert 0 < values[0] < 1
+
+
+def test_theory() -> None:
+    found = load("theory").main(["--users", "150", "--epochs", "4"])
+    ours, table = found["ResEmbedding"], found["nn.Embedding"]
+    assert ours["radius"] < table["radius"]
+    assert ours["gap"] < table["gap"]
+    assert 0 <= ours["nmi"] <= 1
+    assert 1 <= ours["effective centres"] <= 6
+
+
 def test_every_example_is_tested() -> None:
     names = {path.stem for path in FOLDER.glob("*.py")}
-    assert names == {*BY_AUC, "sasrec", "padding"}
+    assert names == {*BY_AUC, "sasrec", "padding", "own_log", "compare_encoders", "theory"}
