@@ -1,6 +1,6 @@
 """RESULTS.md and its figure, from the raw results of research.py and tuning.py alone.
 
-python benchmarks/research_report.py
+python benchmarks/research_report.py --readme README.md    # its table, too
 """
 
 import argparse
@@ -16,9 +16,11 @@ from research_settings import BUDGET, best_trial
 from resemb_gnn.experiment.results import read_results, write_atomically
 from resemb_gnn.experiment.summary import (
     Difference,
+    Results,
     by_embedding,
     describe,
     difference,
+    missing_seeds,
     number,
     paired_differences,
 )
@@ -26,6 +28,26 @@ from resemb_gnn.experiment.summary import (
 Runs = dict[str, list[dict[str, Any]]]
 BASELINES = ("plain", "plain-l2", "spectral-start")
 # Centres and residual:
+README_CELLS = {
+    "beauty-uniform-din": "Beauty, uniform negatives",
+    "beauty-popularity-din": "Beauty, negatives by popularity",
+    "sports-uniform-din": "Sports, uniform negatives",
+    "sports-popularity-din": "Sports, negatives by popularity",
+    "kuairand-clicks-din": "KuaiRand, real impressions",
+    "complete-journey-din": "Complete Journey, uniform negatives",
+}
+README_ARMS = {
+    "plain": "a table",
+    "plain-l2": "a table with a tuned L2 penalty",
+    "spectral-start": "a table started from the spectral features",
+    "centers-only": "centres, no residual",
+    "gcn": "centres and a small residual",
+    "gcn-staged": "centres first, then a free residual",
+}
+MARKS = (
+    "<!-- table: python benchmarks/research_report.py --readme README.md -->",
+    "<!-- end of table -->",
+)
 RES = ("gcn", "gcn-staged", "gat", "gcn-skip", "average", "kmeans", "category")
 
 
@@ -177,12 +199,44 @@ def _values(runs: Iterable[dict[str, Any]], *path: str) -> list[float]:
     return [number(run, *path) for run in runs]
 
 
+def readme_table(found: dict[str, Results]) -> list[str]:
+    """The README's table: DIN with each embedding on every data set whose runs are complete."""
+    shown = {
+        title: by_embedding(found[name])
+        for name, title in README_CELLS.items()
+        if name in found and not missing_seeds(found[name])
+    }
+    arms = [arm for arm in README_ARMS if any(arm in runs for runs in shown.values())]
+    lines = [f"| DIN with | {' | '.join(shown)} |", f"|---{'|---' * len(shown)}|"]
+    for arm, meaning in README_ARMS.items():
+        if arm not in arms:
+            continue
+        cells = []
+        for runs in shown.values():
+            gain = signed(against(runs, arm, "plain"))
+            value = figure_of(runs[arm], "test", "auc") if arm in runs else "–"
+            cells.append(value if gain == "–" else f"{value}<br>{gain}")
+        lines.append(f"| `{arm}`: {meaning} | {' | '.join(cells)} |")
+    gains = [signed(against(runs, "gcn", "spectral-start")) for runs in shown.values()]
+    return [*lines, f"| *`gcn` less `spectral-start`* | {' | '.join(gains)} |"]
+
+
+def write_between(path: Path, lines: list[str]) -> None:
+    """Puts the lines in the place of those between the file's two marks."""
+    before, _, rest = path.read_text(encoding="utf-8").partition(MARKS[0])
+    _, mark, after = rest.partition(MARKS[1])
+    if not mark:
+        raise SystemExit(f"{path} lacks the lines {MARKS[0]!r} and {MARKS[1]!r}")
+    write_atomically(path, "\n".join([before + MARKS[0], "", *lines, "", MARKS[1] + after]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     folder = Path("benchmarks")
     parser.add_argument("--results", type=Path, default=folder / "results" / "research")
     parser.add_argument("--tuning", type=Path, default=folder / "results" / "tuning")
     parser.add_argument("--out", type=Path, default=folder / "RESULTS.md")
+    parser.add_argument("--readme", type=Path, help="file whose table to make anew")
     options = parser.parse_args()
     paths = sorted(options.results.glob("*/results.json"))
     found = {path.parent.name: read_results(path) for path in paths}
@@ -209,6 +263,8 @@ def main() -> None:
         lines += [f"## {name}", "", f"`{command}`", "", *table(cells[name]), ""]
     lines += ["## Tuned settings", "", *settings_table(options.tuning), ""]
     write_atomically(options.out, "\n".join(lines))
+    if options.readme is not None:
+        write_between(options.readme, readme_table(found))
 
 
 if __name__ == "__main__":

@@ -46,15 +46,21 @@ def write_cell(folder: Path, arms: list[str]) -> None:
         for arm in arms
         for seed, auc in enumerate(AUC[arm])
     ]
-    head = {"schema": SCHEMA, "data": {}, "settings": {}, "versions": {}, "command": "compare"}
+    head = {
+        "schema": SCHEMA,
+        "data": {"name": "log"},
+        "settings": {},
+        "versions": {},
+        "command": "compare",
+    }
     folder.mkdir(parents=True)
     (folder / "results.json").write_text(json.dumps(head | {"runs": runs}))
 
 
-def make(report: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def make(report: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> str:
     monkeypatch.setattr(report, "RES", ("gcn",))
     words = ["x", "--results", str(tmp_path / "results"), "--tuning", str(tmp_path / "tuning")]
-    monkeypatch.setattr("sys.argv", [*words, "--out", str(tmp_path / "RESULTS.md")])
+    monkeypatch.setattr("sys.argv", [*words, "--out", str(tmp_path / "RESULTS.md"), *more])
     report.main()
     return (tmp_path / "RESULTS.md").read_text()
 
@@ -85,6 +91,42 @@ def test_claims_say_what_does_not_hold(
     assert ", holds." in claims["- `gcn` beats `spectral-start` on beauty-uniform-din"]
     # -1, +2 and -2 points
     assert "does not hold" in claims["- `gcn` beats `centers-only` on beauty-uniform-din"]
+
+
+def test_table_of_the_readme(
+    report: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_cell(tmp_path / "results" / "beauty-uniform-din", list(AUC))
+    write_cell(tmp_path / "results" / "kuairand-clicks-din", ["plain", "gcn"])
+    path = tmp_path / "results" / "sports-uniform-din"
+    write_cell(path, ["plain", "gcn"])
+    stopped = json.loads((path / "results.json").read_text())
+    stopped["runs"].pop()
+    (path / "results.json").write_text(json.dumps(stopped))
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{report.MARKS[0]}\nold\n{report.MARKS[1]}\nafter\n")
+    for _ in range(2):  # made anew, not added
+        make(report, tmp_path, monkeypatch, "--readme", str(readme))
+        before, mark, _, head, rule, *rows, _, end, after = readme.read_text().splitlines()
+        assert (before, mark, end, after) == ("before", *report.MARKS, "after")
+    assert head == "| DIN with | Beauty, uniform negatives | KuaiRand, real impressions |"
+    assert rule == "|---|---|---|"
+    by_arm = {row.split("`")[1]: [cell.strip() for cell in row.split("|")[2:-1]] for row in rows}
+    assert list(by_arm) == [*(arm for arm in report.README_ARMS if arm in AUC), "gcn"][:-1]
+    assert by_arm["plain"] == ["0.7100 ± 0.0100"] * 2
+    assert by_arm["centers-only"][1] == "–"
+    half = float(stats.t.ppf(0.975, 2)) / 3**0.5
+    less = rows[-1].split("|")[2:-1]
+    assert less[0].strip() == f"**+3.00 [{3 - half:+.2f}, {3 + half:+.2f}]**"
+    assert less[1].strip() == "–"
+
+
+def test_readme_without_marks_is_left_alone(report: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "README.md"
+    path.write_text("nothing")
+    with pytest.raises(SystemExit, match="lacks the lines"):
+        report.write_between(path, ["x"])
+    assert path.read_text() == "nothing"
 
 
 def test_tuned_settings_are_valid_overrides(tmp_path: Path) -> None:
