@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from resemb_gnn.data import BehaviorLog
@@ -63,4 +62,6 @@ def expected_auc(probability: Tensor) -> float:
     eta = probability.double().numpy()
     label = np.repeat([1, 0], eta.size)
     weight = np.concatenate([eta, 1 - eta])
+    from sklearn.metrics import roc_auc_score  # takes a second to import
+
     return float(roc_auc_score(label, np.tile(eta, 2), sample_weight=weight))

@@ -16,7 +16,6 @@ from resemb_gnn.datasets import DataSource
 from resemb_gnn.errors import InputError
 from resemb_gnn.experiment.arms import ARMS, make_embedding, make_model
 from resemb_gnn.experiment.geometry import ItemGeometry, item_geometry
-from resemb_gnn.experiment.report import html, markdown
 from resemb_gnn.experiment.results import (
     SCHEMA,
     describe_data,
@@ -115,6 +114,8 @@ def compare(
             f" best epoch {result.best_epoch} of {len(result.curve)},"
             f" {result.examples_per_second:,.0f} examples/s"
         )
+    from resemb_gnn.experiment.report import html, markdown  # matplotlib takes a second to import
+
     write_atomically(folder / "results.md", markdown(results))
     write_atomically(folder / "report.html", html(results, _geometries(folder, settings)))
     return results

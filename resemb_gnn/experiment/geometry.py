@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 from torch import Tensor
 
 from resemb_gnn.errors import InputError, brief
@@ -158,6 +157,8 @@ def _principal_axes(
     mean = table.mean(axis=0)
     if (table == table[0]).all():  # no variance, no axes
         return mean, axes, explained
+    from sklearn.decomposition import PCA  # takes a second to import
+
     pca = PCA(min(2, *table.shape), svd_solver="full").fit(table)
     found = len(pca.components_)
     axes[:found] = pca.components_

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 BASELINE = "plain"
 CONFIDENCE = 0.95
@@ -103,6 +102,8 @@ def paired_differences(runs: Sequence[Run], baseline: Sequence[Run], *path: str)
 
 def difference(values: Sequence[float]) -> Difference:
     r"""Mean and 95 % interval :math:`\bar d \pm t_{n-1} s / \sqrt n` of paired differences."""
+    from scipy import stats  # takes a second to import
+
     stat = describe(values)
     half = stats.t.ppf((1 + CONFIDENCE) / 2, max(len(values) - 1, 1)) * stat.std
     half = float(half / math.sqrt(len(values)))

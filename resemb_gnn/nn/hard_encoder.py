@@ -3,7 +3,6 @@
 import copy
 
 import torch
-from sklearn.cluster import KMeans
 from torch import Tensor
 from torch_geometric.data import Data
 
@@ -61,6 +60,8 @@ class HardEncoder(CenterEncoder):
         """
         if num_centers > (graph.num_nodes or 0):
             raise InputError(f"num_centers={num_centers} is more than {graph.num_nodes} items")
+        from sklearn.cluster import KMeans  # takes a second to import
+
         found = KMeans(num_centers, n_init=1, random_state=seed).fit(graph.x.numpy())
         folds = [
             torch.from_numpy(found.predict((graph.x if part.x is None else part.x).numpy()))

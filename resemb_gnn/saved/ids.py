@@ -3,7 +3,7 @@
 import polars as pl
 
 from resemb_gnn.data.frame import parse_ids
-from resemb_gnn.errors import InputError
+from resemb_gnn.errors import InputError, shown
 
 
 def number_ids(ids: pl.Series, vocabulary: pl.Series, unknown: str = "refuse") -> pl.Series:
@@ -29,7 +29,7 @@ def number_ids(ids: pl.Series, vocabulary: pl.Series, unknown: str = "refuse") -
     if unknown == "refuse" and bad.any():
         row = bad.arg_true()[0]
         raise InputError(
-            f"column {ids.name!r}, row {row} (from 0): {ids[row]!r} is unknown to the model"
-            f" ({bad.sum()} such rows; unknown='skip' leaves them without a score)"
+            f"column {ids.name!r}, row {row} (from 0): {shown(ids[row])} is unknown to the model"
+            f" ({bad.sum()} such rows; with unknown 'skip' their score is left empty)"
         )
     return numbers

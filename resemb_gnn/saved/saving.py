@@ -73,6 +73,7 @@ def save(trained: TrainedModel, folder: str | Path, *, replace: bool = False) ->
         )
         _histories(trained).write_parquet(new / HISTORIES)
         (new / CARD).write_text(model_card(trained), encoding="utf-8")
+        (new / WEIGHTS).chmod(0o644)  # safetensors makes it for its owner alone
 
 
 @torch.no_grad()

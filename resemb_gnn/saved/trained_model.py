@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from resemb_gnn.data import Examples
+from resemb_gnn.errors import InputError, shown
 from resemb_gnn.experiment import FitSettings
 from resemb_gnn.models import CTRModel
 from resemb_gnn.saved.histories import Histories
@@ -120,7 +121,9 @@ class TrainedModel:
         Raises:
             InputError: if the item is unknown or ``k`` below 1.
         """
-        number = number_ids(pl.Series("item", [item_id]), self.item_ids)[0]
+        number = number_ids(pl.Series("item", [item_id]), self.item_ids, "skip")[0]
+        if number is None:
+            raise InputError(f"item {shown(item_id)} is unknown to the model")
         return self.index.similar(self.item_ids[number], k)
 
     def save(self, folder: str | Path, *, replace: bool = False) -> None:

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import torch
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from torch import Tensor
 
 from resemb_gnn.errors import InputError
@@ -96,6 +95,8 @@ def agreement(found: Tensor, known: Tensor) -> Agreement:
     """
     if found.shape != known.shape or found.dim() != 1:
         raise InputError(f"shapes {list(found.shape)} and {list(known.shape)} are not both [n]")
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
     pair = known.cpu().numpy(), found.cpu().numpy()
     return Agreement(
         nmi=float(normalized_mutual_info_score(*pair)), ari=float(adjusted_rand_score(*pair))

@@ -133,11 +133,15 @@ def test_flags_go_before_the_settings_file(monkeypatch: pytest.MonkeyPatch, tmp_
     assert seen == [CompareSettings(lr=0.5, window=7, embeddings=("gat", "plain"))]
 
 
-def test_runs_as_a_module() -> None:
+def test_runs_as_a_module_without_what_only_reports_need() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "resemb_gnn", "--version"],
+        [sys.executable, "-X", "importtime", "-m", "resemb_gnn", "--version"],
         capture_output=True,
         text=True,
         check=True,
     )
     assert done.stdout.startswith("resemb-gnn 0.")
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "torch" in imported
+    slow = {"matplotlib", "sklearn", "scipy.stats", "usearch", "onnx", "tensorboard"}
+    assert not slow & imported
