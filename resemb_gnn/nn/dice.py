@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from resemb_gnn.nn.across import is_shared, normalize_across
+
 
 class Dice(nn.Module):
     r"""Data-adaptive activation (Zhou et al., "Deep Interest Network for Click-Through Rate
@@ -14,7 +16,8 @@ class Dice(nn.Module):
         f(s) = p(s) \cdot s + (1 - p(s)) \cdot \alpha s, \qquad
         p(s) = \sigma\left(\frac{s - E[s]}{\sqrt{Var[s] + \epsilon}}\right)
 
-    Mean and variance are the batch's in training, and moving averages in evaluation.
+    Mean and variance are the batch's in training (of all processes that share it), and moving
+    averages in evaluation.
 
     Args:
         num_features: width of the input.
@@ -41,6 +44,9 @@ class Dice(nn.Module):
         assert mean is not None
         assert variance is not None
         s = s.to(self.alpha.dtype)  # under autocast, a layer before it may have given bfloat16
+        if self.training and is_shared():
+            gate = normalize_across(s, norm).sigmoid()
+            return s * torch.addcmul(self.alpha, gate, 1 - self.alpha)
         if self.training and s.size(0) > 1:
             out: Tensor = _BatchDice.apply(s, self.alpha, mean, variance, norm.momentum, norm.eps)
             return out

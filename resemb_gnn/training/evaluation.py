@@ -58,6 +58,11 @@ def evaluate(
 ) -> Metrics:
     """AUC, per-user AUC and log loss of the examples."""
     logit = predict(model, examples, max_history=max_history, progress=progress)
+    return metrics_of(logit, examples)
+
+
+def metrics_of(logit: Tensor, examples: Examples) -> Metrics:
+    """The metrics of given logits, ``[num_examples]``."""
     return Metrics(
         auc=auc(logit, examples.label),
         gauc=gauc(logit, examples.label, examples.user),

@@ -13,13 +13,20 @@ from tqdm import tqdm
 
 from resemb_gnn.data import BehaviorLog, Examples, Split
 from resemb_gnn.errors import InputError
+from resemb_gnn.training.distributed import (
+    evaluate_across,
+    join_processes,
+    own_device,
+    own_part,
+    same_start,
+)
 from resemb_gnn.training.evaluation import Metrics, evaluate
 from resemb_gnn.training.guards import Interrupts, explained
 from resemb_gnn.training.identity import run_identity
 from resemb_gnn.training.optimizer import TableAdam
 from resemb_gnn.training.saver import Saver
 from resemb_gnn.training.state import Epoch, TrainingState
-from resemb_gnn.training.step import training_step
+from resemb_gnn.training.step import shared_step, training_step
 
 PRECISIONS = ("float32", "bfloat16")
 SPARSE_ROWS = 100_000  # from about here dense Adam costs more than Adam on the batch's rows
@@ -84,6 +91,9 @@ def fit(
     The seed governs the order of the batches and the global generators; to have the same start
     too, call ``torch.manual_seed`` before building the model (``compare`` does).
 
+    Several processes (``torchrun``, or a process group that is there) train one model together,
+    with the outcome of one process on batches of all their examples (docs/distributed.md).
+
     Args:
         model: maps a :class:`~resemb_gnn.data.Batch` to logits ``[batch_size]``; its
             ``penalty(batch)``, if there is one, is added to the loss.
@@ -91,7 +101,7 @@ def fit(
         epochs: at most so many passes over the training examples, in each stage: a residual that
             is staged (:class:`~resemb_gnn.nn.ResidualOptions`) begins a second one, from the best
             weights of the first, when the first has ended.
-        batch_size: examples a step.
+        batch_size: examples a step, of each process if ``torchrun`` has started several.
         lr: learning rate of Adam.
         patience: stop after so many epochs without a better validation AUC.
         max_history: only so many most recent behaviours of a history are used.
@@ -142,9 +152,15 @@ def fit(
         raise InputError(
             "validation holds examples of one label only: no AUC to choose the epoch by"
         )
-    device = check_device(device)
+    device = own_device(check_device(device))
+    rank, processes = join_processes(device)
+    if compile and processes > 1:
+        raise InputError("compile goes with one process: it cannot trace what several share")
+    progress = progress and rank == 0
     generator = seed_everything(seed)
     model.to(device)
+    if processes > 1:
+        same_start(model)
     train, valid = split.train.to(device), split.valid.to(device)
     if compile:
         model.compile()
@@ -153,7 +169,7 @@ def fit(
     )
     settings = {
         "epochs": epochs,
-        "batch_size": batch_size,
+        "batch_size": batch_size * processes,
         "lr": lr,
         "patience": patience,
         "max_history": max_history,
@@ -162,8 +178,11 @@ def fit(
         "seed": seed,
         "device": str(device),
     }
-    saver = Saver(checkpoints, state, checkpoint_seconds)
+    saver = Saver(checkpoints, state, checkpoint_seconds, writes=rank == 0)
     saver.restore(lambda: run_identity(state.model, state.optimizer, split, settings), resume)
+    if processes > 1:
+        torch.distributed.barrier()  # nobody writes before all have read
+    score = evaluate if processes == 1 else evaluate_across
     with explained(saver.advice):
         with Interrupts(saver.active) as interrupts:
             try:
@@ -174,13 +193,14 @@ def fit(
                             train,
                             saver,
                             interrupts,
-                            batch_size,
+                            batch_size * processes,
                             max_history,
                             precision,
                             progress,
+                            processes > 1,
                         )
                         loss = state.loss.item() / len(train)
-                        metrics = evaluate(model, valid, max_history=max_history)
+                        metrics = score(model, valid, max_history=max_history)
                         epoch = Epoch(loss, metrics, state.seconds)
                         if on_epoch is not None:
                             on_epoch(state.number, epoch)
@@ -194,13 +214,14 @@ def fit(
                 if interrupts.whole:
                     saver.save()
                 raise
-        return _result(model, split, state, max_history, device)
+        return _result(model, split, state, score, max_history, device)
 
 
 def _result(
     model: nn.Module,
     split: Split,
     state: TrainingState,
+    score: Callable[..., Metrics],
     max_history: int | None,
     device: torch.device,
 ) -> FitResult:
@@ -212,8 +233,8 @@ def _result(
         curve=state.curve,
         best_epoch=state.best_epoch,
         valid=state.curve[state.best_epoch - 1].valid,
-        test=evaluate(model, split.test.to(device), max_history=max_history),
-        train=evaluate(model, split.train_sample.to(device), max_history=max_history),
+        test=score(model, split.test.to(device), max_history=max_history),
+        train=score(model, split.train_sample.to(device), max_history=max_history),
         seconds_per_epoch=seconds,
         examples_per_second=len(split.train) / seconds,
         num_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
@@ -229,6 +250,7 @@ def _train_epoch(
     max_history: int | None,
     precision: str,
     progress: bool,
+    shared: bool,
 ) -> None:
     """What is left of the epoch that the saver's state is in."""
     state = saver.state
@@ -247,7 +269,12 @@ def _train_epoch(
         for index, fold in plan[state.step :]:
             with interrupts.held():
                 batch = train.batch(index, max_history, fold)
-                loss = training_step(model, batch, state.optimizer, precision)
+                if shared:
+                    own = own_part(index)
+                    part = None if own is None else train.batch(own, max_history, fold)
+                    loss = shared_step(model, part, batch, state.optimizer, precision)
+                else:
+                    loss = training_step(model, batch, state.optimizer, precision)
                 state.loss += loss * len(batch)
                 state.step += 1
                 state.seconds = time.perf_counter() - started

@@ -19,13 +19,21 @@ class Saver:
         folder: folder of the checkpoints; ``None`` to save nothing.
         state: the run's state.
         seconds: time between checkpoints within an epoch.
+        writes: whether this process writes; of several, one does, and all read.
     """
 
-    def __init__(self, folder: str | Path | None, state: TrainingState, seconds: float) -> None:
+    def __init__(
+        self,
+        folder: str | Path | None,
+        state: TrainingState,
+        seconds: float,
+        writes: bool = True,
+    ) -> None:
         self.checkpoints = None if folder is None else CheckpointFolder(Path(folder))
+        self.writes = writes
         self.state = state
         self.seconds = seconds
-        self.guard = FiniteGuard(state.model, None if folder is None else Path(folder))
+        self.guard = FiniteGuard(state.model, Path(folder) if folder and writes else None)
         self.identity: dict[str, Any] = {}
         self._last = time.monotonic()
 
@@ -65,7 +73,7 @@ class Saver:
             NotFiniteError: if a loss or a weight is not finite; nothing is written.
             TrainingError: if it cannot be written.
         """
-        if self.checkpoints is None:
+        if self.checkpoints is None or not self.writes:
             return
         self.guard.check()
         self.checkpoints.save({"identity": self.identity, "state": self.state.state_dict()})

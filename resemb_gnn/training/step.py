@@ -1,9 +1,12 @@
 """One step of training."""
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from resemb_gnn.data import Batch
+from resemb_gnn.nn.across import shared_batch
+from resemb_gnn.training.distributed import add_gradients, total
 from resemb_gnn.training.optimizer import TableAdam
 
 
@@ -16,16 +19,56 @@ def training_step(
     """One step down the mean click loss of the batch plus the model's penalty; returns their sum
     (a detached scalar on the model's device). ``precision`` as in :func:`fit`.
     """
-    mixed = precision == "bfloat16"
-    with torch.autocast(batch.target.device.type, torch.bfloat16, enabled=mixed):
-        logit = model(batch)
-    logit = logit.to(batch.label.dtype)
-    loss = nn.functional.binary_cross_entropy_with_logits(logit, batch.label)
-    penalty_of = getattr(model, "penalty", None)
-    penalty = penalty_of(batch) if penalty_of is not None else None
+    loss = _click_loss(model, batch, precision)
+    penalty = _penalty(model, batch)
     if penalty is not None:
         loss = loss + penalty
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
     return loss.detach()
+
+
+def shared_step(
+    model: nn.Module,
+    part: Batch | None,
+    whole: Batch,
+    optimizer: torch.optim.Optimizer | TableAdam,
+    precision: str = "float32",
+) -> Tensor:
+    """:func:`training_step` on a batch of which each process has a part, with the same outcome as
+    in one process but for rounding, and the same in every process.
+
+    Args:
+        model: the model, with the same weights in every process.
+        part: this process's examples; ``None`` where there are too few to go round: then each
+            process counts the whole batch for its share.
+        whole: the batch of all processes, which the penalty is computed on.
+        optimizer: in the same state in every process.
+        precision: as in :func:`fit`.
+    """
+    processes = dist.get_world_size()
+    with shared_batch(part is not None):
+        click = _click_loss(model, whole if part is None else part, precision)
+    loss = click * (1 / processes if part is None else len(part) / len(whole))
+    penalty = _penalty(model, whole)
+    if penalty is not None:
+        loss = loss + penalty / processes
+    optimizer.zero_grad()
+    loss.backward()
+    add_gradients(model)
+    optimizer.step()
+    return total(loss.detach())
+
+
+def _click_loss(model: nn.Module, batch: Batch, precision: str) -> Tensor:
+    mixed = precision == "bfloat16"
+    with torch.autocast(batch.target.device.type, torch.bfloat16, enabled=mixed):
+        logit = model(batch)
+    logit = logit.to(batch.label.dtype)
+    return nn.functional.binary_cross_entropy_with_logits(logit, batch.label)
+
+
+def _penalty(model: nn.Module, batch: Batch) -> Tensor | None:
+    penalty_of = getattr(model, "penalty", None)
+    return penalty_of(batch) if penalty_of is not None else None

@@ -1,0 +1,76 @@
+"""Statistics over a batch that several processes share."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+_shared = False
+
+
+@contextmanager
+def shared_batch(shared: bool = True) -> Iterator[None]:
+    """Within, each process holds its part of one batch, and layers that normalise by the batch ask
+    the others for theirs (every process must run them). Outside, a batch is a process's own.
+    """
+    global _shared
+    before, _shared = _shared, shared
+    try:
+        yield
+    finally:
+        _shared = before
+
+
+def is_shared() -> bool:
+    """Whether the batch is one of several processes."""
+    return _shared
+
+
+def normalize_across(x: Tensor, norm: nn.BatchNorm1d) -> Tensor:
+    """Batch normalisation without weight and bias by mean and variance of all processes' rows; the
+    moving averages follow. A single row in all is normalised by the moving averages.
+
+    ``torch.nn.SyncBatchNorm`` does so on GPUs alone. Gradients flow through the statistics, as in
+    one process.
+
+    Shapes:
+        - **x:** this process's rows, ``[n, num_features]``; ``n`` may be 0
+        - **output:** ``[n, num_features]``
+    """
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None
+    assert variance is not None
+    x = x.to(mean.dtype)  # under autocast it may have come in bfloat16
+    count = x.new_tensor(x.size(0))
+    dist.all_reduce(count)
+    if count > 1:
+        mean = _Total.apply(x.sum(dim=0)) / count
+        variance = _Total.apply((x - mean).square().sum(dim=0)) / count
+        _move(norm, mean.detach(), variance.detach() * count / (count - 1))
+    return (x - mean) / (variance + norm.eps).sqrt()
+
+
+@torch.no_grad()
+def _move(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor) -> None:
+    for average, value in ((norm.running_mean, mean), (norm.running_var, variance)):
+        assert average is not None
+        average.lerp_(value.to(average.dtype), norm.momentum or 0.0)
+
+
+class _Total(torch.autograd.Function):
+    """Sum over the processes. Each of them depends on every term: so do the gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        x = x.clone()
+        dist.all_reduce(x)
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        grad = grad.clone()
+        dist.all_reduce(grad)
+        return grad

@@ -1,0 +1,138 @@
+"""Training in several processes: one model, every batch cut into parts."""
+
+import atexit
+import os
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from resemb_gnn.data import Examples
+from resemb_gnn.errors import InputError
+from resemb_gnn.training.evaluation import Metrics, evaluate, metrics_of, predict
+
+
+def join_processes(device: torch.device) -> tuple[int, int]:
+    """Rank of this process and number of processes; ``(0, 1)`` for a process on its own.
+
+    A process that ``torchrun`` has started joins the others: by NCCL if they train on CUDA, by gloo
+    on CPUs.
+    """
+    if not dist.is_available():
+        return 0, 1
+    if not dist.is_initialized():
+        if not dist.is_torchelastic_launched():
+            return 0, 1
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        atexit.register(_leave)
+    return dist.get_rank(), dist.get_world_size()
+
+
+def own_device(device: torch.device) -> torch.device:
+    """A GPU of its own for each process of a machine, if the device is any GPU."""
+    if device != torch.device("cuda") or "LOCAL_RANK" not in os.environ:
+        return device
+    number = int(os.environ["LOCAL_RANK"])
+    if number >= torch.cuda.device_count():
+        raise InputError(
+            f"process {number} of this machine has no GPU: there are {torch.cuda.device_count()}"
+        )
+    return torch.device("cuda", number)
+
+
+@torch.no_grad()
+def same_start(model: nn.Module) -> None:
+    """Gives every process the weights and buffers of the first."""
+    for value in model.state_dict().values():
+        dist.broadcast(value, src=0)
+
+
+def own_part(index: Tensor) -> Tensor | None:
+    """The process's own part of a batch (int64 ``[n]``): parts differ by one example at most.
+
+    ``None`` if there is not an example for each process: then each takes the whole batch.
+    """
+    if index.numel() < dist.get_world_size():
+        return None
+    return index.tensor_split(dist.get_world_size())[dist.get_rank()]
+
+
+@torch.no_grad()
+def add_gradients(model: nn.Module) -> None:
+    """Sums the gradients of all processes, in place.
+
+    A parameter has a gradient if it has one in any process. Rows of sparse gradients are gathered,
+    so that a table costs what the batch's rows cost.
+    """
+    parameters = [one for one in model.parameters() if one.requires_grad]
+    if not parameters:
+        return
+    device = parameters[0].device
+    # 0: no gradient, 1: dense, 2: sparse; in every process alike after this
+    kind = torch.tensor(
+        [0 if p.grad is None else 1 + p.grad.is_sparse for p in parameters], device=device
+    )
+    dist.all_reduce(kind, dist.ReduceOp.MAX)
+    dense: list[Tensor] = []
+    for parameter, layout in zip(parameters, kind.tolist(), strict=True):
+        if layout == 2:
+            parameter.grad = _gathered(parameter)
+        elif layout == 1:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            dense.append(parameter.grad)
+    if dense:
+        flat = torch.cat([grad.flatten() for grad in dense])
+        dist.all_reduce(flat)
+        for grad, part in zip(dense, flat.split([grad.numel() for grad in dense]), strict=True):
+            grad.copy_(part.view_as(grad))
+
+
+def total(value: Tensor) -> Tensor:
+    """Sum over the processes."""
+    value = value.clone()
+    dist.all_reduce(value)
+    return value
+
+
+def evaluate_across(
+    model: nn.Module, examples: Examples, *, max_history: int | None = 50
+) -> Metrics:
+    """:func:`~resemb_gnn.evaluate`, of which each process scores a part: the logits are gathered,
+    and the metrics are those of all examples, not a mean of the parts'.
+    """
+    places = torch.arange(len(examples), device=examples.target.device)
+    part = own_part(places)
+    if part is None:
+        return evaluate(model, examples, max_history=max_history)
+    logit = predict(model, examples[part], max_history=max_history)
+    return metrics_of(gather(logit), examples)
+
+
+def gather(part: Tensor) -> Tensor:
+    """The parts of all processes, one after the other; their first sizes may differ."""
+    own = torch.tensor([part.size(0)], device=part.device)
+    sizes = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+    dist.all_gather(sizes, own)
+    longest = max(int(size) for size in sizes)
+    padded = part.new_zeros(longest, *part.shape[1:])
+    padded[: part.size(0)] = part
+    parts = [torch.empty_like(padded) for _ in sizes]
+    dist.all_gather(parts, padded)
+    return torch.cat([one[: int(size)] for one, size in zip(parts, sizes, strict=True)])
+
+
+def _gathered(parameter: nn.Parameter) -> Tensor:
+    grad = parameter.grad
+    if grad is None:
+        rows = torch.zeros(0, dtype=torch.long, device=parameter.device)
+        values = parameter.new_zeros(0, *parameter.shape[1:])
+    else:
+        grad = grad.coalesce()
+        rows, values = grad.indices()[0], grad.values()
+    return torch.sparse_coo_tensor(gather(rows)[None], gather(values), parameter.shape)
+
+
+def _leave() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()

@@ -1,0 +1,146 @@
+"""Two processes on half the batch each against one process on the whole of it."""
+
+import multiprocessing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from resemb_gnn import DIN, BehaviorLog, InputError, ResEmbedding, Split, covisit_graph, fit
+from resemb_gnn.nn import BatchNorm, Dice, ResidualOptions
+from resemb_gnn.nn.across import shared_batch
+from resemb_gnn.nn.plain_embedding import PlainEmbedding
+
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["resemb_gnn"])
+
+
+def run(rank: int, job: Callable[..., Any], folder: Path, size: int, *args: Any) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", f"file://{folder}/store", rank=rank, world_size=size)
+    torch.save(job(rank, *args), folder / f"{rank}.pt")
+    dist.destroy_process_group()
+
+
+def in_processes(job: Callable[..., Any], folder: Path, *args: Any, size: int = 2) -> list[Any]:
+    """What each of the processes returns."""
+    folder.mkdir(exist_ok=True)
+    children = [
+        CONTEXT.Process(target=run, args=(rank, job, folder, size, *args)) for rank in range(size)
+    ]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    assert [child.exitcode for child in children] == [0] * size
+    return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(size)]
+
+
+def normalized(rank: int, x: torch.Tensor, sizes: list[int], weight: torch.Tensor) -> Any:
+    """Outputs, gradients and moving averages of two layers on this process's rows."""
+    part = x.split(sizes)[rank].clone().requires_grad_()
+    layers = [BatchNorm(x.size(1)), Dice(x.size(1))]
+    nn.init.constant_(layers[1].alpha, 0.3)
+    with shared_batch(len(sizes) > 1):
+        outs = [layer(part) for layer in layers]
+    sum((out * weight.split(sizes)[rank]).sum() for out in outs).backward()
+    norms = [layers[0], layers[1].norm]
+    averages = [value for norm in norms for value in (norm.running_mean, norm.running_var)]
+    grads = [p.grad for layer in layers for p in layer.parameters()]
+    return [out.detach() for out in outs], part.grad, averages, grads
+
+
+@pytest.mark.parametrize("sizes", [[7, 4], [11, 0], [1, 0]])
+def test_normalisation_over_all_rows(tmp_path: Path, sizes: list[int]) -> None:
+    torch.manual_seed(0)
+    x, weight = torch.randn(sum(sizes), 3) * 5 + 2, torch.randn(sum(sizes), 3)
+    outs, grad, averages, grads = normalized(0, x, [sum(sizes)], weight)
+    parts = in_processes(normalized, tmp_path, x, sizes, weight)
+    for number, out in enumerate(outs):
+        torch.testing.assert_close(torch.cat([part[0][number] for part in parts]), out)
+    torch.testing.assert_close(torch.cat([part[1] for part in parts]), grad, atol=1e-5, rtol=1e-4)
+    for part in parts:
+        for one, other in zip(part[2], averages, strict=True):
+            torch.testing.assert_close(one, other)
+    for number, one in enumerate(grads):
+        torch.testing.assert_close(
+            parts[0][3][number] + parts[1][3][number], one, atol=1e-5, rtol=1e-4
+        )
+
+
+def gcn(split: Split) -> nn.Module:
+    return DIN(ResEmbedding(covisit_graph(split.history, folds=3), 4, 3, feature_dim=4))
+
+
+def by_rows(split: Split) -> nn.Module:
+    options = ResidualOptions(decay=0.01)
+    graph = covisit_graph(split.history)
+    return DIN(ResEmbedding(graph, 4, None, "average", residual_options=options))
+
+
+def penalized(split: Split) -> nn.Module:
+    return DIN(PlainEmbedding(split.history.num_items, 4, std=0.1, l2=0.5))
+
+
+def train(rank: int, make: Any, log: BehaviorLog, batch_size: int, **options: Any) -> Any:
+    split = log.split()
+    torch.manual_seed(rank)  # the first process's start counts
+    model = make(split)
+    settings = {"epochs": 2, "patience": 2, "progress": False} | options
+    result = fit(model, split, batch_size=batch_size, **settings)
+    figures = [epoch.train_loss for epoch in result.curve] + [result.test.logloss]
+    return result.model.state_dict(), figures, (result.valid, result.test, result.train)
+
+
+@pytest.mark.parametrize("make", [gcn, by_rows, penalized])
+def test_two_processes_equal_one_with_twice_the_batch(
+    make: Any, log: BehaviorLog, tmp_path: Path
+) -> None:
+    whole, figures, metrics = train(0, make, log, 90)  # 892 examples: the last batch holds 82
+    first, second = in_processes(train, tmp_path, make, log, 45)
+    for name, value in whole.items():
+        torch.testing.assert_close(first[0][name], value, atol=1e-4, rtol=1e-4, msg=name)
+        assert torch.equal(first[0][name], second[0][name]), name
+    assert first[1] == pytest.approx(figures, abs=1e-5)
+    assert first[2][1].auc == pytest.approx(metrics[1].auc, abs=1e-3)
+    assert first[1:] == second[1:]
+
+
+def test_batches_with_fewer_examples_than_processes(log: BehaviorLog, tmp_path: Path) -> None:
+    # 892 examples in batches of 99: the last one holds a single example.
+    whole = train(0, penalized, log, 99)
+    parts = in_processes(train, tmp_path, penalized, log, 33, size=3)
+    for name, value in whole[0].items():
+        torch.testing.assert_close(parts[2][0][name], value, atol=1e-4, rtol=1e-4, msg=name)
+
+
+def resumed(rank: int, log: BehaviorLog, folder: Path) -> Any:
+    train(rank, gcn, log, 45, checkpoints=folder)
+    return train(rank, gcn, log, 45, checkpoints=folder, resume=True)  # only scored again
+
+
+def test_one_process_writes_and_all_read(log: BehaviorLog, tmp_path: Path) -> None:
+    saved = tmp_path / "checkpoints"
+    first, second = in_processes(resumed, tmp_path / "two", log, saved)
+    assert len(list(saved.iterdir())) == 2
+    assert first[1:] == second[1:]
+    # One process goes on with the batches of both.
+    alone = train(0, gcn, log, 90, checkpoints=saved, resume=True)
+    for name, value in first[0].items():
+        assert torch.equal(alone[0][name], value), name
+    with pytest.raises(InputError, match="batch_size was 90 and is 45"):
+        train(0, gcn, log, 45, checkpoints=saved, resume=True)
+
+
+def refused(rank: int, log: BehaviorLog) -> str:
+    with pytest.raises(InputError) as caught:
+        train(rank, gcn, log, 45, compile=True)
+    return str(caught.value)
+
+
+def test_compiled_training_is_refused(log: BehaviorLog, tmp_path: Path) -> None:
+    assert all("compile goes with one" in text for text in in_processes(refused, tmp_path, log))
