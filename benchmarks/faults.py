@@ -127,8 +127,8 @@ def sigkill(bench: Bench, kills: int) -> Outcome:
     half = begun = 0
     while out.injected < kills:
         # Every second run saves after each step, so that many kills fall into the writing.
-        kind = list(KINDS)[out.injected % len(KINDS)]
-        job = bench.job(kind=kind, seconds=0.0 if out.injected % 8 < 4 else 0.2)
+        kind = list(KINDS)[out.injected % 3] if out.injected % 13 else "compiled"
+        job = bench.job(kind=kind, seconds=0.0 if out.injected % 2 else 0.2)
         share = bench.rng.uniform(0, 1.2)
         if bench.stopped(job, signal.SIGKILL, share).exitcode != -signal.SIGKILL:
             continue  # it was over before

@@ -102,10 +102,10 @@ def _train(job: Job) -> dict[str, Any]:
     result = fit(
         model,
         split,
-        epochs=3,
+        epochs=2,
         batch_size=256,
         lr=job.lr,
-        patience=3,
+        patience=2,
         max_history=20,
         compile=job.kind == "compiled",
         progress=False,

@@ -24,6 +24,7 @@ from resemb_gnn.experiment.shared_settings import DataSettings
 from resemb_gnn.saved import TrainedModel, load, train
 from resemb_gnn.saved.layout import refuse_taken
 from resemb_gnn.saved.new_log import is_training_data, renumbered
+from resemb_gnn.training import is_first
 
 FIGURES = {"auc": "AUC", "gauc": "AUC by user", "logloss": "log loss"}
 
@@ -34,6 +35,8 @@ def run_fit(settings: FitSettings) -> None:
     out = Path(settings.out)
     checkpoints = out.with_name(out.name + ".checkpoints")
     trained = train(settings, checkpoints=checkpoints, log=note(settings.quiet))
+    if not is_first():  # torchrun started several, and one writes
+        return
     trained.save(out, replace=settings.replace)
     shutil.rmtree(checkpoints, ignore_errors=True)
     figures = trained.facts["figures"]

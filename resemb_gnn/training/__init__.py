@@ -1,8 +1,10 @@
 """Training, evaluation and metrics."""
 
 from resemb_gnn.training.adam_ar import AdamAR
+from resemb_gnn.training.checks import check_device
+from resemb_gnn.training.distributed import is_first
 from resemb_gnn.training.evaluation import Metrics, evaluate, predict
-from resemb_gnn.training.fit import FitResult, check_device, fit, seed_everything
+from resemb_gnn.training.fit import FitResult, fit, seed_everything
 from resemb_gnn.training.metrics import auc, gauc, log_loss
 from resemb_gnn.training.optimizer import TableAdam
 from resemb_gnn.training.state import Epoch
@@ -19,6 +21,7 @@ __all__ = [
     "evaluate",
     "fit",
     "gauc",
+    "is_first",
     "log_loss",
     "predict",
     "seed_everything",

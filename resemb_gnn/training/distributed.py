@@ -28,6 +28,11 @@ def join_processes(device: torch.device) -> tuple[int, int]:
     return dist.get_rank(), dist.get_world_size()
 
 
+def is_first() -> bool:
+    """Whether this process is the one that writes files and prints: the only one, or the first."""
+    return not (dist.is_available() and dist.is_initialized()) or dist.get_rank() == 0
+
+
 def own_device(device: torch.device) -> torch.device:
     """A GPU of its own for each process of a machine, if the device is any GPU."""
     if device != torch.device("cuda") or "LOCAL_RANK" not in os.environ:

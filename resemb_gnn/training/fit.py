@@ -11,8 +11,9 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from resemb_gnn.data import BehaviorLog, Examples, Split
+from resemb_gnn.data import Examples, Split
 from resemb_gnn.errors import InputError
+from resemb_gnn.training.checks import check_device, check_vocabulary
 from resemb_gnn.training.distributed import (
     evaluate_across,
     join_processes,
@@ -147,7 +148,7 @@ def fit(
         raise InputError("resume needs checkpoints, the folder to go on from")
     if not checkpoint_seconds >= 0:
         raise InputError(f"checkpoint_seconds must be at least 0, not {checkpoint_seconds}")
-    _check_vocabulary(model, split.history)
+    check_vocabulary(model, split.history)
     if split.valid.label.unique().numel() < 2:
         raise InputError(
             "validation holds examples of one label only: no AUC to choose the epoch by"
@@ -293,35 +294,3 @@ def seed_everything(seed: int) -> torch.Generator:
     np.random.seed(seed % 2**32)  # noqa: NPY002 - other people's layers may draw from it
     torch.manual_seed(seed)
     return torch.Generator().manual_seed(seed)
-
-
-def _check_vocabulary(model: nn.Module, log: BehaviorLog) -> None:
-    embedding = getattr(model, "embedding", None)
-    size = getattr(embedding, "num_embeddings", log.num_items)
-    if size != log.num_items:
-        raise InputError(
-            f"the embedding (and its graph) has {size} items, but the log {log.num_items}"
-        )
-    user_fold = getattr(embedding, "user_fold", None)
-    if user_fold is not None and user_fold.numel() != log.num_users:
-        raise InputError(
-            f"the graph's folds deal out {user_fold.numel()} users, but the log has {log.num_users}"
-        )
-
-
-def check_device(device: torch.device | str) -> torch.device:
-    """The device by its name.
-
-    Raises:
-        InputError: if there is no such device.
-    """
-    try:
-        device = torch.device(device)
-    except RuntimeError as error:
-        raise InputError(f"device={device!r} is unknown; choose cpu or cuda") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise InputError(
-            f"device='{device}' was asked for, but PyTorch sees"
-            f" {torch.cuda.device_count() or 'no'} CUDA devices"
-        )
-    return device
