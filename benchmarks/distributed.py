@@ -107,8 +107,8 @@ def markdown(results: dict[str, Any]) -> str:
     lines = [
         "# Two processes against one",
         "",
-        f"`python benchmarks/distributed.py` (torch {results['torch']}, gloo, one thread a process):"
-        f" {results['steps']} steps of {BATCH} examples, in one process, and in two of"
+        f"`python benchmarks/distributed.py` (torch {results['torch']}, gloo, one thread a"
+        f" process): {results['steps']} steps of {BATCH} examples, in one process, and in two of"
         f" {BATCH // 2} each. Largest absolute differences.",
         "",
         "| model | compared | weights | test logits | loss and AUC | the same bits |",

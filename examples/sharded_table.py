@@ -24,7 +24,7 @@ PROCESSES = 2
 STEPS = 20
 
 
-class WithSharedPart(nn.Module):
+class CentersAndTable(nn.Module):
     """Res-embedding whose residual is a module of its own, and so can be sharded: a mix of centres
     from ``central``, an embedding without residual, plus the rows of a table.
     """
@@ -49,7 +49,7 @@ def make_models(split: rg.Split) -> dict[str, nn.Module]:
     central.residual.requires_grad_(False)
     return {
         "nn.Embedding": rg.DIN(nn.Embedding(num_items, 16)),
-        "ResEmbedding": rg.DIN(WithSharedPart(central, num_items)),
+        "ResEmbedding": rg.DIN(CentersAndTable(central, num_items)),
     }
 
 
@@ -126,7 +126,7 @@ def main() -> dict[str, dict[str, float]]:
             "rows": table_of(model).weight.size(0),
             "rows a process": other["own rows"],
             "loss": max(abs(a - b) for a, b in zip(losses, other["losses"], strict=True)),
-            "table": float((table_of(model).weight - other["table"]).abs().max()),
+            "table": float((table_of(model).weight.detach() - other["table"]).abs().max()),
             "logits": float((predict(model, split.test) - other["logits"]).abs().max()),
         }
         print(f"{name}: {result[name]['rows']} rows, {result[name]['rows a process']} in the first")

@@ -23,7 +23,14 @@ def join_processes(device: torch.device) -> tuple[int, int]:
     if not dist.is_initialized():
         if not dist.is_torchelastic_launched():
             return 0, 1
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        store, rank, size = next(dist.rendezvous("env://"))  # type: ignore[attr-defined]
+        if os.environ.get("GROUP_WORLD_SIZE") == "1":
+            # torchrun keeps one store over its restarts: what processes that are gone have left
+            # there would be taken for the new ones'.
+            start = os.environ["TORCHELASTIC_RESTART_COUNT"]
+            store = dist.PrefixStore(f"start {start}", store)  # type: ignore[attr-defined]
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size)
         atexit.register(_leave)
     return dist.get_rank(), dist.get_world_size()
 

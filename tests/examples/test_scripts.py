@@ -106,3 +106,13 @@ def test_theory() -> None:
 def test_every_example_is_tested() -> None:
     names = {path.stem for path in FOLDER.glob("*.py")}
     assert names == {*BY_AUC, "sasrec", "padding", "own_log", "compare_encoders", "theory"}
+
+    assert names == {*BY_AUC, "sasrec", "padding"}
+
+
+def test_a_sharded_table_trains_as_a_whole_one() -> None:
+    found = importlib.import_module("sharded_table").main()
+    assert list(found) == ["nn.Embedding", "ResEmbedding"]
+    for one in found.values():
+        assert (one["rows"], one["rows a process"]) == (121, 61)
+        assert max(one["loss"], one["table"], one["logits"]) < 1e-4
