@@ -27,7 +27,6 @@ from resemb_gnn.experiment.summary import (
 
 Runs = dict[str, list[dict[str, Any]]]
 BASELINES = ("plain", "plain-l2", "spectral-start")
-# Centres and residual:
 README_CELLS = {
     "beauty-uniform-din": "Beauty, uniform negatives",
     "beauty-popularity-din": "Beauty, negatives by popularity",
@@ -48,6 +47,7 @@ MARKS = (
     "<!-- table: python benchmarks/research_report.py --readme README.md -->",
     "<!-- end of table -->",
 )
+# Centres and residual:
 RES = ("gcn", "gcn-staged", "gat", "gcn-skip", "average", "kmeans", "category")
 
 
@@ -64,12 +64,13 @@ def against(runs: Runs, arm: str, baseline: str, *path: str) -> Difference | Non
     if arm == baseline or baseline not in runs or arm not in runs:
         return None
     pairs = paired_differences(runs[arm], runs[baseline], *(path or ("test", "auc")))
-    return difference(pairs) if pairs else None
+    return difference(pairs) if len(pairs) > 1 else None  # one seed has no interval
 
 
 def figure_of(runs: Iterable[dict[str, Any]], *path: str, factor: float = 1.0) -> str:
-    stat = describe([factor * number(run, *path) for run in runs])
-    return f"{stat.mean:.4f} ± {stat.std:.4f}"
+    values = [factor * number(run, *path) for run in runs]
+    stat = describe(values)
+    return f"{stat.mean:.4f} ± {stat.std:.4f}" if len(values) > 1 else f"{stat.mean:.4f}"
 
 
 def table(runs: Runs) -> list[str]:
@@ -201,10 +202,11 @@ def _values(runs: Iterable[dict[str, Any]], *path: str) -> list[float]:
 
 def readme_table(found: dict[str, Results]) -> list[str]:
     """The README's table: DIN with each embedding on every data set whose runs are complete."""
+    cells = {title: found[name] for name, title in README_CELLS.items() if name in found}
     shown = {
-        title: by_embedding(found[name])
-        for name, title in README_CELLS.items()
-        if name in found and not missing_seeds(found[name])
+        title: by_embedding(results)
+        for title, results in cells.items()
+        if not missing_seeds(results).keys() & README_ARMS.keys()
     }
     arms = [arm for arm in README_ARMS if any(arm in runs for runs in shown.values())]
     lines = [f"| DIN with | {' | '.join(shown)} |", f"|---{'|---' * len(shown)}|"]
@@ -217,8 +219,10 @@ def readme_table(found: dict[str, Results]) -> list[str]:
             value = figure_of(runs[arm], "test", "auc") if arm in runs else "–"
             cells.append(value if gain == "–" else f"{value}<br>{gain}")
         lines.append(f"| `{arm}`: {meaning} | {' | '.join(cells)} |")
-    gains = [signed(against(runs, "gcn", "spectral-start")) for runs in shown.values()]
-    return [*lines, f"| *`gcn` less `spectral-start`* | {' | '.join(gains)} |"]
+    for arm in (name for name in ("gcn", "gcn-staged") if name in arms):
+        gains = [signed(against(runs, arm, "spectral-start")) for runs in shown.values()]
+        lines.append(f"| *`{arm}` less `spectral-start`* | {' | '.join(gains)} |")
+    return lines
 
 
 def write_between(path: Path, lines: list[str]) -> None:
