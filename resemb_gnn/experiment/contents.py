@@ -1,5 +1,6 @@
 """What the report says beside its figures, as text."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from resemb_gnn.experiment.columns import NONE
@@ -47,6 +48,9 @@ def _value(key: str, value: Any) -> str:
         return ", ".join(_value(key, part) for part in value)
     if isinstance(value, int) and (key.startswith("num_") or key.endswith("_examples")):
         return f"{value:,}"
+    if key.endswith("_from") and isinstance(value, int | float) and 1e14 <= value < 1e17:
+        moment = datetime.fromtimestamp(value / 1e6, UTC)  # a log's dates are microseconds
+        return moment.isoformat(" ", "minutes").removesuffix("+00:00") + " UTC"
     return str(value)
 
 

@@ -125,6 +125,15 @@ def test_markdown_of_hostile_text(results: dict[str, Any]) -> None:
             assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
 
 
+def test_dates_of_the_split_are_dates(results: dict[str, Any]) -> None:
+    dated = copy.deepcopy(results)
+    dated["data"]["split"] = {"valid_from": 1512086400000000, "test_from": 1700, "seed": 10**15}
+    text = markdown(dated)
+    assert "| split.valid_from | 2017-12-01 00:00 UTC |" in text
+    assert "| split.test_from | 1700 |" in text  # a time of another kind stays what it is
+    assert f"| split.seed | {10**15} |" in text
+
+
 def test_a_stopped_comparison_says_so(make_results: Callable) -> None:
     results = make_results(("plain", "gcn"))
     complete = (text_table(results), markdown(results), html(results, {}))
