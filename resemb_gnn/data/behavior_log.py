@@ -108,6 +108,18 @@ class BehaviorLog:
         Raises:
             InputError: if a column is missing, the table is empty, or an id, a time or a label
                 is missing or cannot be read; it names column, row and value.
+
+        Examples:
+            >>> import polars as pl
+            >>> rows = [("ann", "tea", 3), ("bob", "tea", 1), ("ann", "cup", 2), ("bob", "pot", 5)]
+            >>> frame = pl.DataFrame(rows, ["who", "what", "when"], orient="row")
+            >>> log = BehaviorLog.from_frame(frame, user="who", item="what", time="when")
+            >>> log.num_users, log.num_items
+            (2, 3)
+            >>> log.item_ids.gather(log.items.numpy()).to_list()  # by user, then time
+            ['cup', 'tea', 'tea', 'pot']
+            >>> log.ptr.tolist()
+            [0, 2, 4]
         """
         columns = [user, item, time] + [name for name in (category, label) if name is not None]
         table = read_columns(frame, columns)

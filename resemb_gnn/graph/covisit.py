@@ -51,6 +51,21 @@ def covisit_graph(
 
     Raises:
         InputError: if an argument is below 1, or ``folds`` below 2.
+
+    Examples:
+        >>> import polars as pl
+        >>> from resemb_gnn.data import BehaviorLog
+        >>> ann = [("ann", "tea", 1), ("ann", "cup", 2), ("ann", "pot", 3)]
+        >>> rows = [*ann, ("bob", "cup", 1), ("bob", "tea", 2)]
+        >>> frame = pl.DataFrame(rows, ["user", "item", "time"], orient="row")
+        >>> log = BehaviorLog.from_frame(frame, "user", "item", "time")
+        >>> log.item_ids.to_list()
+        ['cup', 'pot', 'tea']
+        >>> graph = covisit_graph(log, window=1)
+        >>> graph.edge_index.tolist()
+        [[0, 0, 1, 2], [1, 2, 0, 0]]
+        >>> graph.edge_weight.tolist()  # cup and tea by both users
+        [1.0, 2.0, 1.0, 2.0]
     """
     for name, value in (("window", window), ("min_count", min_count), ("top_k", top_k)):
         if value is not None and value < 1:

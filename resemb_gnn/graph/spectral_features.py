@@ -41,6 +41,13 @@ class SpectralFeatures(BaseTransform):
 
     Raises:
         InputError: if ``dim`` is below 1, or an edge weight is negative or not finite.
+
+    Examples:
+        >>> import resemb_gnn as rg
+        >>> log = rg.InterestDelayModel(num_users=50, num_items=30).sample()
+        >>> graph = rg.SpectralFeatures(dim=8)(rg.covisit_graph(log))
+        >>> graph.x.shape
+        torch.Size([30, 8])
     """
 
     def __init__(self, dim: int = 32, scale: bool = True) -> None:

@@ -31,6 +31,15 @@ class DIN(CTRModel):
     Shapes:
         - **input:** :class:`~resemb_gnn.data.Batch`
         - **output:** logits of the click probability, ``[batch_size]``
+
+    Examples:
+        >>> import torch
+        >>> import resemb_gnn as rg
+        >>> split = rg.InterestDelayModel(num_users=50, num_items=30).sample().split(by="last")
+        >>> model = rg.DIN(torch.nn.Embedding(30, 8))  # a plain table, to compare with
+        >>> batch = split.train.batch(torch.arange(4))  # 4 examples, histories of any length
+        >>> model(batch).shape
+        torch.Size([4])
     """
 
     def __init__(

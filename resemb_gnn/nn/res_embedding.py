@@ -68,6 +68,20 @@ class ResEmbedding(ColdItems):
 
     Raises:
         InputError: if a setting is out of its range, the encoder unknown, or the graph unusable.
+
+    Examples:
+        >>> import torch
+        >>> import resemb_gnn as rg
+        >>> log = rg.InterestDelayModel(num_users=50, num_items=30).sample()
+        >>> emb = rg.ResEmbedding(rg.covisit_graph(log), embedding_dim=16, num_centers=4)
+        >>> ids = torch.tensor([[0, 1, 2], [3, 4, 5]])
+        >>> emb(ids).shape
+        torch.Size([2, 3, 16])
+        >>> weights = emb.center_weights(ids)
+        >>> weights.shape, bool(torch.allclose(weights.sum(dim=-1), torch.ones(2, 3)))
+        (torch.Size([2, 3, 4]), True)
+        >>> bool(torch.allclose(emb.materialize()(ids), emb(ids), atol=1e-6))
+        True
     """
 
     user_fold: Tensor | None

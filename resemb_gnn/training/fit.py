@@ -134,6 +134,15 @@ def fit(
         TrainingError: if memory or disk is exhausted (an ``InputError``, too).
         NotFiniteError: if a loss or a weight is not finite (a ``TrainingError`` and a
             ``FloatingPointError``); with ``checkpoints``, the batch is saved beside them.
+
+    Examples:
+        >>> import torch
+        >>> import resemb_gnn as rg
+        >>> split = rg.InterestDelayModel(num_users=100, num_items=40).sample().split(by="last")
+        >>> model = rg.DIN(torch.nn.Embedding(40, 8))
+        >>> result = rg.fit(model, split, epochs=2, progress=False)
+        >>> len(result.curve), 0 < result.test.auc < 1
+        (2, True)
     """
     for name, value in (("epochs", epochs), ("batch_size", batch_size), ("patience", patience)):
         if value < 1:

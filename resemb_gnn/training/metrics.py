@@ -18,6 +18,11 @@ def auc(score: Tensor, label: Tensor) -> float:
 
     Returns:
         NaN if there is no positive or no negative, or a score is NaN.
+
+    Examples:
+        >>> import torch
+        >>> auc(torch.tensor([0.1, 0.4, 0.4, 0.8]), torch.tensor([0, 0, 1, 1]))  # a tie counts half
+        0.875
     """
     grouped = _auc_by_group(score, label, torch.zeros_like(label, dtype=torch.long))
     return float(grouped[0][0]) if grouped[0].size else float("nan")
@@ -39,6 +44,12 @@ def gauc(score: Tensor, label: Tensor, user: Tensor) -> float:
 
     Returns:
         NaN if no user has both a positive and a negative, or a score is NaN.
+
+    Examples:
+        >>> import torch
+        >>> score, label = torch.tensor([0.9, 0.1, 0.2, 0.3, 0.6]), torch.tensor([1, 0, 1, 0, 0])
+        >>> gauc(score, label, user=torch.tensor([7, 7, 8, 8, 8]))  # 1 of 2 rows, 0 of 3
+        0.4
     """
     each, size = _auc_by_group(score, label, user)
     return float((each * size).sum() / size.sum()) if size.size else float("nan")
