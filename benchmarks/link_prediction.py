@@ -30,13 +30,13 @@ from torch_geometric.utils import to_undirected
 
 import resemb_gnn as rg
 from resemb_gnn.data import NEGATIVES
+from resemb_gnn.data.json_text import read_json
 from resemb_gnn.datasets.sequence_file import read_sequence_file
 from resemb_gnn.experiment.arm_settings import ArmSettings
 from resemb_gnn.experiment.arms import make_embedding
 from resemb_gnn.experiment.results import (
     SCHEMA,
     fingerprint,
-    read_results,
     refuse_other_settings,
     versions,
     write_atomically,
@@ -305,7 +305,7 @@ def describe(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
 def refresh(path: Path, results: dict[str, Any]) -> None:
     """Takes over the runs that stand in the file, another process's too."""
     if path.exists():
-        old = read_results(path)
+        old = read_json(path)
         refuse_other_settings(path, old, results)
         results["runs"], results["data"] = old["runs"], old["data"]
 

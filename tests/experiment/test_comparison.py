@@ -246,13 +246,14 @@ def test_not_a_number_is_written_as_null(tmp_path: Path) -> None:
     from resemb_gnn.experiment.results import write_results
 
     path = tmp_path / "results.json"
-    runs = [{"test": {"auc": float("nan")}, "gap": float("inf")}]
+    figures = {"test": {"auc": float("nan")}, "gap": float("inf")}
+    run = {"embedding": "plain", "seed": 0}
     write_results(
         path,
-        {"schema": 1, "data": {}, "settings": {"user": None}, "runs": runs, "versions": {},
-         "command": ""},
+        {"schema": 1, "data": {"name": "log"}, "settings": {"user": None}, "runs": [run | figures],
+         "versions": {}, "command": ""},
     )  # fmt: skip
-    assert json.loads(path.read_text())["runs"][0] == {"test": {"auc": None}, "gap": None}
+    assert json.loads(path.read_text())["runs"] == [run | {"test": {"auc": None}, "gap": None}]
     results = read_results(path)
     assert np.isnan(results["runs"][0]["test"]["auc"])
     assert results["settings"]["user"] is None
