@@ -4,7 +4,7 @@ VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 ARGS ?=
 
-.PHONY: compare test test-scatter test-spark benchmark-speed docs lint format clean
+.PHONY: compare test test-scatter test-spark benchmark-speed docs wheel-check lint format clean
 
 compare: $(VENV)/.installed ## the main job on the embedded data set
 	$(VENV)/bin/resemb-gnn compare --data complete-journey --embeddings plain average gcn gat \
@@ -27,6 +27,9 @@ benchmark-speed: ## next to other libraries, in an environment of its own; DATA=
 
 docs: $(VENV)/.dev ## the site, in site/
 	$(VENV)/bin/python -m mkdocs build --quiet --strict
+
+wheel-check: $(VENV)/.dev ## the wheel in an empty environment, without torch-scatter
+	PYTHON=$(VENV)/bin/python .ci/wheel-check
 
 lint: $(VENV)/.dev ## style and types
 	$(VENV)/bin/ruff check .
