@@ -1,7 +1,7 @@
 """Two processes on half the batch each against one process on the whole of it."""
 
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,16 @@ def resumed(rank: int, log: BehaviorLog, folder: Path) -> Any:
     return train(rank, gcn, log, 45, checkpoints=folder, resume=True)  # only scored again
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As the processes have it: checkpoints belong to a number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_one_process_writes_and_all_read(log: BehaviorLog, tmp_path: Path) -> None:
     saved = tmp_path / "checkpoints"
     first, second = in_processes(resumed, tmp_path / "two", log, saved)
