@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 from torch_geometric.data import Data
 
-from resemb_gnn.atomic import publish, temporary_file
+from resemb_gnn.cli.write_table import write_table
 from resemb_gnn.experiment.aligned import aligned
 from resemb_gnn.experiment.flag import flag
 from resemb_gnn.experiment.shared_settings import GraphSettings
@@ -30,21 +30,22 @@ class GraphCommandSettings(GraphSettings):
 
 def run_graph(settings: GraphCommandSettings) -> None:
     """Builds the graph of the training behaviours, prints what it is like, writes it if asked."""
-    with Stages(4, settings.quiet) as stages:
+    with Stages(4 if settings.out is None else 5, settings.quiet) as stages:
         source = stages.run(f"reading {settings.data}", settings.load)
         split = stages.run(
             "splitting", lambda: source.make_split(settings.split, settings.negatives)
         )
         graph = stages.run("joining items", lambda: covisits(source, split, settings))
         found = stages.run("describing", lambda: summarize_graph(graph))
+        if settings.out is not None:
+            path = Path(settings.out)
+            stages.run(
+                f"writing {path}", lambda: write_table(_edges(graph, source.log.item_ids), path)
+            )
     print(f"{source.name}: {source.log}")
     print(f"Graph of the {split.history.num_behaviors:,} training behaviours that are positive\n")
     print("\n\n".join(_tables(found, source.log.item_ids, settings.most)))
     if settings.out is not None:
-        path = Path(settings.out)
-        with temporary_file(path.parent, path.name) as file:
-            _edges(graph, source.log.item_ids).write_parquet(file)
-            publish(file, path)
         print(f"\n{settings.out} holds the {found.num_edges:,} edges.")
 
 

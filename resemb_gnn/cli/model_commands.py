@@ -5,15 +5,16 @@ import shutil
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from resemb_gnn.atomic import publish, temporary_file
 from resemb_gnn.atomic_folder import replacing_folder
 from resemb_gnn.cli.command_settings import (
     EvaluateSettings,
     ExportSettings,
+    ModelSettings,
     PredictSettings,
     SimilarSettings,
 )
 from resemb_gnn.cli.notes import note
+from resemb_gnn.cli.write_table import write_table
 from resemb_gnn.data.frame import read_columns
 from resemb_gnn.datasets.source import TABLE_SUFFIXES
 from resemb_gnn.errors import InputError
@@ -21,6 +22,7 @@ from resemb_gnn.experiment import FitSettings
 from resemb_gnn.experiment.aligned import aligned
 from resemb_gnn.experiment.results import map_numbers
 from resemb_gnn.experiment.shared_settings import DataSettings
+from resemb_gnn.experiment.stages import Stages
 from resemb_gnn.saved import TrainedModel, load, train
 from resemb_gnn.saved.layout import refuse_taken
 from resemb_gnn.saved.new_log import is_training_data, renumbered
@@ -37,7 +39,8 @@ def run_fit(settings: FitSettings) -> None:
     trained = train(settings, checkpoints=checkpoints, log=note(settings.quiet))
     if not is_first():  # torchrun started several, and one writes
         return
-    trained.save(out, replace=settings.replace)
+    with Stages(1, settings.quiet) as stages:
+        stages.run(f"writing {out}", lambda: trained.save(out, replace=settings.replace))
     shutil.rmtree(checkpoints, ignore_errors=True)
     figures = trained.facts["figures"]
     rows = [["examples", *FIGURES.values()]]
@@ -49,9 +52,10 @@ def run_fit(settings: FitSettings) -> None:
 def run_evaluate(settings: EvaluateSettings) -> None:
     """``resemb-gnn evaluate``: the test part of the training data, or of another log."""
     say = note(settings.quiet)
-    trained = load(settings.model, device=settings.device)
-    data = _data_settings(settings, trained)
-    source = data.load()
+    with Stages(2, settings.quiet) as stages:
+        trained = _load(settings, stages)
+        data = _data_settings(settings, trained)
+        source = stages.run(f"reading {data.data}", data.load)
     same = is_training_data(trained, source.log)
     if not same:
         source, dropped = renumbered(trained, source)
@@ -83,7 +87,8 @@ def run_predict(settings: PredictSettings) -> None:
     out = Path(settings.out)
     if out.suffix not in (".csv", ".parquet"):
         raise InputError(f"--out {out} must end in .csv or .parquet")
-    trained = load(settings.model, device=settings.device)
+    with Stages(1, settings.quiet) as stages:
+        trained = _load(settings, stages)
     user = settings.user or trained.settings.user or "user"
     item = settings.item or trained.settings.item or "item"
     if user == item:
@@ -93,20 +98,16 @@ def run_predict(settings: PredictSettings) -> None:
         table[user], table[item], unknown=settings.unknown, progress=not settings.quiet
     )
     table = table.with_columns(score)
-    with temporary_file(out.parent, out.name) as file:
-        if out.suffix == ".csv":
-            table.write_csv(file)
-        else:
-            table.write_parquet(file)
-        publish(file, out)
+    write_table(table, out)
     print(f"{out} holds {len(table):,} scores", end="")
     print(f", {score.null_count():,} of them empty." if score.null_count() else ".")
 
 
 def run_similar(settings: SimilarSettings) -> None:
     """``resemb-gnn similar``: the items nearest to one, by the cosine of their embeddings."""
-    trained = load(settings.model, device=settings.device)
-    found = trained.similar(settings.item_id, settings.k)
+    with Stages(2, settings.quiet) as stages:
+        trained = _load(settings, stages)
+        found = stages.run("searching", lambda: trained.similar(settings.item_id, settings.k))
     print(aligned([["item", "similarity"], *([str(i), f"{s:.4f}"] for i, s in found.rows())]))
 
 
@@ -122,13 +123,21 @@ def run_export(settings: ExportSettings) -> None:
             raise InputError(f"{out} exists and is no exported model: choose another place")
         if not settings.replace:
             raise InputError(f"{out} exists: add --replace or choose another place")
-    trained = load(settings.model, device=settings.device)
-    with replacing_folder(out) as new:
-        export_embeddings(trained.embedding, trained.item_ids, new, index=settings.index)
-        if settings.scorer:
-            export_scorer(trained.model, new, onnx=settings.onnx)
+    with Stages(2 + settings.scorer, settings.quiet) as stages:
+        trained = _load(settings, stages)
+        with replacing_folder(out) as new:
+            vectors = trained.embedding, trained.item_ids, new
+            stages.run("item vectors", lambda: export_embeddings(*vectors, index=settings.index))
+            if settings.scorer:
+                stages.run("scorer", lambda: export_scorer(trained.model, new, onnx=settings.onnx))
     files = sorted(out.iterdir())
     print(aligned([["file", "bytes"], *([f.name, f"{f.stat().st_size:,}"] for f in files)]))
+
+
+def _load(settings: ModelSettings, stages: Stages) -> TrainedModel:
+    return stages.run(
+        f"reading {settings.model}", lambda: load(settings.model, device=settings.device)
+    )
 
 
 def _data_settings(settings: EvaluateSettings, trained: TrainedModel) -> DataSettings:

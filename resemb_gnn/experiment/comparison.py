@@ -14,19 +14,21 @@ from resemb_gnn.atomic import write_atomically
 from resemb_gnn.data import Examples, Split
 from resemb_gnn.datasets import DataSource
 from resemb_gnn.errors import InputError
-from resemb_gnn.experiment.arms import ARMS, make_embedding, make_model
+from resemb_gnn.experiment.arms import make_embedding, make_model
 from resemb_gnn.experiment.geometry import ItemGeometry, item_geometry
 from resemb_gnn.experiment.results import (
     SCHEMA,
     describe_data,
     read_results,
     refuse_other_settings,
+    training_figures,
     versions,
     write_results,
 )
 from resemb_gnn.experiment.settings import CompareSettings
+from resemb_gnn.experiment.stages import Stages
 from resemb_gnn.experiment.tensorboard import TensorBoard
-from resemb_gnn.experiment.training import fit_with, make_graph
+from resemb_gnn.experiment.training import fit_with, load_split, make_graph
 from resemb_gnn.nn import ResEmbedding
 from resemb_gnn.theory import GapCurve
 from resemb_gnn.training import FitResult, evaluate
@@ -63,12 +65,8 @@ def compare(
             raise InputError(
                 f"{present} exists: add --resume to go on with it, or choose another --out"
             )
-    source = settings.load()
+    source, split = load_split(settings, settings.embeddings)
     log(f"{source.name}: {source.log}")
-    lacking = [name for name in settings.embeddings if ARMS[name].needs_category]
-    if lacking and source.log.item_category is None:
-        raise InputError(f"{', '.join(lacking)}: {source.name} has no categories of the items")
-    split = source.make_split(settings.split, settings.negatives)
     results = new_results(source, split, settings)
     if path.exists():
         old = read_results(path)
@@ -117,7 +115,9 @@ def compare(
     from resemb_gnn.experiment.report import html, markdown  # matplotlib takes a second to import
 
     write_atomically(folder / "results.md", markdown(results))
-    write_atomically(folder / "report.html", html(results, _geometries(folder, settings)))
+    with Stages(1, settings.quiet) as stages:
+        page = stages.run("report", lambda: html(results, _geometries(folder, settings)))
+    write_atomically(folder / "report.html", page)
     return results
 
 
@@ -163,15 +163,8 @@ def run_record(
         "model": model,
         "seed": seed,
         "overrides": overrides,
-        "test": asdict(result.test),
-        "valid": asdict(result.valid),
-        "train": asdict(result.train),
-        "gap": result.gap,
-        "best_epoch": result.best_epoch,
-        "epochs": len(result.curve),
-        "seconds_per_epoch": result.seconds_per_epoch,
+        **training_figures(result),
         "examples_per_second": result.examples_per_second,
-        "num_parameters": result.num_parameters,
         "curve": [asdict(epoch) for epoch in result.curve],
     }
 

@@ -3,6 +3,7 @@
 import json
 import math
 import platform
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from resemb_gnn.data import BehaviorLog, Split, digest
 from resemb_gnn.data.json_text import read_json
 from resemb_gnn.datasets import DataSource
 from resemb_gnn.errors import InputError, differences, shown
+from resemb_gnn.training import FitResult
 
 SCHEMA = 1
 _PACKAGES = ("resemb-gnn", "torch", "torch-geometric", "torch-scatter", "numpy", "scipy", "polars")
@@ -20,6 +22,20 @@ _PARTS = {"data": dict, "settings": dict, "runs": list, "versions": dict, "comma
 _FIGURES = {"test", "valid", "train", "gap", "best_epoch", "epochs", "seconds_per_epoch"}
 _FIGURES |= {"examples_per_second", "num_parameters"}
 _LARGEST = 1e300
+
+
+def training_figures(result: FitResult) -> dict[str, Any]:
+    """What results and saved models say of how training went."""
+    return {
+        "test": asdict(result.test),
+        "valid": asdict(result.valid),
+        "train": asdict(result.train),
+        "gap": result.gap,
+        "best_epoch": result.best_epoch,
+        "epochs": len(result.curve),
+        "seconds_per_epoch": result.seconds_per_epoch,
+        "num_parameters": result.num_parameters,
+    }
 
 
 def write_results(path: Path, results: dict[str, Any]) -> None:

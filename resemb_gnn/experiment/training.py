@@ -1,5 +1,6 @@
-"""A graph and a trained model by the settings."""
+"""Examples, a graph and a trained model by the settings."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from torch import nn
@@ -7,7 +8,10 @@ from torch_geometric.data import Data
 
 from resemb_gnn.data import Split
 from resemb_gnn.datasets import DataSource
+from resemb_gnn.errors import InputError
+from resemb_gnn.experiment.arms import ARMS
 from resemb_gnn.experiment.shared_settings import GraphSettings, TrainingSettings
+from resemb_gnn.experiment.stages import Stages
 from resemb_gnn.graph import NodeFeatures, PermuteNodes, covisit_graph
 from resemb_gnn.training import FitResult, fit
 
@@ -32,6 +36,23 @@ def fit_with(
     )
 
 
+def load_split(settings: TrainingSettings, embeddings: Iterable[str]) -> tuple[DataSource, Split]:
+    """The data and their examples, with a bar.
+
+    Raises:
+        InputError: if they cannot be used, or lack the categories that an embedding asks for.
+    """
+    with Stages(2, settings.quiet) as stages:
+        source = stages.run(f"reading {settings.data}", settings.load)
+        lacking = [name for name in embeddings if ARMS[name].needs_category]
+        if lacking and source.log.item_category is None:
+            raise InputError(f"{', '.join(lacking)}: {source.name} has no categories of the items")
+        split = stages.run(
+            "splitting", lambda: source.make_split(settings.split, settings.negatives)
+        )
+    return source, split
+
+
 def covisits(source: DataSource, split: Split, settings: GraphSettings, folds: int = 1) -> Data:
     """The co-visit graph of the training behaviours, without node features."""
     options = dict(source.graph)
@@ -44,5 +65,9 @@ def covisits(source: DataSource, split: Split, settings: GraphSettings, folds: i
 
 
 def make_graph(source: DataSource, split: Split, settings: TrainingSettings) -> Data:
-    """The co-visit graph of the training behaviours, with node features."""
-    return NodeFeatures(dim=32)(covisits(source, split, settings, settings.folds))
+    """The co-visit graph of the training behaviours, with node features; shows a bar."""
+    with Stages(2, settings.quiet) as stages:
+        graph = stages.run(
+            "joining items", lambda: covisits(source, split, settings, settings.folds)
+        )
+        return stages.run("node features", lambda: NodeFeatures(dim=32)(graph))

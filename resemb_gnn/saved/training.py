@@ -1,24 +1,22 @@
 """Training by the settings, from the log to a model that can be saved."""
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch_geometric.data import Data
 
-from resemb_gnn.errors import InputError
 from resemb_gnn.experiment import FitSettings
-from resemb_gnn.experiment.arms import ARMS, make_embedding, make_model
-from resemb_gnn.experiment.results import describe_data, versions
-from resemb_gnn.experiment.stages import Stages
+from resemb_gnn.experiment.arms import make_embedding, make_model
+from resemb_gnn.experiment.results import describe_data, training_figures, versions
 from resemb_gnn.experiment.tensorboard import TensorBoard
-from resemb_gnn.experiment.training import fit_with, make_graph
+from resemb_gnn.experiment.training import fit_with, load_split, make_graph
 from resemb_gnn.models import CTRModel
 from resemb_gnn.saved.histories import Histories
 from resemb_gnn.saved.trained_model import TrainedModel
-from resemb_gnn.training import FitResult, check_device
+from resemb_gnn.training import check_device
 
 
 def train(
@@ -45,18 +43,12 @@ def train(
     settings = replace(settings or FitSettings(), **changes)
     check_device(settings.device)
     board = None if settings.tensorboard is None else TensorBoard(settings.tensorboard)
-    with Stages(3, settings.quiet) as stages:
-        source = stages.run(f"reading {settings.data}", settings.load)
-        category = source.log.item_category
-        if ARMS[settings.embedding].needs_category and category is None:
-            raise InputError(f"{settings.embedding}: {source.name} has no categories of the items")
-        split = stages.run(
-            "splitting", lambda: source.make_split(settings.split, settings.negatives)
-        )
-        graph = stages.run("graph and node features", lambda: make_graph(source, split, settings))
+    source, split = load_split(settings, [settings.embedding])
+    graph = make_graph(source, split, settings)
     log(f"{source.name}: {source.log}")
     log(f"{split}, graph: {graph.num_nodes} items, {graph.edge_index.size(1) // 2} edges")
     torch.manual_seed(settings.seed)
+    category = source.log.item_category
     embedding = make_embedding(settings.embedding, graph, settings, category)
     model = make_model(settings.model, embedding, category if settings.use_category else None)
     result = fit_with(
@@ -78,23 +70,10 @@ def train(
         histories=Histories.of(source.log, settings.max_history),
         facts={
             "data": describe_data(source, split),
-            "figures": _figures(result),
+            "figures": training_figures(result),
             "versions": versions(),
         },
     )
-
-
-def _figures(result: FitResult) -> dict[str, Any]:
-    return {
-        "test": asdict(result.test),
-        "valid": asdict(result.valid),
-        "train": asdict(result.train),
-        "gap": result.gap,
-        "best_epoch": result.best_epoch,
-        "epochs": len(result.curve),
-        "seconds_per_epoch": result.seconds_per_epoch,
-        "num_parameters": result.num_parameters,
-    }
 
 
 def _without_folds(graph: Data) -> Data:

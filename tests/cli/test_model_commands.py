@@ -166,6 +166,31 @@ def test_export_writes_what_serving_reads(
     assert run(place, "export", "--out", str(place / "model"), "--replace") == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "stages"),
+    [
+        (["similar", "P-100"], ["reading", "searching"]),
+        (["export", "--out", "served", "--no-index", "--no-onnx"], ["item vectors", "scorer"]),
+        (["evaluate"], ["reading", "scoring"]),
+    ],
+)
+def test_stages_are_shown_unless_quiet(
+    words: list[str],
+    stages: list[str],
+    place: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words += ["--model", str(place / "model")]
+    assert cli.main(words) == 0
+    shown = capsys.readouterr().err
+    assert all(stage in shown for stage in stages)
+    assert cli.main([*words, "--quiet", *(["--replace"] if words[0] == "export" else [])]) == 0
+    assert not capsys.readouterr().err
+
+
 def test_a_missing_extra_is_named(
     place: Path,
     tmp_path: Path,
