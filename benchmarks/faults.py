@@ -61,7 +61,7 @@ class Bench:
         self.folder = folder
         self.rng = rng
         self.count = 0
-        self._whole: dict[str, tuple[dict[str, Any], float]] = {}
+        self.wholes: dict[str, tuple[dict[str, Any], float]] = {}
 
     def job(self, **options: Any) -> Job:
         self.count += 1
@@ -79,15 +79,15 @@ class Bench:
 
     def whole(self, kind: str) -> tuple[dict[str, Any], float]:
         """What the uninterrupted run ends with, and the seconds that it takes."""
-        if kind not in self._whole:
+        if kind not in self.wholes:
             job = self.job(kind=kind, seconds=1e9)
             for _ in range(2):  # the first run pays for imports
                 shutil.rmtree(job.folder, ignore_errors=True)
                 started = time.perf_counter()
                 assert self.finish(job) == 0
                 seconds = time.perf_counter() - started
-            self._whole[kind] = torch.load(job.folder / "weights.pt"), seconds
-        return self._whole[kind]
+            self.wholes[kind] = torch.load(job.folder / "weights.pt"), seconds
+        return self.wholes[kind]
 
     def resumed(self, job: Job) -> tuple[bool, int]:
         """Whether the job, resumed, ends as the uninterrupted run, and the steps it made."""
@@ -289,7 +289,7 @@ def markdown(results: dict[str, Any]) -> str:
     notes = "\n".join(
         f"- **{one['fault']}**: {'; '.join(one['notes'])}." for one in results["outcomes"]
     )
-    low, high = results["seconds"]
+    seconds = results["seconds"].values()
     head = [
         "# Faults",
         "",
@@ -302,7 +302,7 @@ def markdown(results: dict[str, Any]) -> str:
         "| fault | injected | survived | lost | command |",
         "|---|---|---|---|---|",
     ]
-    runs = f"The runs, of {low:.0f} to {high:.0f} seconds, in turn:"
+    runs = f"The runs, of {min(seconds):.0f} to {max(seconds):.0f} seconds, in turn:"
     return "\n".join([*head, *rows, "", runs, "", kinds, "", notes, ""])
 
 
@@ -314,25 +314,24 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT)
     options = parser.parse_args()
     CONTEXT.set_forkserver_preload(["faults_jobs"])
+    results: dict[str, Any] = {
+        "seed": options.seed,
+        "seconds": {},
+        "outcomes": [],
+        "machine": machine(),
+        "torch": versions()["torch"],
+    }
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), random.Random(options.seed))
         faults = outcomes(bench, options.kills)
-        found = []
         for name in options.faults or list(faults):
             outcome = faults[name]()
             print(f"{name}: {outcome.survived} of {outcome.injected} survived", flush=True)
             command = f"python benchmarks/faults.py --faults {name}"
-            found.append(vars(outcome) | {"command": command})
-        seconds = sorted(seconds for _, seconds in bench._whole.values())
-    results = {
-        "seed": options.seed,
-        "seconds": [seconds[0], seconds[-1]],
-        "outcomes": found,
-        "machine": machine(),
-        "torch": versions()["torch"],
-    }
-    write_atomically(options.out / "faults.json", json.dumps(results, indent=1) + "\n")
-    write_atomically(options.out / "faults.md", markdown(results))
+            results["outcomes"].append(vars(outcome) | {"command": command})
+            results["seconds"] = {kind: seconds for kind, (_, seconds) in bench.wholes.items()}
+            write_atomically(options.out / "faults.json", json.dumps(results, indent=1) + "\n")
+            write_atomically(options.out / "faults.md", markdown(results))
 
 
 if __name__ == "__main__":
