@@ -36,7 +36,7 @@ def run_fit(settings: FitSettings) -> None:
     refuse_taken(settings.out, settings.replace)
     out = Path(settings.out)
     checkpoints = out.with_name(out.name + ".checkpoints")
-    trained = train(settings, checkpoints=checkpoints, log=note(settings.quiet))
+    trained = train(settings, checkpoints=checkpoints, log=note(settings.quiet or not is_first()))
     if not is_first():  # torchrun started several, and one writes
         return
     with Stages(1, settings.quiet) as stages:

@@ -7,6 +7,7 @@ import scipy.linalg
 import scipy.sparse
 import scipy.sparse.linalg
 import torch
+from threadpoolctl import threadpool_limits
 from torch_geometric.data import Data
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
@@ -31,8 +32,9 @@ class SpectralFeatures(BaseTransform):
 
     The columns are ordered by singular value and signed so that the entry of largest absolute
     value is positive; with the fixed start of the iteration this makes the result
-    deterministic. An item without edges gets zeros. Features of ``fold_graphs`` are made in the
-    same way and turned to the full graph's by the best rotation (orthogonal Procrustes).
+    deterministic, whatever the number of threads. An item without edges gets zeros. Features of
+    ``fold_graphs`` are made in the same way and turned to the full graph's by the best rotation
+    (orthogonal Procrustes).
 
     Args:
         dim: number of features; columns beyond the rank of the matrix are zero.
@@ -57,10 +59,14 @@ class SpectralFeatures(BaseTransform):
         self.scale = scale
 
     def forward(self, data: Data) -> Data:
-        full = self._features(data)
-        data.x = torch.from_numpy(full)
-        if "fold_graphs" in data:  # the input keeps its own
-            data.fold_graphs = [self._turned(copy.copy(part), full) for part in data.fold_graphs]
+        # The iteration's products are small: a second thread of BLAS gains nothing, spins while it
+        # waits for a busy core, and rounds in another order.
+        with threadpool_limits(1, user_api="blas"):
+            full = self._features(data)
+            data.x = torch.from_numpy(full)
+            if "fold_graphs" in data:  # the input keeps its own
+                parts = [copy.copy(part) for part in data.fold_graphs]
+                data.fold_graphs = [self._turned(part, full) for part in parts]
         return data
 
     def _turned(self, data: Data, full: "np.ndarray") -> Data:

@@ -16,7 +16,7 @@ from resemb_gnn.experiment.training import fit_with, load_split, make_graph
 from resemb_gnn.models import CTRModel
 from resemb_gnn.saved.histories import Histories
 from resemb_gnn.saved.trained_model import TrainedModel
-from resemb_gnn.training import check_device
+from resemb_gnn.training import check_device, is_first
 
 
 def train(
@@ -41,6 +41,8 @@ def train(
         TypeError: if there is no such setting.
     """
     settings = replace(settings or FitSettings(), **changes)
+    if not is_first():  # of several processes, one shows and writes
+        settings = replace(settings, quiet=True, tensorboard=None)
     check_device(settings.device)
     board = None if settings.tensorboard is None else TensorBoard(settings.tensorboard)
     source, split = load_split(settings, [settings.embedding])

@@ -37,7 +37,9 @@ def join_processes(device: torch.device) -> tuple[int, int]:
 
 def is_first() -> bool:
     """Whether this process is the one that writes files and prints: the only one, or the first."""
-    return not (dist.is_available() and dist.is_initialized()) or dist.get_rank() == 0
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank() == 0
+    return int(os.environ.get("RANK", 0)) == 0  # torchrun's word, before the processes have joined
 
 
 def own_device(device: torch.device) -> torch.device:

@@ -2,7 +2,9 @@ import math
 
 import numpy as np
 import pytest
+import scipy.sparse.linalg
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 from torch_geometric.data import Data
 
 from resemb_gnn import InputError, SpectralFeatures, covisit_graph
@@ -120,6 +122,23 @@ def test_features_are_deterministic(size, make):
     np.random.seed(2)  # noqa: NPY002
     torch.manual_seed(3)
     assert torch.equal(SpectralFeatures(8)(graph).x, one)
+
+
+def test_the_decomposition_runs_on_one_thread_of_blas(monkeypatch):
+    """So that its rounding does not depend on the threads, and busy cores are not waited for."""
+    threads = set()
+
+    def spied(*args, **options):
+        threads.update(
+            pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"
+        )
+        return svds(*args, **options)
+
+    svds = scipy.sparse.linalg.svds
+    monkeypatch.setattr(scipy.sparse.linalg, "svds", spied)
+    with threadpool_limits(2, user_api="blas"):
+        SpectralFeatures(8)(_random_graph(260, 0.02)[0])
+    assert threads == {1}
 
 
 @pytest.mark.parametrize("size", [40, 260])

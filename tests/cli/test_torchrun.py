@@ -1,0 +1,51 @@
+"""The command under torchrun: two processes train, one shows and writes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import resemb_gnn as rg
+
+SMALL = ["--epochs", "2", "--folds", "2", "--embedding-dim", "4", "--num-centers", "8"]
+RUN = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "resemb_gnn"]
+
+
+@pytest.fixture(scope="module")
+def table(log: rg.BehaviorLog, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("torchrun") / "log.csv"
+    columns = {name: getattr(log, name + "s").numpy() for name in ("user", "item", "time")}
+    pl.DataFrame(columns).write_csv(path)
+    return path
+
+
+def fit(table: Path, module: list[str], out: Path, *more: str) -> str:
+    words = ["fit", "--data", str(table), "--user", "user", "--item", "item", "--time", "time"]
+    words += [*SMALL, "--out", str(out), *more]
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", *module, *words], env=env, check=True, capture_output=True, text=True
+    ).stdout
+
+
+def test_two_processes_give_one_model(table: Path, tmp_path: Path) -> None:
+    board = tmp_path / "board"
+    two = fit(table, RUN, tmp_path / "two", "--batch-size", "45", "--tensorboard", str(board))
+    fit(table, ["resemb_gnn"], tmp_path / "one", "--batch-size", "90")
+    first, second = (load_file(tmp_path / name / "weights.safetensors") for name in ("one", "two"))
+    for name, value in first.items():
+        torch.testing.assert_close(second[name], value, atol=1e-4, rtol=1e-4, msg=name)
+    assert two.count("holds the model") == 1
+    figures = [
+        json.loads((tmp_path / name / "settings.json").read_text())["figures"]["test"]
+        for name in ("one", "two")
+    ]
+    assert figures[0] == pytest.approx(figures[1], abs=1e-3)
+    assert len(list(board.iterdir())) == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"one", "two", "board"}
