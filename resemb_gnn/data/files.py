@@ -57,9 +57,11 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
             if len(line) > LINE_LIMIT:
                 raise too_long(path, number)
             try:
-                text = line.decode().removesuffix("\n").removesuffix("\r")
+                text = line.decode()
             except UnicodeDecodeError as error:
                 raise InputError(f"{path}, line {number}: {error}") from error
+            if text.endswith("\n"):
+                text = text[:-1].removesuffix("\r")
             if "\r" in text:
                 raise bare_return(path, number)
             yield number, text

@@ -27,7 +27,8 @@ _PAGES = {
     2014: "https://cseweb.ucsd.edu/~jmcauley/datasets/amazon/links.html",
     2018: "https://cseweb.ucsd.edu/~jmcauley/datasets/amazon_v2/",
 }
-_ASIN = re.compile(r"""["']asin["']:\s*["']([^"']*)["']""")
+# The value is looked ahead at, so that what only looks like the field hides no field behind it.
+_ASIN = re.compile(r"""["']asin["']:\s*(?=(["'])(.*?)\1)""")
 
 
 class AmazonReviews(BehaviorDataset):
@@ -51,6 +52,8 @@ class AmazonReviews(BehaviorDataset):
         InputError: if a file is missing and cannot be downloaded, or cannot be used; it names file,
             line, field and value.
     """
+
+    version = 2  # ids that hold a quotation mark have their category
 
     def __init__(
         self,
@@ -124,7 +127,7 @@ def _read_categories(path: Path, items: set[str]) -> dict[str, str]:
     for number, line in _lines(path):
         # Most products of a file are in no 5-core review: do not parse what is not asked for.
         quick = _ASIN.findall(line)
-        if quick and not any(asin in items or "\\" in asin for asin in quick):
+        if quick and not any(asin in items or "\\" in asin for _, asin in quick):
             continue
         product = _parse(path, number, line)
         item = _field(path, number, product, "asin", str)

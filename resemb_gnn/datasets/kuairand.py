@@ -83,11 +83,11 @@ class KuaiRandPure(BehaviorDataset):
 
 
 def read_exposures(path: Path, label: str) -> pl.DataFrame:
-    """Columns ``user``, ``item``, ``time`` (milliseconds) and ``label`` of a log file."""
+    """Columns ``user``, ``item``, ``time`` and ``label`` of a log file."""
     parsers = {
         "user_id": id_strings,
         "video_id": id_strings,
-        "time_ms": whole_times,
+        "time_ms": moments,
         label: parse_labels,
     }
     return read_raw_table(path, parsers).rename(
@@ -107,10 +107,14 @@ def read_tags(path: Path) -> pl.DataFrame:
     return main_attribute(pairs, num_items=table["video_id"].n_unique())
 
 
+def moments(column: pl.Series) -> pl.Series:
+    """Dates of whole milliseconds since 1970."""
+    return parse_epoch(whole_times(column), "ms")
+
+
 def log_of_exposures(exposures: pl.DataFrame, category: pl.DataFrame) -> BehaviorLog:
-    """The log of exposures whose times are milliseconds since 1970."""
-    table = exposures.with_columns(parse_epoch(exposures["time"], "ms"))
-    table = table.join(category, on="item", how="left", maintain_order="left")
+    """The log of exposures, each video with its category."""
+    table = exposures.join(category, on="item", how="left", maintain_order="left")
     return BehaviorLog.from_frame(table, "user", "item", "time", category="category", label="label")
 
 

@@ -7,8 +7,8 @@ import polars as pl
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.data.frame import naming
 from resemb_gnn.datasets.behavior_dataset import BehaviorDataset
-from resemb_gnn.datasets.kuairand import PAGE, log_of_exposures, read_exposures, read_tags
-from resemb_gnn.datasets.raw_table import id_strings, read_raw_table, whole_times
+from resemb_gnn.datasets.kuairand import PAGE, log_of_exposures, moments, read_exposures, read_tags
+from resemb_gnn.datasets.raw_table import id_strings, read_raw_table
 from resemb_gnn.errors import InputError
 
 _EXPOSURES = ("exposures_val.parquet", "exposures_test.parquet")
@@ -53,7 +53,7 @@ class KuaiRandPureTrimmed(BehaviorDataset):
 def _read_histories(path: Path) -> pl.DataFrame:
     parsers = {
         "user_id": id_strings,
-        "last_time_ms": whole_times,
+        "last_time_ms": moments,
         "positive_history": lambda column: column,
     }
     table = read_raw_table(path, parsers)

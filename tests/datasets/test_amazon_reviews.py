@@ -78,6 +78,17 @@ def test_reviews_and_last_categories(tmp_path, year, fill):
     assert names == ["Girls", "Face's", "Face's", None]
 
 
+@pytest.mark.parametrize("item", ['B"0', "B'0", "'asin': 'B"])
+@pytest.mark.parametrize("spell", [json.dumps, repr])
+def test_ids_and_titles_with_quotes(tmp_path, item, spell):
+    write_2014(tmp_path / "raw", reviews=[(*REVIEWS[0][:1], item, *REVIEWS[0][2:])])
+    product = {"title": "an 'asin': 'x", "asin": item, "categories": [["Nails"]]}
+    write(tmp_path / "raw" / "meta_Beauty.json.gz", [spell(product)])
+    log = AmazonReviews(tmp_path, "Beauty").log
+    assert log.item_ids.to_list() == [item]
+    assert log.category_ids.to_list() == ["Nails"]
+
+
 def test_low_ratings_can_be_left_out(tmp_path):
     write_2014(tmp_path / "raw")
     log = AmazonReviews(tmp_path, "Beauty", min_rating=4).log

@@ -169,6 +169,7 @@ def test_archive_in_raw_is_taken(tmp_path):
         ),
         ("time_ms", "time", "has no column 'time_ms'"),
         (f"{MIDNIGHT + 5007}", "soon", "column 'time_ms', row 0 .*'soon' is not a time"),
+        (f"{MIDNIGHT + 5007}", "1" * 17, "column 'time_ms', row 0 .* is not a time in ms"),
         (f"{MIDNIGHT + 5007},1", f"{MIDNIGHT + 5007},2", "column 'is_click', row 0 .*'2' is not a"),
         ("\n3,1,", "\n,1,", "column 'user_id', row 1 .* missing"),
     ],

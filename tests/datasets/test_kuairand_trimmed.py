@@ -73,6 +73,10 @@ def test_bad_histories_are_refused(tmp_path):
     write(tmp_path, histories=flat)
     with pytest.raises(InputError, match=r"histories\.parquet, column 'positive_history' holds I"):
         KuaiRandPureTrimmed(tmp_path)
+    late = flat.with_columns(pl.col("positive_history").implode(), last_time_ms=10**17)
+    write(tmp_path, histories=late)
+    with pytest.raises(InputError, match=r"histories\.parquet, column 'last_time_ms', row 0 .*ms"):
+        KuaiRandPureTrimmed(tmp_path)
     write(tmp_path, histories=flat.drop("last_time_ms"))
     with pytest.raises(InputError, match=r"histories\.parquet has no column 'last_time_ms'"):
         KuaiRandPureTrimmed(tmp_path)
