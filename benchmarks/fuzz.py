@@ -7,19 +7,23 @@ reader, seed and number alone. What is accepted is compared with a second, indep
 fault is any other exception, a case of more than 10 s, a process that dies, a wrong result, a bad
 file that passes, a good one that is refused, or a message that does not name the file.
 Results go to benchmarks/results/faults/fuzz.json and fuzz.md after every 1,000 cases, and a run
-goes on where the last one ended; --case repeats one of them with its traceback.
+goes on where the last one ended, but --again starts anew; --case repeats one of them with its
+traceback. Run it from a tree that does not change meanwhile, as of `git worktree add --detach`.
 """
 
 import argparse
 import json
 import multiprocessing
+import os
 import queue
 import random
 import resource
 import signal
+import subprocess
 import tempfile
 import time
 import traceback
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -89,6 +93,7 @@ def run_child(
     def stop(*_: object) -> None:
         raise Hang
 
+    warnings.simplefilter("ignore")
     signal.signal(signal.SIGALRM, stop)
     shm = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=shm if shm.is_dir() else None, prefix="fuzz") as place:
@@ -107,20 +112,33 @@ def run_child(
             results.put((len(part), counts, faults, peak))
 
 
-def run_reader(name: str, cases: int, seed: int) -> None:
+def commit() -> str:
+    """The commit of this tree, with a plus if it was changed since."""
+    git = ["git", "-C", str(OUT.parents[1])]
+    found = [
+        subprocess.run([*git, *arguments], check=True, capture_output=True, text=True).stdout
+        for arguments in (["rev-parse", "--short=7", "HEAD"], ["diff", "HEAD", "--", "*.py"])
+    ]
+    return found[0].strip() + "+" * bool(found[1])
+
+
+def run_reader(name: str, cases: int, seed: int, again: bool) -> None:
     """Runs the cases of a reader that have not been run yet, in a process that may die."""
     context = multiprocessing.get_context("spawn")
     table = read()
     row = table.get(name)
-    if row is None or row["seed"] != seed:
+    if again or row is None or row["seed"] != seed:
         row = {
             "seed": seed,
+            "commits": [],
             "cases": 0,
             "outcomes": {},
             "faults": [],
             "seconds": 0.0,
             "peak_mib": 0,
         }
+    if row["cases"] < cases:
+        row["commits"] = sorted({*row["commits"], commit()})
     died: list[int] = []
     while row["cases"] < cases:
         # A case that ends the process is counted, and the others of its part are run again.
@@ -169,9 +187,10 @@ def write(table: dict[str, Any], seed: int) -> None:
         "",
         "Correct: accepted, and the same as a second reading. Unchecked: damaged, accepted, and no",
         "second reading could tell. A fault is anything but these and a refusal by `InputError`.",
+        "The commit is that of the code that was run.",
         "",
-        "| reader | cases | correct | refused | unchecked | faults | ms a case | peak MiB |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| reader | cases | correct | refused | unchecked | faults | ms each | peak MiB | commit |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---|",
     ]
     for name, row in table.items():
         counts = Counter(row["outcomes"])
@@ -180,26 +199,29 @@ def write(table: dict[str, Any], seed: int) -> None:
         took = 1000 * row["seconds"] / row["cases"]
         lines.append(
             f"| {name} | {row['cases']:,} | {good} | {bad} | {took:.2f} | {row['peak_mib']:,} |"
+            f" {', '.join(row['commits'])} |"
         )
     write_atomically(OUT / "fuzz.md", "\n".join(lines) + "\n")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--reader", choices=["all", *READERS], default="all")
+    parser.add_argument("--reader", choices=["all", *READERS], default=["all"], nargs="+")
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--again", action="store_true", help="leave out what was run before")
     parser.add_argument("--case", type=int, help="repeat this one and show what it reads")
     args = parser.parse_args()
-    names = list(READERS) if args.reader == "all" else [args.reader]
+    names = list(READERS) if "all" in args.reader else args.reader
     if args.case is not None:
         folder = Path(tempfile.mkdtemp(prefix="fuzz"))
         case = READERS[names[0]](random.Random(f"{names[0]}/{args.seed}/{args.case}"), folder)
         print(f"files in {folder}; expected {case.expected()}")
         print(case.read())
         return
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")  # files of a few rows: threads only cost
     for name in names:
-        run_reader(name, args.cases, args.seed)
+        run_reader(name, args.cases, args.seed, args.again)
         print(f"{name}: {read()[name]['outcomes']}", flush=True)
 
 

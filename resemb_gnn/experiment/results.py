@@ -19,7 +19,8 @@ SCHEMA = 1
 _PACKAGES = ("resemb-gnn", "torch", "torch-geometric", "torch-scatter", "numpy", "scipy", "polars")
 
 _PARTS = {"data": dict, "settings": dict, "runs": list, "versions": dict, "command": str}
-_FIGURES = {"test", "valid", "train", "gap", "best_epoch", "epochs", "seconds_per_epoch"}
+_METRICS = {"test", "valid", "train"}
+_FIGURES = {"gap", "best_epoch", "epochs", "seconds_per_epoch"}
 _FIGURES |= {"examples_per_second", "num_parameters"}
 _LARGEST = 1e300
 
@@ -78,21 +79,26 @@ def _wrong_part(run: Any) -> str | None:
     seed = run.get("seed")
     if not isinstance(seed, int) or isinstance(seed, bool):
         return f"seed is {shown(seed)}, not a whole number"
-    for name in _FIGURES & run.keys():
-        if not _is_figure(run[name]):
+    for name in sorted((_METRICS | _FIGURES) & run.keys()):
+        if not _is_figure(name, run[name]):
             return f"{name} is {shown(run[name])}, not a figure"
     curve = run.get("curve") or []
     if not isinstance(curve, list):
         return f"curve is {shown(curve)}, not a list of epochs"
     for epoch in curve:
-        if not isinstance(epoch, dict) or not _is_figure(epoch):
+        if not isinstance(epoch, dict) or not all(_is_figure(*pair) for pair in epoch.items()):
             return f"curve holds {shown(epoch)}, not an epoch's figures"
     return None
 
 
-def _is_figure(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(map(_is_figure, value.values()))
+def _is_figure(name: str, value: Any) -> bool:
+    """Whether it is a number or, of a name that stands for metrics, numbers by name."""
+    if name in _METRICS and isinstance(value, dict):
+        return all(map(_is_number, value.values()))
+    return _is_number(value)
+
+
+def _is_number(value: Any) -> bool:
     if value is None:
         return True
     number = isinstance(value, int | float) and not isinstance(value, bool)
