@@ -67,9 +67,7 @@ def covisit_graph(
         >>> graph.edge_weight.tolist()  # cup and tea by both users
         [1.0, 2.0, 1.0, 2.0]
     """
-    for name, value in (("window", window), ("min_count", min_count), ("top_k", top_k)):
-        if value is not None and value < 1:
-            raise InputError(f"{name} must be at least 1, not {value}")
+    check_at_least_one(window=window, min_count=min_count, top_k=top_k)
     if folds is not None and folds < 2:
         raise InputError(f"folds must be at least 2, not {folds}")
     log = log.positives()
@@ -82,6 +80,13 @@ def covisit_graph(
             _build(log.select(fold != f), window, min_count, top_k) for f in range(folds)
         ]
     return graph
+
+
+def check_at_least_one(**arguments: int | None) -> None:
+    """Raises InputError if an argument is below 1."""
+    for name, value in arguments.items():
+        if value is not None and value < 1:
+            raise InputError(f"{name} must be at least 1, not {value}")
 
 
 def _build(log: BehaviorLog, window: int, min_count: int, top_k: int | None) -> Data:

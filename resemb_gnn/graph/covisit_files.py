@@ -14,9 +14,9 @@ import torch
 from torch_geometric.data import Data
 
 from resemb_gnn.errors import InputError
-from resemb_gnn.graph.covisit import graph_of, index_type, symmetric
+from resemb_gnn.graph.covisit import check_at_least_one, graph_of, index_type, symmetric
 from resemb_gnn.graph.covisit_parts import write_parts
-from resemb_gnn.graph.covisit_query import behaviors, check_at_least_one
+from resemb_gnn.graph.covisit_query import behaviors
 from resemb_gnn.optional import require
 
 _EDGES = pl.Schema({"item": pl.Int64, "neighbor": pl.Int64, "weight": pl.Float32})

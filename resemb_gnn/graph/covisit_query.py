@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from resemb_gnn.errors import InputError
+from resemb_gnn.graph.covisit import check_at_least_one
 
 if TYPE_CHECKING:
     from ibis.expr.types import Column, Table
@@ -53,13 +54,6 @@ def covisit_edges(
     check_at_least_one(window=window, min_count=min_count, top_k=top_k)
     edges = count_pairs(pairs(behaviors(table, user, item, time, label, order), window), min_count)
     return edges if top_k is None else heaviest(both_ways(edges), top_k).distinct()
-
-
-def check_at_least_one(**arguments: int | None) -> None:
-    """Raises InputError if an argument is below 1."""
-    for name, value in arguments.items():
-        if value is not None and value < 1:
-            raise InputError(f"{name} must be at least 1, not {value}")
 
 
 def behaviors(

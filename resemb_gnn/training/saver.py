@@ -58,7 +58,8 @@ class Saver:
         folder = self.checkpoints.folder
         if not resume and self.checkpoints.files():
             raise InputError(
-                f"{folder} holds checkpoints: resume from them, or choose another folder"
+                f"{folder} holds checkpoints: go on from them with resume (--resume), or choose"
+                " another folder"
             )
         self.identity = identity()
         saved = self.checkpoints.load()
