@@ -125,7 +125,7 @@ def test_other_settings_or_data_are_refused(log: BehaviorLog, tmp_path: Path) ->
     options: dict[str, Any] = {"checkpoints": tmp_path, "epochs": 1}
     train(gcn, split, **options)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(InputError, match="holds checkpoints: resume"):
+    with pytest.raises(InputError, match="go on from them with resume"):
         train(gcn, split, **options)
     options["resume"] = True
 
