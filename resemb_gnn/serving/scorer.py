@@ -2,6 +2,9 @@
 
 import copy
 import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -89,16 +92,17 @@ def export_scorer(model: CTRModel, folder: str | Path, *, onnx: bool = True) -> 
     folder.mkdir(parents=True, exist_ok=True)
     torch.export.save(program, folder / PROGRAM)
     if onnx:
-        torch.onnx.export(
-            program,
-            (),
-            folder / ONNX,
-            dynamo=True,
-            input_names=["history", "ptr", "target"],
-            output_names=["logit"],
-            external_data=True,
-            verbose=False,
-        )
+        with _without_notes():
+            torch.onnx.export(
+                program,
+                (),
+                folder / ONNX,
+                dynamo=True,
+                input_names=["history", "ptr", "target"],
+                output_names=["logit"],
+                external_data=True,
+                verbose=False,
+            )
     card = {
         "model": type(model).__name__,
         "num_items": scorer.table.num_embeddings,
@@ -111,6 +115,20 @@ def export_scorer(model: CTRModel, folder: str | Path, *, onnx: bool = True) -> 
     }
     (folder / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     return scorer
+
+
+@contextmanager
+def _without_notes() -> Iterator[None]:
+    """Keeps the exporter's notes on what it did not optimise off standard error."""
+    loggers = [logging.getLogger(name) for name in ("onnx_ir", "onnxscript")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _program(scorer: Scorer) -> torch.export.ExportedProgram:
