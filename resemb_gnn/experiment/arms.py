@@ -35,6 +35,7 @@ class Range:
 
 
 Space = Range | tuple[Any, ...]
+Build = Callable[[Data, ArmSettings, Tensor | None], nn.Module]
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Arm:
         needs_category: whether it cannot do without categories.
     """
 
-    build: Callable[[Data, ArmSettings, Tensor | None], nn.Module]
+    build: Build
     settings: dict[str, Space]
     tuned: tuple[str, ...] = ("lr",)
     needs_category: bool = False
@@ -143,24 +144,34 @@ def _lightgcn(graph: Data, settings: ArmSettings, category: Tensor | None) -> nn
     )
 
 
-def _gcn_staged(graph: Data, settings: ArmSettings, category: Tensor | None) -> nn.Module:
+def _staged(encoder: str) -> Build:
     # What the centres leave is learnt freely: early stopping alone bounds it.
-    options = ResidualOptions(staged=True)
-    return res_embedding(
-        graph, settings, residual_penalty=0.0, shrinkage=None, residual_options=options
-    )
+    free: dict[str, Any] = {
+        "residual_penalty": 0.0,
+        "shrinkage": None,
+        "residual_options": ResidualOptions(staged=True),
+    }
+
+    def build(graph: Data, settings: ArmSettings, category: Tensor | None) -> nn.Module:
+        return res_embedding(graph, settings, category, encoder, **free)
+
+    return build
 
 
-def _centers_only(graph: Data, settings: ArmSettings, category: Tensor | None) -> nn.Module:
+def _centers_only(encoder: str) -> Build:
     none: dict[str, Any] = {
         "residual_std": 0.0,
         "residual_penalty": 0.0,
         "shrinkage": None,
         "residual_options": None,
     }
-    embedding = res_embedding(graph, settings, category, **none)
-    embedding.residual.requires_grad_(False)
-    return embedding
+
+    def build(graph: Data, settings: ArmSettings, category: Tensor | None) -> nn.Module:
+        embedding = res_embedding(graph, settings, category, encoder, **none)
+        embedding.residual.requires_grad_(False)
+        return embedding
+
+    return build
 
 
 def _residual_only(graph: Data, settings: ArmSettings, category: Tensor | None) -> nn.Module:
@@ -193,6 +204,8 @@ _WEIGHTS: dict[str, Space] = {
     "heads": (1, 2, 4, 8),
 }
 _SOFT = _LR | _NUM_CENTERS | _WEIGHTS | _CENTER_STD
+_STAGED = _SOFT | {"residual_std": _RESIDUAL["residual_std"]}
+_TUNED_CENTERS = ("lr", "num_centers", "temperature", "center_std")
 _TUNED = ("lr", "num_centers", "temperature", "shrinkage", "residual_penalty")
 
 ARMS: dict[str, Arm] = {
@@ -218,17 +231,15 @@ ARMS: dict[str, Arm] = {
         _average, _LR | _CENTER_STD | _RESIDUAL, ("lr", "center_std", "residual_penalty")
     ),
     "gcn": Arm(res_embedding, _SOFT | _RESIDUAL, _TUNED),
-    "gcn-staged": Arm(
-        _gcn_staged,
-        _SOFT | {"residual_std": _RESIDUAL["residual_std"]},
-        ("lr", "num_centers", "temperature", "center_std"),
-    ),
+    "gcn-staged": Arm(_staged("gcn"), _STAGED, _TUNED_CENTERS),
     "gat": Arm(_gat, _SOFT | _RESIDUAL, _TUNED),
     "gcn-skip": Arm(_gcn_skip, _SOFT | _RESIDUAL, _TUNED),
+    "gcn-skip-staged": Arm(_staged("gcn-skip"), _STAGED, _TUNED_CENTERS),
     "lightgcn": Arm(
         _lightgcn, _TABLE | {"num_layers": (1, 2, 3)}, ("lr", "num_layers", "table_std")
     ),
-    "centers-only": Arm(_centers_only, _SOFT, ("lr", "num_centers", "temperature", "center_std")),
+    "centers-only": Arm(_centers_only("gcn"), _SOFT, _TUNED_CENTERS),
+    "gcn-skip-centers-only": Arm(_centers_only("gcn-skip"), _SOFT, _TUNED_CENTERS),
     "residual-only": Arm(
         _residual_only,
         {key: space for key, space in (_LR | _RESIDUAL).items() if key != "residual_max_ratio"},
