@@ -4,7 +4,7 @@ VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 ARGS ?=
 
-.PHONY: compare test test-scatter test-spark benchmark-speed docs wheel-check lint format clean
+.PHONY: compare test coverage test-scatter test-spark benchmark-speed docs wheel-check lint format clean
 
 compare: $(VENV)/.installed ## the main job on the embedded data set
 	$(VENV)/bin/resemb-gnn compare --data complete-journey --embeddings plain average gcn gat \
@@ -12,6 +12,12 @@ compare: $(VENV)/.installed ## the main job on the embedded data set
 
 test: $(VENV)/.dev ## the whole suite, without torch-scatter
 	$(VENV)/bin/python -m pytest $(ARGS)
+
+coverage: $(VENV)/.dev ## the whole suite, and which lines of resemb_gnn it runs
+	$(VENV)/bin/coverage erase
+	$(VENV)/bin/coverage run -m pytest $(ARGS)
+	$(VENV)/bin/coverage combine --quiet
+	$(VENV)/bin/coverage json --quiet -o - | $(VENV)/bin/python benchmarks/coverage_table.py
 
 test-scatter: $(VENV)/.scatter ## the layers again, on torch-scatter's kernels
 	$(VENV)/bin/python -m pytest tests/nn tests/models $(ARGS)

@@ -5,11 +5,18 @@ from importlib.util import find_spec
 from typing import Any
 
 import pytest
+import torch
 import torch_geometric.typing
 import torch_geometric.utils._segment as pyg_segment
 
 # Where torch-scatter is not installed, test_torch_scatter.py skips and says so, once.
 BACKENDS = ["torch", "torch-scatter"] if find_spec("torch_scatter") else ["torch"]
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """A test draws the same numbers alone as after others."""
+    torch.manual_seed(0)
 
 
 def _refuse(*args: Any, **kwargs: Any) -> None:
