@@ -23,7 +23,7 @@ from research_settings import tuned_overrides
 from resemb_gnn.experiment.arms import ARMS
 
 # What every base model is run with:
-STRONG = ("plain", "plain-l2", "spectral-start", "gcn", "gcn-staged")
+STRONG = ("plain", "plain-l2", "spectral-start", "gcn", "gcn-staged", "gcn-skip-staged")
 ALL = tuple(name for name, arm in ARMS.items() if not arm.needs_category)
 
 
@@ -62,7 +62,7 @@ def cells() -> dict[str, Cell]:
     }
     for model in ("pooled-mlp", "wide-deep", "pnn", "dien"):
         found[f"beauty-uniform-{model}"] = Cell(beauty, STRONG, ("--model", model))
-    graph = ("average", "gcn", "gcn-staged", "gat", "gcn-skip", "lightgcn")
+    graph = ("average", "gcn", "gcn-staged", "gcn-skip-staged", "gat", "gcn-skip", "lightgcn")
     for name in ("beauty-uniform-din", "complete-journey-din"):
         data = found[name].data
         found[f"{name}-permuted"] = Cell(data, ("plain", *graph), ("--graph", "permuted"))

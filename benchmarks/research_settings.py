@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+# An ablation that is not searched itself: the same model without its residual.
+ABLATIONS = {"gcn-skip-centers-only": "gcn-skip-staged"}
 BUDGET = 6  # trials an arm: the first so many count, however many more stand in a file
 
 
@@ -22,10 +24,12 @@ def best_trial(path: Path) -> dict[str, Any]:
 
 
 def tuned_overrides(folder: Path, arms: Iterable[str]) -> list[str]:
-    """Each arm's best trial; an arm that was not tuned keeps its defaults."""
+    """Each arm's best trial, an ablation's that of the whole model; an arm that was not tuned keeps
+    its defaults.
+    """
     found = []
     for arm in arms:
-        path = folder / f"{arm}.json"
+        path = folder / f"{ABLATIONS.get(arm, arm)}.json"
         if path.exists():
             params = best_trial(path)["params"]
             found += [f"{arm}.{name}={str(value).lower()}" for name, value in params.items()]

@@ -141,6 +141,15 @@ def test_tuned_settings_are_valid_overrides(tmp_path: Path) -> None:
     assert (own.lr, own.num_centers, own.temperature) == (0.002, 256, 0.2)
 
 
+def test_an_ablation_takes_the_settings_of_the_whole_model(tmp_path: Path) -> None:
+    module = importlib.import_module("research_settings")
+    trials = [{"valid_auc": 0.8, "params": {"num_centers": 128}}] * module.BUDGET
+    (tmp_path / "gcn-skip-staged.json").write_text(json.dumps({"trials": trials}))
+    found = module.tuned_overrides(tmp_path, ["gcn-skip-staged", "gcn-skip-centers-only"])
+    assert found == ["gcn-skip-staged.num_centers=128", "gcn-skip-centers-only.num_centers=128"]
+    CompareSettings(override=tuple(found))  # both read it
+
+
 def test_arms_of_too_few_trials_are_refused(tmp_path: Path) -> None:
     module = importlib.import_module("research_settings")
     trials = [{"valid_auc": 0.8, "params": {}}] * (module.BUDGET - 1)
