@@ -1,7 +1,6 @@
 """Training with early stopping."""
 
 import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,25 +8,23 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from tqdm import tqdm
 
-from resemb_gnn.data import Examples, Split
+from resemb_gnn.data import Split
 from resemb_gnn.errors import InputError
 from resemb_gnn.training.checks import check_device, check_vocabulary
 from resemb_gnn.training.distributed import (
     evaluate_across,
     join_processes,
     own_device,
-    own_part,
     same_start,
 )
+from resemb_gnn.training.epoch import EpochLoop
 from resemb_gnn.training.evaluation import Metrics, evaluate
 from resemb_gnn.training.guards import Interrupts, explained
 from resemb_gnn.training.identity import run_identity
 from resemb_gnn.training.optimizer import TableAdam
 from resemb_gnn.training.saver import Saver
 from resemb_gnn.training.state import Epoch, TrainingState
-from resemb_gnn.training.step import shared_step, training_step
 
 PRECISIONS = ("float32", "bfloat16")
 SPARSE_ROWS = 100_000  # from about here dense Adam costs more than Adam on the batch's rows
@@ -166,7 +163,6 @@ def fit(
     rank, processes = join_processes(device)
     if compile and processes > 1:
         raise InputError("compile goes with one process: it cannot trace what several share")
-    progress = progress and rank == 0
     generator = seed_everything(seed)
     model.to(device)
     if processes > 1:
@@ -192,23 +188,23 @@ def fit(
     saver.restore(lambda: run_identity(state.model, state.optimizer, split, settings), resume)
     if processes > 1:
         torch.distributed.barrier()  # nobody writes before all have read
+    loop = EpochLoop(
+        model,
+        train,
+        saver,
+        batch_size * processes,
+        max_history,
+        precision,
+        progress and rank == 0,
+        processes > 1,
+    )
     score = evaluate if processes == 1 else evaluate_across
     with explained(saver.advice):
         with Interrupts(saver.active) as interrupts:
             try:
                 while True:
                     while not state.stage_finished(epochs, patience):
-                        _train_epoch(
-                            model,
-                            train,
-                            saver,
-                            interrupts,
-                            batch_size * processes,
-                            max_history,
-                            precision,
-                            progress,
-                            processes > 1,
-                        )
+                        loop.run(interrupts)
                         loss = state.loss.item() / len(train)
                         metrics = score(model, valid, max_history=max_history)
                         epoch = Epoch(loss, metrics, state.seconds)
@@ -249,52 +245,6 @@ def _result(
         examples_per_second=len(split.train) / seconds,
         num_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
     )
-
-
-def _train_epoch(
-    model: nn.Module,
-    train: Examples,
-    saver: Saver,
-    interrupts: Interrupts,
-    batch_size: int,
-    max_history: int | None,
-    precision: str,
-    progress: bool,
-    shared: bool,
-) -> None:
-    """What is left of the epoch that the saver's state is in."""
-    state = saver.state
-    model.train()
-    user_fold = getattr(getattr(model, "embedding", None), "user_fold", None)
-    with interrupts.held():
-        state.begin_epoch()
-        plan = train.plan(batch_size, state.generator, user_fold)
-    title = f"epoch {state.number}"
-    done = sum(index.numel() for index, _ in plan[: state.step])
-    bar = tqdm(
-        total=len(train), initial=done, desc=title, unit="ex", unit_scale=True, disable=not progress
-    )
-    started = time.perf_counter() - state.seconds
-    with bar:
-        for index, fold in plan[state.step :]:
-            with interrupts.held():
-                batch = train.batch(index, max_history, fold)
-                if shared:
-                    own = own_part(index)
-                    part = None if own is None else train.batch(own, max_history, fold)
-                    loss = shared_step(model, part, batch, state.optimizer, precision)
-                else:
-                    loss = training_step(model, batch, state.optimizer, precision)
-                state.loss += loss * len(batch)
-                state.step += 1
-                state.seconds = time.perf_counter() - started
-                saver.guard.see(batch, loss, f"step {state.step} of epoch {state.number}")
-                saver.save_when_due()
-            bar.update(len(batch))
-            if progress and state.step % 50 == 1:
-                bar.set_postfix(loss=f"{loss.item():.4f}", refresh=False)
-    saver.guard.check()
-    state.seconds = time.perf_counter() - started
 
 
 def seed_everything(seed: int) -> torch.Generator:

@@ -1,0 +1,79 @@
+"""An epoch of training, from its first batch or from where it was stopped."""
+
+import time
+from dataclasses import dataclass
+
+from torch import nn
+from tqdm import tqdm
+
+from resemb_gnn.data import Examples
+from resemb_gnn.training.distributed import own_part
+from resemb_gnn.training.guards import Interrupts
+from resemb_gnn.training.saver import Saver
+from resemb_gnn.training.step import shared_step, training_step
+
+
+@dataclass(frozen=True)
+class EpochLoop:
+    """What each epoch of a run is made with.
+
+    Args:
+        model: the model.
+        train: the training examples, on the model's device.
+        saver: of the run's state, which tells what of the epoch is left.
+        batch_size: examples a step, of all processes together.
+        max_history: only so many most recent behaviours of a history are used.
+        precision: as :func:`~resemb_gnn.fit` has it.
+        progress: show a progress bar.
+        shared: whether several processes share each batch.
+    """
+
+    model: nn.Module
+    train: Examples
+    saver: Saver
+    batch_size: int
+    max_history: int | None
+    precision: str
+    progress: bool
+    shared: bool
+
+    def run(self, interrupts: Interrupts) -> None:
+        """Trains on what is left of the epoch that the state is in."""
+        state = self.saver.state
+        self.model.train()
+        user_fold = getattr(getattr(self.model, "embedding", None), "user_fold", None)
+        with interrupts.held():
+            state.begin_epoch()
+            plan = self.train.plan(self.batch_size, state.generator, user_fold)
+        bar = tqdm(
+            total=len(self.train),
+            initial=sum(index.numel() for index, _ in plan[: state.step]),
+            desc=f"epoch {state.number}",
+            unit="ex",
+            unit_scale=True,
+            disable=not self.progress,
+        )
+        started = time.perf_counter() - state.seconds
+        with bar:
+            for index, fold in plan[state.step :]:
+                with interrupts.held():
+                    batch = self.train.batch(index, self.max_history, fold)
+                    if self.shared:
+                        own = own_part(index)
+                        part = None
+                        if own is not None:
+                            part = self.train.batch(own, self.max_history, fold)
+                        loss = shared_step(self.model, part, batch, state.optimizer, self.precision)
+                    else:
+                        loss = training_step(self.model, batch, state.optimizer, self.precision)
+                    state.loss += loss * len(batch)
+                    state.step += 1
+                    state.seconds = time.perf_counter() - started
+                    place = f"step {state.step} of epoch {state.number}"
+                    self.saver.guard.see(batch, loss, place)
+                    self.saver.save_when_due()
+                bar.update(len(batch))
+                if self.progress and state.step % 50 == 1:
+                    bar.set_postfix(loss=f"{loss.item():.4f}", refresh=False)
+        self.saver.guard.check()
+        state.seconds = time.perf_counter() - started
