@@ -8,8 +8,14 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from hypothesis import Phase, settings
 
 from resemb_gnn import BehaviorLog
+
+# benchmarks/mutants.py wants to know whether a test fails, not by which smallest example.
+settings.register_profile(
+    "mutants", phases=[Phase.explicit, Phase.generate], derandomize=True, deadline=None
+)
 
 NUM_USERS = 60
 NUM_CLUSTERS = 5

@@ -24,6 +24,7 @@ def test_spectral_alone_without_counts(log: BehaviorLog) -> None:
     assert torch.equal(NodeFeatures(6)(graph).x, SpectralFeatures(6)(graph).x)
 
 
-def test_too_few_columns() -> None:
+def test_fewest_columns(log: BehaviorLog) -> None:
+    assert NodeFeatures(2)(covisit_graph(log)).x.shape == (log.num_items, 2)
     with pytest.raises(InputError, match="feature_dim must be at least 2, not 1"):
         NodeFeatures(1)

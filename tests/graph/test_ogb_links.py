@@ -186,6 +186,16 @@ def test_negatives_follow_the_law_asked_for(log, tmp_path):
     assert (shares["uniform"] - shares["popularity"]).abs().max() > 0.01
 
 
+def test_readme_says_how_the_set_was_made(small, tmp_path):
+    settings = {"valid_from": 10.0, "test_from": 20.0, "window": 2, "min_count": 1}
+    settings |= {"negatives": "uniform", "num_negatives": 3, "max_pairs": 4, "seed": 5}
+    rg.to_ogb(small, tmp_path / "set", "time", **settings)
+    text = (tmp_path / "set" / "mapping" / "README.md").read_text()
+    said = dict(line[2:].split(": ") for line in text.splitlines() if line.startswith("- "))
+    assert said == {"by": "time"} | {name: str(value) for name, value in settings.items()}
+    assert "nodeidx2itemid.csv.gz" in text
+
+
 def test_same_seed_same_data_set(small, tmp_path):
     splits = [
         _load(rg.to_ogb(small, tmp_path / name, valid_from=10, test_from=20, seed=seed))[1]

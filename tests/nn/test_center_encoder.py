@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch_geometric.data import Data
-from torch_geometric.nn import GATConv, GCNConv, SAGEConv
+from torch_geometric.nn import GATConv, GCNConv, SAGEConv, Sequential
 from torch_geometric.nn.models import GCN
 
 from resemb_gnn import InputError, ResEmbedding
@@ -297,6 +297,15 @@ def test_foreign_module_sees_the_edge_weights() -> None:
     weighted = FullGraphEncoder(graph, conv, num_centers=3)(MANY)
     plain = FullGraphEncoder(without_weights(graph), conv, num_centers=3)(MANY)
     assert not torch.allclose(plain, weighted)
+
+
+@pytest.mark.parametrize("header", ["x, edge_index, edge_weight", "x, edge_index"])
+def test_header_of_a_sequential_says_whether_it_takes_weights(header: str) -> None:
+    graph, conv = random_graph(4), GCNConv(4, 3)
+    module = Sequential(header, [(conv, f"{header} -> x")])
+    inputs = (graph.x, graph.edge_index, graph.edge_weight)[: len(header.split(", "))]
+    expected = conv(*inputs).softmax(dim=1)[MANY]
+    assert_close(FullGraphEncoder(graph, module, num_centers=3)(MANY), expected)
 
 
 def test_foreign_module_is_reset_if_it_can_be() -> None:
