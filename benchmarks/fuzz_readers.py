@@ -5,7 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fuzz_cases import Case
+from fuzz_checkpoints import checkpoint
 from fuzz_results import geometry_file, results_file, saved_log
+from fuzz_saved import covisit_folder, model_folder
 from fuzz_sets import (
     amazon_electronics_x1,
     amazon_reviews,
@@ -13,6 +15,7 @@ from fuzz_sets import (
     kuairand_trimmed,
     sequence_file,
 )
+from fuzz_settings import settings_file
 from fuzz_tables import csv_file, csv_gz_file, pandas_frame, parquet_file, polars_frame
 
 READERS: dict[str, Callable[[random.Random, Path], Case]] = {
@@ -29,4 +32,8 @@ READERS: dict[str, Callable[[random.Random, Path], Case]] = {
     "saved-log": saved_log,
     "results.json": results_file,
     "item-geometry": geometry_file,
+    "settings.yaml": settings_file,
+    "checkpoint": checkpoint,
+    "saved-model": model_folder,
+    "covisit-graph": covisit_folder,
 }

@@ -47,8 +47,8 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str
 
 
 def shown(value: Any) -> str:
-    """The value as a message shows it: its ``repr``, of a long one the beginning and the end."""
-    text = _SHORT.repr(value)
+    """The value as a message shows it: its ``repr`` in one line, of a long one both ends."""
+    text = " ".join(_SHORT.repr(value).splitlines())
     return text if len(text) <= 500 else f"{text[:240]}...{text[-240:]}"
 
 

@@ -1,9 +1,12 @@
+import torch
+
 from resemb_gnn.errors import brief, shown
 
 
 def test_short_values_are_shown_whole_and_long_ones_are_cut():
     assert shown("a\nb") == "'a\\nb'"
     assert shown(7) == "7"
+    assert "\n" not in shown(torch.ones(2, 2))
     for value in ("x" * 10**6, 10**4000, [["y" * 10**6] * 10**3] * 10**3):
         assert len(shown(value)) <= 500
     assert shown("a" + "x" * 10**6 + "z").startswith("'axx")

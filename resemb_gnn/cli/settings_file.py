@@ -7,9 +7,11 @@ from typing import Any, NoReturn
 import yaml
 
 from resemb_gnn.cli.nearest import did_you_mean
-from resemb_gnn.errors import InputError
+from resemb_gnn.errors import InputError, brief, shown
 from resemb_gnn.experiment.flag import check_value, may_be_none, takes_several, value_type
 
+LONGEST = 2**20  # bytes; PyYAML takes a second for so many
+_DEEPEST = 2  # a list in the mapping; PyYAML's time and stack grow with the depth
 _NULL, _BOOL = "tag:yaml.org,2002:null", "tag:yaml.org,2002:bool"
 
 
@@ -29,15 +31,18 @@ def read_settings_file(path: str | Path, settings: type) -> dict[str, Any]:
             another kind or out of range; it names file and line, and the nearest known name.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
-        for event in yaml.parse(text, yaml.SafeLoader):
-            if isinstance(event, yaml.NodeEvent):
-                _refuse_extras(path, event)
+        with Path(path).open("rb") as file:
+            data = file.read(LONGEST + 1)
+        if len(data) > LONGEST:
+            raise InputError(f"{path} is longer than {LONGEST:,} bytes: no settings file")
+        text = data.decode()
+        _refuse_extras(path, text)
         root = yaml.compose(text, yaml.SafeLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        message = " ".join(str(error).split())
+        raise InputError(f"{path} is not YAML: {brief(ValueError(message))}") from error
     if root is None:
         return {}
     if not isinstance(root, yaml.MappingNode):
@@ -47,7 +52,7 @@ def read_settings_file(path: str | Path, settings: type) -> dict[str, Any]:
     for key, value in root.value:
         name = key.value if isinstance(key, yaml.ScalarNode) else "?"
         if name not in known:
-            _refuse(path, key, f"unknown setting {name!r}{did_you_mean(name, known)}")
+            _refuse(path, key, f"unknown setting {shown(name)}{did_you_mean(name, known)}")
         if name in found:
             _refuse(path, key, f"{name!r} comes twice")
         found[name] = _read(path, value, known[name])
@@ -79,26 +84,36 @@ def _read_scalar(path: str | Path, node: yaml.Node, name: str, kind: type) -> An
         return text
     if kind is bool:
         if quoted or node.tag != _BOOL or text.lower() not in ("true", "false"):
-            _refuse(path, node, f"{name} must be true or false, not {text!r}")
+            _refuse(path, node, f"{name} must be true or false, not {shown(text)}")
         return text.lower() == "true"
     try:
         if quoted:
             raise ValueError("a quoted number is text")
         return kind(text)
     except ValueError:
-        _refuse(path, node, f"{name} must be a {_KINDS[kind]}, not {text!r}")
+        _refuse(path, node, f"{name} must be a {_KINDS[kind]}, not {shown(text)}")
 
 
 _KINDS = {str: "text", int: "whole number", float: "number", bool: "true or false"}
 
 
-def _refuse_extras(path: str | Path, event: yaml.NodeEvent) -> None:
-    """Tags, anchors and aliases: settings need none of them."""
-    tag = getattr(event, "tag", None)
-    if tag is not None:
-        _refuse(path, event, f"the YAML tag {tag!r} is not accepted")
-    if event.anchor is not None:
-        _refuse(path, event, f"the YAML anchor {event.anchor!r} is not accepted")
+def _refuse_extras(path: str | Path, text: str) -> None:
+    """Tags, anchors and aliases, and lists or mappings within others: settings need none."""
+    depth = 0
+    for event in yaml.parse(text, yaml.SafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _DEEPEST:
+            _refuse(path, event, "lists and mappings must not be nested so deeply")
+        if not isinstance(event, yaml.NodeEvent):
+            continue
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            _refuse(path, event, f"the YAML tag {shown(tag)} is not accepted")
+        if event.anchor is not None:
+            _refuse(path, event, f"the YAML anchor {shown(event.anchor)} is not accepted")
 
 
 def _refuse(path: str | Path, node: Any, message: str) -> NoReturn:

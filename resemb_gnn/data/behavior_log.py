@@ -17,7 +17,7 @@ from resemb_gnn.data.frame import (
     place_of,
     read_columns,
 )
-from resemb_gnn.data.tables import check_names, read_parquet
+from resemb_gnn.data.saved_table import read_saved, whole_numbers
 from resemb_gnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -232,18 +232,18 @@ class BehaviorLog:
             InputError: if a file is missing or damaged, or the files do not fit each other.
         """
         folder = Path(folder)
-        behaviors = _read_saved(folder / "behaviors.parquet", "item", "time")
-        users = _read_saved(folder / "users.parquet", "behaviors", "user_id")
-        items = _read_saved(folder / "items.parquet", "item_id")
+        behaviors = read_saved(folder / "behaviors.parquet", "item", "time")
+        users = read_saved(folder / "users.parquet", "behaviors", "user_id")
+        items = read_saved(folder / "items.parquet", "item_id")
         item_category = category_ids = None
         with naming(str(folder)):
             if "category" in items.columns:
-                categories = _read_saved(folder / "categories.parquet", "category_id")
-                item_category = _whole(items["category"])
+                categories = read_saved(folder / "categories.parquet", "category_id")
+                item_category = whole_numbers(items["category"])
                 category_ids = parse_ids(categories["category_id"], nullable=True)
-            sizes = _whole(users["behaviors"])
+            sizes = whole_numbers(users["behaviors"])
             return cls(
-                items=_whole(behaviors["item"]),
+                items=whole_numbers(behaviors["item"]),
                 ptr=torch.nn.functional.pad(sizes.cumsum(0), (1, 0)),
                 times=parse_times(behaviors["time"]).to_torch(),
                 user_ids=parse_ids(users["user_id"]),
@@ -279,15 +279,3 @@ def _most_frequent(items: pl.Series, categories: pl.Series) -> Tensor:
     counted = pairs.group_by("item", "category").len()
     best = counted.sort(["item", "len", "category"], descending=[False, True, False])
     return best.unique("item", keep="first", maintain_order=True)["category"].to_torch()
-
-
-def _read_saved(path: Path, *columns: str) -> pl.DataFrame:
-    table = read_parquet(path)
-    check_names(str(path), table.columns, list(columns))
-    return table
-
-
-def _whole(column: pl.Series) -> Tensor:
-    if not column.dtype.is_integer() or column.null_count():
-        raise InputError(f"column {column.name!r} does not hold whole numbers alone")
-    return column.cast(pl.Int64).to_torch()

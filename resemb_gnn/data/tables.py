@@ -73,6 +73,8 @@ def _to_series(path: Path, name: str, column: pa.ChunkedArray) -> pl.Series:
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         column = column.cast(pa.large_list(kind.value_type))
         kind = kind.value_type
+    elif pa.types.is_fixed_size_list(kind):
+        kind = kind.value_type
     if pa.types.is_nested(kind):
         raise InputError(
             f"{path}, column {name!r} holds {shown(str(column.type))}, which no log can use"

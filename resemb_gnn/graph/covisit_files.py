@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import scipy.sparse
-import torch
 from torch_geometric.data import Data
 
+from resemb_gnn.data.saved_table import whole_numbers
+from resemb_gnn.data.tables import read_parquet
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph.covisit import check_at_least_one, graph_of, index_type, symmetric
 from resemb_gnn.graph.covisit_parts import write_parts
@@ -116,11 +117,10 @@ def read_covisit_graph(folder: str | Path) -> Data:
     """
     folder = Path(folder)
     try:
-        count = pl.read_parquet(folder / "items.parquet", columns=["count"])["count"]
+        count = whole_numbers(read_parquet(folder / "items.parquet", ["count"])["count"])
         parts = [pl.DataFrame(schema=_EDGES)]
-        for file in sorted((folder / "edges").iterdir()):
-            parts.append(pl.read_parquet(file, columns=_EDGES.names()).cast(_EDGES))
-    except (pl.exceptions.PolarsError, OSError) as error:
+        parts += [_read_edges(file) for file in sorted((folder / "edges").iterdir())]
+    except (InputError, OSError) as error:
         raise InputError(f"{folder} holds no co-visit graph: {error}") from error
     edges = pl.concat(parts)
     low, high = edges["item"].to_numpy(), edges["neighbor"].to_numpy()
@@ -132,9 +132,20 @@ def read_covisit_graph(folder: str | Path) -> Data:
         raise InputError(f"{folder}: an edge does not go from an item to a later one")
     ptr = np.searchsorted(low, np.arange(size + 1)).astype(index)
     weights = edges["weight"].to_numpy()
+    if not (np.isfinite(weights).all() and (weights > 0).all() and bool((count >= 0).all())):
+        raise InputError(f"{folder}: a count of behaviours or of co-visits is none")
     upper = scipy.sparse.csr_array((weights, high.astype(index), ptr), shape=(size, size))
     del edges, low, high, weights, parts, ascends
-    return graph_of(symmetric(upper), torch.tensor(count.to_numpy(), dtype=torch.long))
+    return graph_of(symmetric(upper), count)
+
+
+def _read_edges(file: Path) -> pl.DataFrame:
+    table = read_parquet(file, _EDGES.names())
+    for name in ("item", "neighbor"):
+        whole_numbers(table[name])
+    if not table["weight"].dtype.is_numeric() or table["weight"].null_count():
+        raise InputError(f"{file}: column 'weight' does not hold numbers alone")
+    return table.cast(_EDGES)
 
 
 def _parquet_files(log: Path) -> list[str]:

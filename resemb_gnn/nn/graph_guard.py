@@ -40,6 +40,6 @@ def _refuse_another_graph(
     saved = state_dict.get(prefix + "graph_hash")
     if saved is not None and not torch.equal(saved.cpu(), own.cpu()):
         raise InputError(
-            f"the saved weights belong to another graph (hash {int(saved)}) than this"
+            f"the saved weights belong to another graph (hash {saved.tolist()}) than this"
             f" {type(module).__name__} ({int(own)})"
         )

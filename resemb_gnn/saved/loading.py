@@ -12,12 +12,15 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import coalesce
 
+from resemb_gnn.data.frame import naming
 from resemb_gnn.data.json_text import read_json
-from resemb_gnn.errors import InputError
+from resemb_gnn.data.saved_table import distinct_ids, read_saved, whole_numbers
+from resemb_gnn.errors import InputError, brief, shown
 from resemb_gnn.experiment import FitSettings
 from resemb_gnn.experiment.arms import make_embedding, make_model
 from resemb_gnn.experiment.flag import may_be_none, takes_several, value_type
 from resemb_gnn.experiment.results import map_numbers
+from resemb_gnn.graph.adjacency import check_graph
 from resemb_gnn.models import CTRModel
 from resemb_gnn.saved.histories import Histories
 from resemb_gnn.saved.layout import (
@@ -53,21 +56,33 @@ def load(folder: str | Path, *, device: torch.device | str = "cpu") -> TrainedMo
     items = _read(folder / ITEMS, item_id=None, behaviors=pl.Int64, features=pl.Array)
     category = category_ids = None
     if "category" in items.columns:
-        category_ids = _read(folder / CATEGORIES, category_id=None)["category_id"]
+        path = folder / CATEGORIES
+        category_ids = distinct_ids(path, read_saved(path, "category_id")["category_id"], True)
         category = _numbers(folder / ITEMS, items["category"], len(category_ids))
+    item_ids = distinct_ids(folder / ITEMS, items["item_id"])
     graph = _graph(folder, items)
-    model = _build(folder, settings, items, graph, category)
+    _check_size(folder, settings, len(items))
+    try:
+        with naming(str(folder)):
+            model = _build(folder, settings, items, graph, category)
+    except (RuntimeError, OverflowError) as error:
+        raise InputError(
+            f"{folder / SETTINGS}: no such model can be made: {brief(error)}"
+        ) from error
     _load_weights(model, folder / WEIGHTS)
     return TrainedModel(
         model=model.to(device).eval(),
         settings=settings,
-        item_ids=items["item_id"],
+        item_ids=item_ids,
         item_category=category,
         category_ids=category_ids,
         graph=graph,
         histories=_histories(folder / HISTORIES, len(items)),
         facts={key: contents[key] for key in ("data", "figures", "versions")},
     )
+
+
+_SLACK = 2**24  # bytes; a setting that the embedding does not use may ask for so much
 
 
 def _build(
@@ -83,6 +98,16 @@ def _build(
     return cast(CTRModel, make_model(settings.model, embedding, used))
 
 
+def _check_size(folder: Path, settings: FitSettings, num_items: int) -> None:
+    """Refuses settings that ask for much more memory than the weights take."""
+    asked = 4 * settings.embedding_dim * max(settings.num_centers, num_items)
+    path = folder / WEIGHTS
+    if path.is_file() and asked > path.stat().st_size + _SLACK:
+        raise InputError(
+            f"{path} does not fit the settings: {asked:,} bytes of centres or rows are asked for"
+        )
+
+
 def _load_weights(model: CTRModel, path: Path) -> None:
     if not path.is_file():
         raise InputError(f"{path} is missing")
@@ -91,8 +116,11 @@ def _load_weights(model: CTRModel, path: Path) -> None:
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except (SafetensorError, RuntimeError, OSError, KeyError) as error:
-        message = " ".join(str(error).split())
+        message = brief(ValueError(" ".join(str(error).split())))
         raise InputError(f"{path} is damaged or does not fit the settings: {message}") from error
+    for name, part in model.state_dict().items():
+        if not bool(part.isfinite().all()):
+            raise InputError(f"{path}: {name} holds a value that is not finite")
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -101,7 +129,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} does not belong to a {FORMAT}")
     if contents.get("schema") != SCHEMA:
         raise InputError(
-            f"{path} has schema {contents.get('schema')!r}; this version reads {SCHEMA}"
+            f"{path} has schema {shown(contents.get('schema'))}; this version reads {SCHEMA}"
         )
     for name in ("settings", "data", "figures", "versions"):
         if not isinstance(contents.get(name), dict):
@@ -114,12 +142,12 @@ def _settings(path: Path, values: dict[str, Any]) -> FitSettings:
     known = {spec.name: spec for spec in fields(FitSettings)}
     for name, value in values.items():
         if name not in known:
-            raise InputError(f"{path} holds the unknown setting {name!r}")
+            raise InputError(f"{path} holds the unknown setting {shown(name)}")
         kind = value_type(known[name])
         allowed: tuple[type, ...] = (int, float) if kind is float else (kind,)
         fits = isinstance(value, allowed) and (kind is bool or not isinstance(value, bool))
         if takes_several(known[name]) or not (fits or (value is None and may_be_none(known[name]))):
-            raise InputError(f"{path}: {name} must be a {kind.__name__}, not {value!r}")
+            raise InputError(f"{path}: {name} must be a {kind.__name__}, not {shown(value)}")
     try:
         return FitSettings(**values)
     except InputError as error:
@@ -138,13 +166,23 @@ def _graph(folder: Path, items: pl.DataFrame) -> Data:
         torch.cat([weight, weight]),
         len(items),
     )
-    return Data(
-        x=torch.from_numpy(items["features"].to_numpy().copy()),
+    graph = Data(
+        x=_features(folder / ITEMS, items["features"]),
         edge_index=edge_index,
         edge_weight=edge_weight,
         count=items["behaviors"].to_torch(),
         num_nodes=len(items),
     )
+    with naming(f"{path}, {ITEMS}"):
+        check_graph(graph)
+    return graph
+
+
+def _features(path: Path, column: pl.Series) -> Tensor:
+    inner = getattr(column.dtype, "inner", None)
+    if inner != pl.Float32 or column.explode().null_count():
+        raise InputError(f"{path}: column 'features' holds {column.dtype}, not float32 alone")
+    return torch.from_numpy(column.to_numpy().copy())
 
 
 def _histories(path: Path, num_items: int) -> Histories:
@@ -152,32 +190,24 @@ def _histories(path: Path, num_items: int) -> Histories:
     lengths = table["items"].list.len().to_torch().long()
     behaviors = table["items"].explode(empty_as_null=False)
     return Histories(
-        table["user_id"],
+        distinct_ids(path, table["user_id"]),
         _numbers(path, behaviors, num_items),
         torch.nn.functional.pad(lengths.cumsum(0), (1, 0)),
     )
 
 
 def _numbers(path: Path, column: pl.Series, size: int) -> Tensor:
-    """A column of numbers below ``size``, int64."""
-    fits = column.dtype.is_integer() and column.null_count() == 0
-    if not fits or (len(column) and not bool(column.is_between(0, size - 1).all())):
-        raise InputError(f"{path}: {column.name} must lie in 0..{size - 1}")
-    return torch.from_numpy(column.to_numpy().astype("int64"))
+    with naming(str(path)):
+        return whole_numbers(column, size)
 
 
 def _read(path: Path, **columns: Any) -> pl.DataFrame:
-    """A Parquet file with these columns, of these types if they are not ``None``, no null."""
-    try:
-        table = pl.read_parquet(path, glob=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+    """A Parquet file with these columns, of these types (and no null) if they are not ``None``."""
+    table = read_saved(path, *columns)
     for name, dtype in columns.items():
-        if name not in table.columns:
-            raise InputError(f"{path} has no column {name!r}")
         found = table[name].dtype
         if dtype is not None and found != dtype:
             raise InputError(f"{path}: column {name!r} holds {found}, not {dtype}")
-        if table[name].null_count():
+        if dtype is not None and table[name].null_count():
             raise InputError(f"{path}: column {name!r} has missing values")
     return table

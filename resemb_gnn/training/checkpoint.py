@@ -82,7 +82,8 @@ class CheckpointFolder:
                     f"{path} is damaged ({error}): going back to the one before", stacklevel=2
                 )
                 continue
-            if contents.get("schema") != SCHEMA:
+            schema = contents.get("schema")
+            if not isinstance(schema, int) or schema != SCHEMA:
                 raise InputError(f"{path} is not a checkpoint of schema {SCHEMA}")
             return contents
         if files:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from resemb_gnn.errors import InputError
+from resemb_gnn.errors import InputError, brief
 from resemb_gnn.training.checkpoint import CheckpointFolder
 from resemb_gnn.training.guards import FiniteGuard
 from resemb_gnn.training.identity import refuse_another_run
@@ -63,9 +63,17 @@ class Saver:
             )
         self.identity = identity()
         saved = self.checkpoints.load()
-        if saved is not None:
+        if saved is None:
+            return
+        try:
             refuse_another_run(folder, saved["identity"], self.identity)
             self.state.load_state_dict(saved["state"])
+        except InputError:
+            raise
+        except Exception as error:  # as many as there are parts that may be of another kind
+            raise InputError(
+                f"{folder}: the newest checkpoint holds what no run of ours saves: {brief(error)}"
+            ) from error
 
     def save(self) -> None:
         """Writes a checkpoint.

@@ -1,5 +1,6 @@
 """Settings files are read as flags would be, and refused with the line that is wrong."""
 
+import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -58,7 +59,8 @@ def test_values_are_read_as_behind_a_flag(tmp_path: Path) -> None:
         ("deep: yes", r"line 1: deep must be true or false, not 'yes'"),
         ("deep: 1", r"line 1: deep must be true or false"),
         ("parts: a", r"line 1: parts must be a list"),
-        ("parts: [a, [b]]", r"line 1: parts must be a single text"),
+        ("parts: [a, [b]]", r"line 1: lists and mappings must not be nested"),
+        ("parts: [a, ~]", r"line 1: parts must be a single text"),
         ("- size", r"line 1: the file must hold NAME: VALUE"),
         ("? [a]\n: 1", r"line 1: unknown setting"),
         ("size: 1\nname: !!python/name:os.system", r"line 2: the YAML tag 'tag:yaml.org,2002:pyth"),
@@ -99,6 +101,23 @@ def test_what_pyyaml_writes_is_read_back(
     values = asdict(settings) | {"parts": list(settings.parts)}
     path.write_text(yaml.safe_dump(values, allow_unicode=True), encoding="utf-8")
     assert Settings(**read_settings_file(path, Settings)) == settings
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["[" * 5000, "{a: " * 5000, "? " * 5000, "9" * 5000, "&" + "a" * 5000, "!" + "a" * 5000],
+)
+def test_long_and_deep_values_are_refused_at_once_and_briefly(tmp_path: Path, value: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(InputError, match="line 1") as caught:
+        read(tmp_path, f"size: {value}")
+    assert time.monotonic() - started < 5  # PyYAML alone takes minutes for the deepest
+    assert len(str(caught.value)) < 1000 + len(str(tmp_path))
+
+
+def test_a_file_too_long_for_settings_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="longer than 1,048,576 bytes"):
+        read(tmp_path, "# \n" * 2**19)
 
 
 def test_every_default_of_compare_can_stand_in_a_file(tmp_path: Path) -> None:

@@ -138,6 +138,11 @@ def test_bad_input_is_refused_and_nothing_is_left(tmp_path, frame):
         ({"item": [0, 0], "neighbor": [1, 1], "weight": [1, 1]}, "in order"),
         ({"item": [1], "neighbor": [0], "weight": [1]}, "from an item to a later one"),
         ({"item": [0]}, "holds no co-visit graph"),
+        ({"item": [0], "neighbor": [1], "weight": [-1]}, "a count .* is none"),
+        ({"item": [0], "neighbor": [1], "weight": [float("nan")]}, "a count .* is none"),
+        ({"item": [0], "neighbor": [1], "weight": ["1"]}, "'weight' does not hold numbers"),
+        ({"item": [0], "neighbor": [1.5], "weight": [1]}, "'neighbor' does not hold whole numbers"),
+        ({"item": [0], "neighbor": [None], "weight": [1]}, "'neighbor' does not hold whole"),
     ],
 )
 def test_damaged_folders_are_refused(tmp_path, edges, message):
@@ -166,3 +171,13 @@ def test_without_ibis(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ibis", None)
     with pytest.raises(ImportError, match=r"needs ibis: pip install 'resemb-gnn\[engines\]'"):
         _write(tmp_path / "log.parquet", tmp_path / "graph")
+
+
+@pytest.mark.parametrize("count", [[1, -1], [1, None], ["1", "2"], [1.5, 2.0], [1, 2**64 - 1]])
+def test_counts_that_are_none_are_refused(tmp_path, count):
+    kind = pl.UInt64 if count[1] == 2**64 - 1 else None
+    items = pl.DataFrame({"count": pl.Series(count, dtype=kind)})
+    items.write_parquet(tmp_path / "items.parquet")
+    (tmp_path / "edges").mkdir()
+    with pytest.raises(InputError, match=str(tmp_path)):
+        read_covisit_graph(tmp_path)

@@ -37,7 +37,7 @@ def train_on(csv: Path) -> Callable[..., rg.TrainedModel]:
     def train(**settings: Any) -> rg.TrainedModel:
         columns = {"user": "user_id", "item": "item_id", "time": "ts", "category": "category"}
         small = {"epochs": 1, "quiet": True, "embedding_dim": 4, "num_centers": 8, "folds": 2}
-        return rg.train(data=str(csv), **(columns | small | settings))
+        return rg.train(**({"data": str(csv)} | columns | small | settings))
 
     return train
 

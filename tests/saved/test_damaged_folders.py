@@ -56,6 +56,9 @@ def edit_settings(folder: Path, change: Callable[[dict[str, object]], object]) -
         (lambda c: c["settings"].update(lr=-1.0), r"lr must be above 0"),
         (lambda c: c["settings"].update(model="dim"), r"model='dim' is unknown"),
         (lambda c: c["settings"].update(model="pnn"), r"weights\.safetensors .* does not fit"),
+        (lambda c: c["settings"].update(heads=3), r"model, heads=3 does not divide"),
+        (lambda c: c["settings"].update(num_centers=10**9), r"asked for"),
+        (lambda c: c["settings"].update(embedding_dim=2**62), r"asked for"),
         (lambda c: c["settings"].update(num_centers=4), r"weights\.safetensors .* does not fit"),
         (lambda c: c["settings"].update(embedding="gat"), r"weights\.safetensors .* does not fit"),
     ],
@@ -72,13 +75,30 @@ def test_settings_that_do_not_fit(
     ("name", "change", "message"),
     [
         ("items.parquet", lambda t: t.drop("features"), "no column 'features'"),
-        ("items.parquet", lambda t: t.with_columns(category=pl.lit(99)), r"category must lie in"),
+        ("items.parquet", lambda t: t.with_columns(category=pl.lit(99)), r"'category' must lie in"),
         ("items.parquet", lambda t: t.head(-1), r"parquet"),
+        ("items.parquet", lambda t: t.with_columns(item_id=pl.lit("a")), "holds an id twice"),
+        ("items.parquet", lambda t: t.with_columns(item_id=pl.struct("item_id")), "no log can use"),
+        ("items.parquet", lambda t: t.with_columns(behaviors=-pl.col("behaviors")), "negative"),
+        (
+            "items.parquet",
+            lambda t: t.with_columns(features=pl.col("features").arr.to_list()),
+            "holds List",
+        ),
+        (
+            "items.parquet",
+            lambda t: t.with_columns(
+                pl.lit([float("nan")] * 4, pl.Array(pl.Float32, 4)).alias("features")
+            ),
+            "not finite",
+        ),
+        ("histories.parquet", lambda t: pl.concat([t, t]), "holds an id twice"),
+        ("graph.parquet", lambda t: t.with_columns(weight=-pl.col("weight")), "not be negative"),
         ("items.parquet", lambda t: t.with_columns(behaviors=pl.lit("a")), "holds String, not"),
         (
             "graph.parquet",
             lambda t: t.with_columns(target=pl.col("target") + 99),
-            "target must lie in",
+            "'target' must lie in",
         ),
         ("graph.parquet", lambda t: t.head(-1), "belong to another graph"),
         ("graph.parquet", lambda t: t.with_columns(source="target"), "source must be less"),
@@ -86,7 +106,7 @@ def test_settings_that_do_not_fit(
         (
             "histories.parquet",
             lambda t: t.with_columns(items=pl.col("items").list.eval(pl.element() + 99)),
-            "items must lie in",
+            "'items' must lie in",
         ),
     ],
 )
@@ -111,6 +131,19 @@ def test_weights_of_another_shape_or_name(folder: Path) -> None:
     del weights[key]
     save_file(weights, path)
     with pytest.raises(rg.InputError, match="centers"):
+        rg.load(folder)
+
+
+def test_weights_that_are_not_finite_or_no_hash(folder: Path) -> None:
+    path = folder / "weights.safetensors"
+    weights = load_file(path)
+    key = next(name for name in weights if name.endswith("centers"))
+    save_file(weights | {key: weights[key] * np.float32("nan")}, path)
+    with pytest.raises(rg.InputError, match=r"weights\.safetensors: .*centers holds a value that"):
+        rg.load(folder)
+    key = next(name for name in weights if name.endswith("graph_hash"))
+    save_file(weights | {key: np.arange(3)}, path)
+    with pytest.raises(rg.InputError, match="belong to another graph"):
         rg.load(folder)
 
 

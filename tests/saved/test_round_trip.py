@@ -55,6 +55,20 @@ def test_every_model_with_and_without_categories(
     check_same(trained, rg.load(tmp_path / "model"))
 
 
+def test_a_missing_category_is_one_of_its_own(
+    train_on: Callable[..., rg.TrainedModel], csv: Path, tmp_path: Path
+) -> None:
+    category = pl.col("category")
+    table = pl.read_csv(csv).with_columns(pl.when(category != "c0").then(category))
+    table.write_csv(tmp_path / "log.csv")
+    trained = train_on(data=str(tmp_path / "log.csv"))
+    trained.save(tmp_path / "model")
+    loaded = rg.load(tmp_path / "model")
+    check_same(trained, loaded)
+    assert loaded.category_ids is not None
+    assert loaded.category_ids.to_list() == [None, "c1", "c2", "c3", "c4"]
+
+
 @pytest.mark.parametrize(
     "settings",
     [

@@ -88,6 +88,13 @@ def test_another_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         CheckpointFolder(tmp_path).load()
 
 
+@pytest.mark.parametrize("schema", [torch.ones(3), "1", None, [1]])
+def test_a_schema_of_another_kind(tmp_path: Path, schema: Any) -> None:
+    CheckpointFolder(tmp_path).save({"schema": schema})
+    with pytest.raises(InputError, match="not a checkpoint of schema 1"):
+        CheckpointFolder(tmp_path).load()
+
+
 @pytest.mark.parametrize("allowed", [0, 100, 3000])
 def test_a_full_disk(tmp_path: Path, allowed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoints = saved(tmp_path, 2)

@@ -16,6 +16,7 @@ from resemb_gnn import DIEN, DIN, BehaviorLog, InputError, ResEmbedding, Split, 
 from resemb_gnn.nn import ResidualOptions, TableOptions
 from resemb_gnn.nn.plain_embedding import PlainEmbedding
 from resemb_gnn.theory import GapCurve
+from resemb_gnn.training.checkpoint import CheckpointFolder
 
 Make = Callable[[Split], nn.Module]
 
@@ -151,6 +152,31 @@ def test_other_settings_or_data_are_refused(log: BehaviorLog, tmp_path: Path) ->
     refused("graph and features was", make=other_graph)
     refused("model.embedding.residual_penalty was 1.0 and is 2.0$", make=other_penalty)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("identity", None),
+        ("state", None),
+        ("model", {}),
+        ("optimizer", [1]),
+        ("position", "x"),
+        ("generators", {"python": 3}),
+        ("curve", [{}]),
+    ],
+)
+def test_a_checkpoint_of_sound_digest_that_no_run_saved(
+    log: BehaviorLog, tmp_path: Path, part: str, value: Any
+) -> None:
+    split = log.split()
+    train(by_rows, split, checkpoints=tmp_path, epochs=1)
+    saved = CheckpointFolder(tmp_path).load()
+    assert saved is not None
+    (saved if part in saved else saved["state"])[part] = value
+    CheckpointFolder(tmp_path).save(saved)
+    with pytest.raises(InputError, match="holds what no run of ours saves"):
+        train(by_rows, split, checkpoints=tmp_path, epochs=1, resume=True)
 
 
 def test_resume_without_a_folder(log: BehaviorLog) -> None:

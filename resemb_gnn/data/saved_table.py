@@ -1,0 +1,49 @@
+"""Tables that the package itself wrote, read back and checked."""
+
+from pathlib import Path
+
+import polars as pl
+from torch import Tensor
+
+from resemb_gnn.data.frame import naming, parse_ids
+from resemb_gnn.data.tables import check_names, read_parquet
+from resemb_gnn.errors import InputError
+
+
+def read_saved(path: Path, *columns: str) -> pl.DataFrame:
+    """All of a Parquet file, which must have the ``columns``.
+
+    Raises:
+        InputError: naming the file, if it is missing or damaged or lacks a column.
+    """
+    table = read_parquet(path)
+    check_names(str(path), table.columns, list(columns))
+    return table
+
+
+def whole_numbers(column: pl.Series, size: int | None = None) -> Tensor:
+    """A column of whole numbers, none missing and with ``size`` all in ``0..size - 1``, as int64.
+
+    Raises:
+        InputError: naming the column, if there is anything else in it.
+    """
+    # Also as floats: DuckDB writes its 128-bit sums so.
+    whole = column.cast(pl.Int64, strict=False) if column.dtype.is_numeric() else column
+    if whole.dtype != pl.Int64 or whole.null_count() or not (whole == column).all():
+        raise InputError(f"column {column.name!r} does not hold whole numbers of 64 bits alone")
+    if size is not None and not whole.is_between(0, size - 1).all():
+        raise InputError(f"column {column.name!r} must lie in 0..{size - 1}")
+    return whole.to_torch()
+
+
+def distinct_ids(path: Path, column: pl.Series, nullable: bool = False) -> pl.Series:
+    """A column of ids, none of which comes twice.
+
+    Raises:
+        InputError: naming the file and the column, if one does, or is missing or no id.
+    """
+    with naming(str(path)):
+        ids = parse_ids(column, nullable)
+        if ids.n_unique() < len(ids):
+            raise InputError(f"column {ids.name!r} holds an id twice")
+    return ids
