@@ -1,7 +1,7 @@
 """Faults injected into training: what was survived, and what was lost.
 
     python benchmarks/faults.py                      # all of it, writes results/faults
-    python benchmarks/faults.py --faults sigkill --kills 50 --seed 0
+    python benchmarks/faults.py --faults sigkill --kills 50 --seed 0    # its row of the table anew
 
 Every run is a process of its own on a synthetic log of 500 users and 300 items, with one thread.
 "Survived": resumed to the end, the run has the weights of the uninterrupted one to the bit, and
@@ -98,13 +98,19 @@ class Bench:
         return same(found, self.whole(job.kind)[0]), found["steps"]
 
     def stopped(self, job: Job, number: int, share: float) -> Any:
-        """Sends the signal when that share of the uninterrupted run's time is over."""
-        seconds = self.whole(job.kind)[1] * share
-        child = self.start(job)
-        child.join(timeout=seconds)
+        """Sends the signal when that share of the uninterrupted run's time is over, which is
+        measured again where a run comes to its end: other work on the machine changes it.
+        """
+        weights, seconds = self.whole(job.kind)
+        child, started = self.start(job), time.perf_counter()
+        child.join(timeout=seconds * share)
         if child.is_alive():
             os.kill(child.pid, number)
         child.join()
+        if child.exitcode == 0:
+            self.wholes[job.kind] = weights, time.perf_counter() - started
+        elif not files(job):  # it had not begun to save
+            self.wholes[job.kind] = weights, seconds * 1.1
         return child
 
 
@@ -283,11 +289,11 @@ def markdown(results: dict[str, Any]) -> str:
     rows = [
         f"| {one['what']} | {one['injected']} | {one['survived']} |"
         f" {one['injected'] - one['survived']} | `{one['command']}` |"
-        for one in results["outcomes"]
+        for one in results["outcomes"].values()
     ]
     kinds = "\n".join(f"- `{name}`: {what}" for name, what in KINDS.items())
     notes = "\n".join(
-        f"- **{one['fault']}**: {'; '.join(one['notes'])}." for one in results["outcomes"]
+        f"- **{one['fault']}**: {'; '.join(one['notes'])}." for one in results["outcomes"].values()
     )
     seconds = results["seconds"].values()
     head = [
@@ -316,11 +322,16 @@ def main() -> None:
     CONTEXT.set_forkserver_preload(["faults_jobs"])
     results: dict[str, Any] = {
         "seed": options.seed,
-        "seconds": {},
-        "outcomes": [],
         "machine": machine(),
         "torch": versions()["torch"],
+        "seconds": {},
+        "outcomes": {},
     }
+    path = options.out / "faults.json"
+    if path.exists():
+        before = json.loads(path.read_text())
+        if all(before[key] == results[key] for key in ("seed", "torch")):
+            results |= {key: before[key] for key in ("seconds", "outcomes")}
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), random.Random(options.seed))
         faults = outcomes(bench, options.kills)
@@ -328,9 +339,10 @@ def main() -> None:
             outcome = faults[name]()
             print(f"{name}: {outcome.survived} of {outcome.injected} survived", flush=True)
             command = f"python benchmarks/faults.py --faults {name}"
-            results["outcomes"].append(vars(outcome) | {"command": command})
-            results["seconds"] = {kind: seconds for kind, (_, seconds) in bench.wholes.items()}
-            write_atomically(options.out / "faults.json", json.dumps(results, indent=1) + "\n")
+            rows = results["outcomes"] | {name: vars(outcome) | {"command": command}}
+            results["outcomes"] = {one: rows[one] for one in faults if one in rows}
+            results["seconds"] |= {kind: seconds for kind, (_, seconds) in bench.wholes.items()}
+            write_atomically(path, json.dumps(results, indent=1) + "\n")
             write_atomically(options.out / "faults.md", markdown(results))
 
 
