@@ -71,6 +71,29 @@ def test_processed_form_is_parquet_with_its_provenance(root):
     assert list(manifest["sha256"]) == ["log.csv"]
 
 
+class Hostile:
+    """Makes a file on being unpickled."""
+
+    def __init__(self, proof):
+        self.proof = proof
+
+    def __reduce__(self):
+        return (Path.touch, (self.proof,))
+
+
+def test_what_pyg_would_unpickle_is_left_alone(root):
+    folder, proof = Path(Table(root).processed_dir), root / "proof"
+    for name in ("pre_transform.pt", "pre_filter.pt"):
+        torch.save(Hostile(proof), folder / name)
+    Table(root)
+    Table(root, force_reload=True)
+    assert not proof.exists()
+    torch.save(Hostile(proof), folder / "pre_transform.pt")
+    with pytest.warns(UserWarning, match="pre_transform"):
+        Dataset._process(Table(root))  # the proof that PyG's own way would
+    assert proof.exists()
+
+
 def test_changed_files_or_options_are_read_anew(root):
     Table(root)
     Table(root, positive=2)

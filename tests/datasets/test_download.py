@@ -25,10 +25,11 @@ def test_checked_file_lands_under_its_name(source, tmp_path, kind):
     assert target.stat().st_mode & 0o777 == 0o644
 
 
-def test_wrong_checksum_leaves_nothing(source, tmp_path):
+@pytest.mark.parametrize("kind", ["md5", "sha256"])
+def test_wrong_checksum_leaves_nothing(source, tmp_path, kind):
     target = tmp_path / "raw" / "log.txt"
-    with pytest.raises(InputError, match=r"log\.txt has md5 .*, the published file has 0123"):
-        fetch(source.as_uri(), target, "the page", "md5:0123")
+    with pytest.raises(InputError, match=rf"log\.txt has {kind} .*, the published file has 0123"):
+        fetch(source.as_uri(), target, "the page", f"{kind}:0123")
     assert list(target.parent.iterdir()) == []
 
 
