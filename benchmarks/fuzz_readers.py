@@ -7,7 +7,7 @@ from pathlib import Path
 from fuzz_cases import Case
 from fuzz_checkpoints import checkpoint
 from fuzz_results import geometry_file, results_file, saved_log
-from fuzz_saved import covisit_folder, model_folder
+from fuzz_saved import covisit_folder, item_index, model_folder
 from fuzz_sets import (
     amazon_electronics_x1,
     amazon_reviews,
@@ -36,4 +36,5 @@ READERS: dict[str, Callable[[random.Random, Path], Case]] = {
     "checkpoint": checkpoint,
     "saved-model": model_folder,
     "covisit-graph": covisit_folder,
+    "item-index": item_index,
 }

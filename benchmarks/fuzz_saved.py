@@ -1,4 +1,4 @@
-"""Cases for benchmarks/fuzz.py: folders of saved models and of co-visit graphs."""
+"""Cases for benchmarks/fuzz.py: folders of saved models, item vectors and co-visit graphs."""
 
 import copy
 import functools
@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import torch
 from fuzz_cases import Case, Expected, Refused, damage
 from safetensors.numpy import load as load_weights
 from safetensors.numpy import save as save_weights
 
 import resemb_gnn as rg
 from resemb_gnn.data import digest
+from resemb_gnn.serving import ItemIndex, export_embeddings
 
 KINDS = (
     {"embedding": "gcn", "category": "kind"},
@@ -223,3 +225,42 @@ def covisit_folder(rng: random.Random, folder: Path) -> Case:
         return sorted(rows), graph.count.tolist()
 
     return Case(read, lambda: expected, str(place))
+
+
+@functools.cache
+def exported() -> tuple[dict[str, bytes], Any]:
+    """The files of exported item vectors with an index, and what they say of an item."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        table = torch.nn.Embedding.from_pretrained(torch.randn(20, 4, generator=torch.Generator()))
+        index = export_embeddings(table, pl.Series(range(20)), folder)
+        files = {one.name: one.read_bytes() for one in sorted(folder.iterdir())}
+        return files, nearest(index)
+
+
+def nearest(index: ItemIndex) -> Any:
+    """The items near the first, if there is one."""
+    return index.similar(index.item_ids[0], 5).rows() if len(index.item_ids) else []
+
+
+def item_index(rng: random.Random, folder: Path) -> Case:
+    """Exported item vectors with their index: sound, or with a changed file."""
+    files, found = exported()
+    name, kind = rng.choice(list(files)), rng.randrange(3)
+    exact = rng.random() < 0.5
+    data = damage(files[name], rng) if kind == 1 else files[name]
+    if kind == 2:
+        name = "items.parquet"
+        data = _other_table(rng, files[name])
+    expected: Expected | Refused | None = Expected(found, valid=True)
+    if data != files[name]:
+        expected = None if exact else Refused(f"{name} is not what was exported")
+    place = folder / "index"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    for each, content in (files | {name: data}).items():
+        (place / each).write_bytes(content)
+    if kind == 2 and not exact:  # another table with a digest of its own
+        (place / "items.usearch").unlink()
+        expected = None
+    return Case(lambda: nearest(ItemIndex.load(place, exact)), lambda: expected, str(place))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 from torch import Tensor
 
@@ -47,3 +48,18 @@ def distinct_ids(path: Path, column: pl.Series, nullable: bool = False) -> pl.Se
         if ids.n_unique() < len(ids):
             raise InputError(f"column {ids.name!r} holds an id twice")
     return ids
+
+
+def float_vectors(path: Path, column: pl.Series) -> "np.ndarray":
+    """A column of vectors of one width, float32 ``[len(column), width]``.
+
+    Raises:
+        InputError: naming the file and the column, if it holds anything else, or a value is missing
+            or not finite.
+    """
+    kind = column.dtype
+    if not isinstance(kind, pl.Array) or kind.inner != pl.Float32:
+        raise InputError(f"{path}: column {column.name!r} holds {kind}, not vectors of float32")
+    if column.null_count() or not column.explode().is_finite().fill_null(False).all():
+        raise InputError(f"{path}: column {column.name!r} holds a value that is not finite")
+    return column.to_numpy()

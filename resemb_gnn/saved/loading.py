@@ -14,7 +14,7 @@ from torch_geometric.utils import coalesce
 
 from resemb_gnn.data.frame import naming
 from resemb_gnn.data.json_text import read_json
-from resemb_gnn.data.saved_table import distinct_ids, read_saved, whole_numbers
+from resemb_gnn.data.saved_table import distinct_ids, float_vectors, read_saved, whole_numbers
 from resemb_gnn.errors import InputError, brief, shown
 from resemb_gnn.experiment import FitSettings
 from resemb_gnn.experiment.arms import make_embedding, make_model
@@ -53,7 +53,7 @@ def load(folder: str | Path, *, device: torch.device | str = "cpu") -> TrainedMo
     device = check_device(device)
     contents = _read_json(folder / SETTINGS)
     settings = _settings(folder / SETTINGS, contents["settings"])
-    items = _read(folder / ITEMS, item_id=None, behaviors=pl.Int64, features=pl.Array)
+    items = _read(folder / ITEMS, item_id=None, behaviors=pl.Int64, features=None)
     category = category_ids = None
     if "category" in items.columns:
         path = folder / CATEGORIES
@@ -82,6 +82,7 @@ def load(folder: str | Path, *, device: torch.device | str = "cpu") -> TrainedMo
     )
 
 
+_LARGEST = 2**63 - 1  # whole numbers that PyTorch takes
 _SLACK = 2**24  # bytes; a setting that the embedding does not use may ask for so much
 
 
@@ -148,6 +149,8 @@ def _settings(path: Path, values: dict[str, Any]) -> FitSettings:
         fits = isinstance(value, allowed) and (kind is bool or not isinstance(value, bool))
         if takes_several(known[name]) or not (fits or (value is None and may_be_none(known[name]))):
             raise InputError(f"{path}: {name} must be a {kind.__name__}, not {shown(value)}")
+        if kind is float and isinstance(value, int) and abs(value) > _LARGEST:
+            raise InputError(f"{path}: {name} is {shown(value)}, too large for a number")
     try:
         return FitSettings(**values)
     except InputError as error:
@@ -167,7 +170,7 @@ def _graph(folder: Path, items: pl.DataFrame) -> Data:
         len(items),
     )
     graph = Data(
-        x=_features(folder / ITEMS, items["features"]),
+        x=torch.from_numpy(float_vectors(folder / ITEMS, items["features"]).copy()),
         edge_index=edge_index,
         edge_weight=edge_weight,
         count=items["behaviors"].to_torch(),
@@ -176,13 +179,6 @@ def _graph(folder: Path, items: pl.DataFrame) -> Data:
     with naming(f"{path}, {ITEMS}"):
         check_graph(graph)
     return graph
-
-
-def _features(path: Path, column: pl.Series) -> Tensor:
-    inner = getattr(column.dtype, "inner", None)
-    if inner != pl.Float32 or column.explode().null_count():
-        raise InputError(f"{path}: column 'features' holds {column.dtype}, not float32 alone")
-    return torch.from_numpy(column.to_numpy().copy())
 
 
 def _histories(path: Path, num_items: int) -> Histories:

@@ -8,10 +8,12 @@ import polars as pl
 import torch
 from torch import nn
 
+from resemb_gnn.data.saved_table import distinct_ids, float_vectors, read_saved
+from resemb_gnn.datasets.download import file_digest
 from resemb_gnn.errors import InputError
 from resemb_gnn.optional import require
 
-TABLE, INDEX = "items.parquet", "items.usearch"
+TABLE, INDEX, DIGESTS = "items.parquet", "items.usearch", "items.sha256"
 
 
 class ItemIndex:
@@ -59,20 +61,25 @@ class ItemIndex:
                 as well.
 
         Raises:
-            InputError: if the table is missing or damaged.
+            InputError: if the table is missing or damaged, or it and the index are not those that
+                were exported together.
             ImportError: if there is an index, but no ``usearch`` to read it (``exact=True`` does
                 without).
         """
         path = Path(folder) / TABLE
-        try:
-            table = pl.read_parquet(path, glob=False)
-            item_ids, vectors = table["item_id"], table["vector"].to_numpy()
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise InputError(f"{path} cannot be read: {error}") from error
+        table = read_saved(path, "item_id", "vector")
+        item_ids = distinct_ids(path, table["item_id"])
+        vectors = float_vectors(path, table["vector"])
         index_path = Path(folder) / INDEX
         index = None
         if not exact and index_path.exists():
             usearch = require("usearch.index", f"the index {index_path}", "serve")
+            # usearch takes its file on trust: a damaged one ends the process.
+            if not _are_those_exported(Path(folder)):
+                raise InputError(
+                    f"{index_path} is damaged or does not belong to {path}: {DIGESTS} has another"
+                    " SHA-256; export again, or search exactly"
+                )
             index = usearch.Index.restore(str(index_path))
             if index is None or len(index) != len(item_ids):
                 raise InputError(f"{index_path} does not belong to {path}")
@@ -129,7 +136,8 @@ def export_embeddings(
     """Writes an embedding's rows for serving.
 
     ``items.parquet`` has a row an item: ``item_id`` and ``vector`` (a fixed-size list of float32).
-    ``items.usearch`` is an index of the vectors, divided by their norms, under their row numbers.
+    ``items.usearch`` is an index of the vectors, divided by their norms, under their row numbers;
+    ``items.sha256`` holds the SHA-256 of both, for ``sha256sum -c``.
 
     Args:
         embedding: :class:`~resemb_gnn.ResEmbedding`, ``torch.nn.Embedding``, or any module with
@@ -154,14 +162,27 @@ def export_embeddings(
     table = pl.DataFrame(
         {"item_id": found.item_ids},
     ).with_columns(vector=pl.Series(vectors, dtype=pl.Array(pl.Float32, vectors.shape[1])))
-    (folder / INDEX).unlink(missing_ok=True)  # never an old index beside a new table
+    for name in (INDEX, DIGESTS):
+        (folder / name).unlink(missing_ok=True)  # never an old index beside a new table
     table.write_parquet(folder / TABLE)
     if usearch is not None:
         # Inner products of unit vectors are cosines, and zeros stay zeros.
         found.index = usearch.Index(ndim=vectors.shape[1], metric="ip", dtype="f32")
         found.index.add(np.arange(len(vectors)), found._unit)
         found.index.save(str(folder / INDEX))
+        (folder / DIGESTS).write_text(_digests(folder), encoding="utf-8")
     return found
+
+
+def _digests(folder: Path) -> str:
+    return "".join(f"{file_digest(folder / name)}  {name}\n" for name in (TABLE, INDEX))
+
+
+def _are_those_exported(folder: Path) -> bool:
+    try:
+        return (folder / DIGESTS).read_bytes() == _digests(folder).encode()
+    except OSError:
+        return False
 
 
 @torch.no_grad()

@@ -53,6 +53,7 @@ def edit_settings(folder: Path, change: Callable[[dict[str, object]], object]) -
         (lambda c: c["settings"].update(epochz=1), r"unknown setting 'epochz'"),
         (lambda c: c["settings"].update(heads="1"), r"heads must be a int, not '1'"),
         (lambda c: c["settings"].update(heads=True), r"heads must be a int, not True"),
+        (lambda c: c["settings"].update(shrinkage=10**400), r"shrinkage is 1000.*, too large"),
         (lambda c: c["settings"].update(lr=-1.0), r"lr must be above 0"),
         (lambda c: c["settings"].update(model="dim"), r"model='dim' is unknown"),
         (lambda c: c["settings"].update(model="pnn"), r"weights\.safetensors .* does not fit"),

@@ -3,6 +3,7 @@
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -117,6 +118,44 @@ def test_an_index_never_stays_beside_a_new_table(tmp_path: Path) -> None:
     export_embeddings(other, more, tmp_path / "other")
     (tmp_path / "other" / "items.parquet").replace(tmp_path / "items.parquet")
     with pytest.raises(InputError, match="does not belong to"):
+        ItemIndex.load(tmp_path)
+
+
+@needs_usearch
+@pytest.mark.parametrize("name", ["items.parquet", "items.usearch", "items.sha256"])
+def test_a_changed_file_never_reaches_usearch(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, ids = make_table(6)
+    export_embeddings(table, ids, tmp_path)
+    assert ItemIndex.load(tmp_path).index is not None
+    other = nn.Embedding(6, 8)
+    export_embeddings(other, ids, tmp_path / "other")
+    monkeypatch.setattr("usearch.index.Index.restore", None)
+    (tmp_path / "other" / name).replace(tmp_path / name)
+    with pytest.raises(InputError, match="is damaged or does not belong to"):
+        ItemIndex.load(tmp_path)
+    (tmp_path / name).unlink()
+    if name == "items.sha256":
+        with pytest.raises(InputError, match="is damaged or does not belong to"):
+            ItemIndex.load(tmp_path)
+        assert ItemIndex.load(tmp_path, exact=True).index is None
+
+
+@pytest.mark.parametrize(
+    ("vector", "kind", "message"),
+    [
+        ([1.0, float("nan")], pl.Array(pl.Float32, 2), "not finite"),
+        ([1.0, None], pl.Array(pl.Float32, 2), "not finite"),
+        ([1, 2], pl.Array(pl.Int64, 2), "not vectors of float32"),
+        ([1.0, 2.0], pl.List(pl.Float32), "not vectors of float32"),
+        (1.0, pl.Float32, "not vectors of float32"),
+    ],
+)
+def test_vectors_that_are_none(tmp_path: Path, vector: object, kind: Any, message: str) -> None:
+    column = pl.Series("vector", [vector, vector], dtype=kind)
+    pl.DataFrame({"item_id": [1, 2], "vector": column}).write_parquet(tmp_path / "items.parquet")
+    with pytest.raises(InputError, match=message):
         ItemIndex.load(tmp_path)
 
 
