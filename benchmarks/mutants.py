@@ -73,8 +73,8 @@ def record(names: list[str], before: dict[str, Any]) -> dict[str, Any]:
     found = all_outcomes()
     entries = {}
     for name in names:
-        status = found[name]
-        entries[name] = {"status": status, "first": before.get(name, {}).get("first", status)}
+        status, first = found[name], before.get(name, {}).get("first", "not checked")
+        entries[name] = {"status": status, "first": status if first == "not checked" else first}
         if status != "killed":
             entries[name]["diff"] = changed_lines(name)
     return entries
@@ -145,16 +145,18 @@ def main() -> None:
 
     if not all_outcomes():
         run([SMALL])
-    names = draw(args.each, args.seed)
-    found = all_outcomes()
-    wanted = ("survived", "no tests", "timeout") if args.again else ("not checked",)
-    if chosen := [name for name in names if found[name] in wanted]:
-        run(chosen)
-
     path = RESULTS / "mutants.json"
     results = json.loads(path.read_text()) if path.exists() else {}
     seed = str(args.seed)
     before = results.get(seed, {}).get("mutants", {})
+    names = list(before) or draw(args.each, args.seed)  # drawn once: the code may change since
+    found = all_outcomes()
+    wanted = ["not checked"]
+    if args.again:
+        wanted += ["survived", "no tests", "timeout"]
+    if chosen := [name for name in names if found[name] in wanted]:
+        run(chosen)
+
     made = {folder: len(outcomes(folder)) for folder in FOLDERS}
     results[seed] = {"each": args.each, "made": made, "mutants": record(names, before)}
     RESULTS.mkdir(parents=True, exist_ok=True)

@@ -155,16 +155,18 @@ def test_damaged_folders_are_refused(tmp_path, edges, message):
         read_covisit_graph(tmp_path)
 
 
-def test_ranges_of_items_hold_a_bounded_number_of_rows(tmp_path):
-    count = np.random.default_rng(0).integers(1, 50, size=1000)
-    count[500] = 10_000  # more than a range holds
+@pytest.mark.parametrize(("size", "memory"), [(1000, 6000), (150_000, 600_000)])
+def test_ranges_of_items_hold_a_bounded_number_of_rows(tmp_path, size, memory):
+    """Of more items, too, than are read at a time (2**16)."""
+    count = np.random.default_rng(0).integers(1, 50, size=size)
+    count[size // 2] = 2 * memory  # more than a range holds
     pl.DataFrame({"count": count}).write_parquet(tmp_path / "items.parquet", row_group_size=64)
-    bounds = covisit_parts._bounds(tmp_path / "items.parquet", 3, 6000)
+    bounds = covisit_parts._bounds(tmp_path / "items.parquet", 3, memory)
     sums = [3 * part.sum() for part in np.split(count, bounds)]
     assert bounds == sorted(set(bounds))
-    assert all(rows < 6000 + 3 * count.max() for rows in sums)
-    assert sum(rows > 6000 + 3 * 50 for rows in sums) == 1
-    assert len(sums) <= 1 + 3 * count.sum() // 6000
+    assert all(rows < memory + 3 * count.max() for rows in sums)
+    assert sum(rows > memory + 3 * 50 for rows in sums) == 1
+    assert len(sums) <= 1 + 3 * count.sum() // memory
 
 
 def test_without_ibis(tmp_path, monkeypatch):

@@ -223,6 +223,10 @@ def test_update(log: BehaviorLog, encoder: str, num_centers: int | None) -> None
     assert torch.equal(grown.residual[:30], emb.residual)
     assert not grown.residual[30:].any()
     assert torch.equal(grown.centers[: emb.num_centers], emb.centers)
+    if num_centers is None:  # a new item starts at the mean centre of its old neighbours
+        joined = expected[30:, :30]
+        mean = joined @ emb.centers / joined.sum(dim=1, keepdim=True).clamp(min=1)
+        assert_close(grown.centers[30:], mean)
     # The rows are those of the formula on the new graph.
     own = dict(grown.encoder.named_parameters())
     weights = dense_weights(encoder, num_centers, now, own, 1.0)

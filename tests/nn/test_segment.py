@@ -23,6 +23,7 @@ def test_against_a_loop_and_finite_differences(lengths: list[int]) -> None:
     assert torch.autograd.gradcheck(lambda a: segment_sum(a, ptr, segment), x)
     assert torch.autograd.gradcheck(lambda a: expand(a, ptr, segment), y)
     assert torch.autograd.gradgradcheck(lambda a: segment_sum(a**2, ptr, segment), x)
+    assert torch.autograd.gradgradcheck(lambda a: expand(a**2, ptr, segment), y)
 
 
 @settings(max_examples=20, deadline=None)
