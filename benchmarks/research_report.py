@@ -204,13 +204,12 @@ def _values(runs: Iterable[dict[str, Any]], *path: str) -> list[float]:
 
 
 def readme_table(found: dict[str, Results]) -> list[str]:
-    """The README's table: DIN with each embedding on every data set whose runs are complete."""
-    cells = {title: found[name] for name, title in README_CELLS.items() if name in found}
-    shown = {
-        title: by_embedding(results)
-        for title, results in cells.items()
-        if not missing_seeds(results).keys() & README_ARMS.keys()
-    }
+    """The README's table: DIN with each embedding on every data set where it ran on all seeds."""
+    shown = {}
+    for name, title in README_CELLS.items():
+        if name in found:
+            runs, lacking = by_embedding(found[name]), missing_seeds(found[name])
+            shown[title] = {arm: some for arm, some in runs.items() if arm not in lacking}
     arms = [arm for arm in README_ARMS if any(arm in runs for runs in shown.values())]
     lines = [f"| DIN with | {' | '.join(shown)} |", f"|---{'|---' * len(shown)}|"]
     for arm, meaning in README_ARMS.items():
