@@ -1,4 +1,4 @@
-"""The library example of README runs as it stands there."""
+"""The library examples of README run as they stand there."""
 
 import re
 from pathlib import Path
@@ -11,9 +11,11 @@ from torch import nn
 from resemb_gnn import BehaviorLog
 
 
-def test_library_example(log: BehaviorLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_library_examples(
+    log: BehaviorLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     readme = (Path(__file__).parents[1] / "README.md").read_text()
-    (example,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    example, staged = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
     frame = pl.DataFrame(
         {
             "user_id": log.user_ids.gather(log.users.numpy()),
@@ -28,3 +30,6 @@ def test_library_example(log: BehaviorLog, tmp_path: Path, monkeypatch: pytest.M
     assert 0.5 < names["result"].test.auc <= 1
     assert isinstance(names["emb"].materialize(), nn.Embedding)
     assert names["emb"].center_weights(names["ids"]).shape == (3, 64)
+    exec(staged, names)  # goes on with the graph and the split of the first
+    assert 0.5 < names["result"].test.auc <= 1
+    assert names["emb"].center_weights(names["ids"]).shape == (3, 512)
