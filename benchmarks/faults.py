@@ -169,13 +169,19 @@ def damaged(bench: Bench, kind: str) -> Outcome:
     what = {"truncated": "cut in half", "bit": "with one bit flipped"}[kind]
     out = Outcome(kind, f"newest checkpoint {what}")
     for _ in range(3):
-        job = bench.job(seconds=0.0)
-        while bench.stopped(job, signal.SIGKILL, 0.8).exitcode == 0 or len(saved(job)) < 2:
-            shutil.rmtree(job.folder)
+        job = killed_with_two(bench)
         damage(saved(job)[0], kind, bench.rng)
         out.enter(bench.resumed(job)[0])
     out.notes.append("went on from the one before, with a warning that names the file")
     return out
+
+
+def killed_with_two(bench: Bench) -> Job:
+    """A run that was killed when it had two checkpoints."""
+    job = bench.job(seconds=0.0)
+    while bench.stopped(job, signal.SIGKILL, 0.8).exitcode == 0 or len(saved(job)) < 2:
+        shutil.rmtree(job.folder, ignore_errors=True)
+    return job
 
 
 def saved(job: Job) -> list[Path]:
@@ -193,9 +199,7 @@ def damage(path: Path, kind: str, rng: random.Random) -> None:
 
 def both_damaged(bench: Bench) -> Outcome:
     out = Outcome("both-damaged", "both checkpoints with a bit flipped")
-    job = bench.job(seconds=0.0)
-    while bench.stopped(job, signal.SIGKILL, 0.8).exitcode == 0 or len(saved(job)) < 2:
-        shutil.rmtree(job.folder)
+    job = killed_with_two(bench)
     for path in saved(job):
         damage(path, "bit", bench.rng)
     before = files(job)
