@@ -1,9 +1,11 @@
 """Training with early stopping."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -86,8 +88,9 @@ def fit(
 ) -> FitResult:
     """Trains a model by Adam on the click loss, stopping early on validation AUC.
 
-    The seed governs the order of the batches and the global generators; to have the same start
-    too, call ``torch.manual_seed`` before building the model (``compare`` does).
+    The seed governs the order of the batches and the global generators (Python's is put back at
+    the end); to have the same start too, call ``torch.manual_seed`` before building the model
+    (``compare`` does).
 
     Several processes (``torchrun``, or a process group that is there) train one model together,
     with the outcome of one process on batches of all their examples (docs/distributed.md).
@@ -163,6 +166,7 @@ def fit(
     rank, processes = join_processes(device)
     if compile and processes > 1:
         raise InputError("compile goes with one process: it cannot trace what several share")
+    python_random = random.getstate()
     generator = seed_everything(seed)
     model.to(device)
     if processes > 1:
@@ -199,7 +203,7 @@ def fit(
         processes > 1,
     )
     score = evaluate if processes == 1 else evaluate_across
-    with explained(saver.advice):
+    with explained(saver.advice), _put_back(python_random):
         with Interrupts(saver.active) as interrupts:
             try:
                 while True:
@@ -221,6 +225,17 @@ def fit(
                     saver.save()
                 raise
         return _result(model, split, state, score, max_history, device)
+
+
+@contextmanager
+def _put_back(state: Any) -> Iterator[None]:
+    """Puts Python's generator back at the end: PyG names the code that it writes by it, and two
+    modules that were made after runs of one seed would share a name, and so the code of the first.
+    """
+    try:
+        yield
+    finally:
+        random.setstate(state)
 
 
 def _result(

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 import torch
 from torch import Tensor, nn
+from torch_geometric.nn import Sequential
 
 from resemb_gnn import (
     DIN,
@@ -489,3 +490,13 @@ def test_returned_model_is_in_evaluation_mode(log: BehaviorLog) -> None:
     batch = split.test.batch(torch.arange(8))
     assert torch.equal(result.model(batch), result.model(batch))
     assert not result.model.training
+
+
+def test_modules_that_pyg_writes_after_runs_of_one_seed_are_their_own(log: BehaviorLog) -> None:
+    layer, x = nn.Linear(3, 3), torch.randn(2, 3)
+    outputs = []
+    for header in ("x, unused", "x"):
+        fit(DIN(nn.Embedding(log.num_items, 4)), log.split(), epochs=1, progress=False)
+        module = Sequential(header, [(layer, "x -> x")])
+        outputs.append(module(*[x, x][: len(header.split(","))]))
+    assert torch.equal(*outputs)
