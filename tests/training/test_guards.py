@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,16 @@ from torch import nn
 from resemb_gnn import DIN, Batch, BehaviorLog, ResEmbedding, covisit_graph, fit
 from resemb_gnn.errors import InputError, NotFiniteError, TrainingError
 from resemb_gnn.training.guards import FiniteGuard, Interrupts, explained
+
+
+@pytest.fixture(autouse=True)
+def default_handlers() -> Iterator[None]:
+    """As in a terminal; a shell starts what runs in its background with SIGINT ignored."""
+    defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in defaults.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def train(log: BehaviorLog, hook: Any = None, at: int | None = None, **options: Any) -> Any:
