@@ -44,6 +44,18 @@ class Case:
     place: str | None = None
 
 
+def some_place(rng: random.Random, tree: Any, stop: float) -> tuple[Any, Any]:
+    """A place in nested dictionaries and lists: what holds it, and its key; on the way down it
+    stays at a part that has parts of its own with probability ``stop``.
+    """
+    while True:
+        key = rng.choice(list(tree) if isinstance(tree, dict) else range(len(tree)))
+        child = tree[key]
+        if not isinstance(child, dict | list) or not child or rng.random() < stop:
+            return tree, key
+        tree = child
+
+
 def damage(data: bytes, rng: random.Random) -> bytes:
     """Some bytes changed, cut out, doubled or put in."""
     data = bytearray(data)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from fuzz_cases import Case, Expected, Refused, damage
+from fuzz_cases import Case, Expected, Refused, damage, some_place
 from torch import Tensor, nn
 
 from resemb_gnn.training.optimizer import TableAdam
@@ -106,13 +106,7 @@ def _changed(rng: random.Random, data: bytes) -> bytes:
         torch.ones(3).int(),
     )
     odd += (torch.zeros(2).to_sparse(), torch.ones(2, dtype=torch.complex64), Hostile())
-    part: Any = contents
-    while True:
-        key = rng.choice(list(part) if isinstance(part, dict) else range(len(part)))
-        child = part[key]
-        if not isinstance(child, dict | list) or not child or rng.random() < 0.2:
-            break
-        part = child
+    part, key = some_place(rng, contents, 0.2)
     if rng.random() < 0.2:
         del part[key]
     else:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fuzz_cases import Case, Expected, damage, form_of_log
+from fuzz_cases import Case, Expected, damage, form_of_log, some_place
 from fuzz_tables import NAMES, _frame
 
 from resemb_gnn import BehaviorLog
@@ -53,13 +53,7 @@ def results_file(rng: random.Random, folder: Path) -> Case:
     results = copy.deepcopy(RESULTS)
     kind = rng.randrange(3)
     if kind == 0:
-        parent: Any = results
-        while True:
-            key = rng.choice(list(parent) if isinstance(parent, dict) else range(len(parent)))
-            child = parent[key]
-            if not isinstance(child, dict | list) or not child or rng.random() < 0.3:
-                break
-            parent = child
+        parent, key = some_place(rng, results, 0.3)
         odd = (
             None,
             "x",
