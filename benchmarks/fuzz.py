@@ -3,7 +3,8 @@
     python benchmarks/fuzz.py --reader all --cases 100000 --seed 0
 
 A case is a small file (or frame), valid, oddly but legally spelt, or damaged; its bytes follow from
-reader, seed and number alone. What is accepted is compared with a second, independent reading. A
+reader, seed and number alone (but for the seconds that a checkpoint holds).
+What is accepted is compared with a second, independent reading. A
 fault is any other exception, a case of more than 10 s, a process that dies, a wrong result, a bad
 file that passes, a good one that is refused, or a message that does not name the file.
 Results go to benchmarks/results/faults/fuzz.json and fuzz.md after every 1,000 cases, and a run
