@@ -5,7 +5,7 @@ import shutil
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from resemb_gnn.atomic_folder import replacing_folder
+from resemb_gnn.atomic_folder import whole_folder
 from resemb_gnn.cli.command_settings import (
     EvaluateSettings,
     ExportSettings,
@@ -125,7 +125,7 @@ def run_export(settings: ExportSettings) -> None:
             raise InputError(f"{out} exists: add --replace or choose another place")
     with Stages(2 + settings.scorer, settings.quiet) as stages:
         trained = _load(settings, stages)
-        with replacing_folder(out) as new:
+        with whole_folder(out, replace=True) as new:
             vectors = trained.embedding, trained.item_ids, new
             stages.run("item vectors", lambda: export_embeddings(*vectors, index=settings.index))
             if settings.scorer:

@@ -8,7 +8,7 @@ from torch_geometric.data import HeteroData
 from torch_geometric.datasets import MovieLens1M, MovieLens100K, Taobao
 
 from resemb_gnn.data import BehaviorLog
-from resemb_gnn.data.frame import parse_epoch
+from resemb_gnn.data.frame import naming, parse_epoch
 from resemb_gnn.datasets.attributes import main_attribute
 from resemb_gnn.errors import InputError
 
@@ -46,7 +46,7 @@ def read_movielens(
     pairs = pl.DataFrame({"item": film, "attribute": genre})
     category = main_attribute(pairs, num_items=int(data["movie"].num_nodes or 0))
     table = table.with_columns(
-        parse_epoch(table["time"], "s"),
+        _times(table, root),
         label=pl.Series(relation.rating.numpy()) >= (positive_rating or 0),
     ).join(category, on="item", how="left", maintain_order="left")
     label = None if positive_rating is None else "label"
@@ -80,7 +80,7 @@ def read_taobao(root: str | Path, behaviors: tuple[str, ...] = ("view",)) -> Beh
     category = pl.DataFrame({"item": owned, "category": number}).unique(
         "item", keep="first", maintain_order=True
     )
-    table = table.with_columns(parse_epoch(table["time"], "s")).join(
+    table = table.with_columns(_times(table, root)).join(
         category, on="item", how="left", maintain_order="left"
     )
     return BehaviorLog.from_frame(table, "user", "item", "time", category="category")
@@ -93,3 +93,8 @@ def _load(dataset: type, root: str | Path) -> HeteroData:
         raise InputError(
             f"PyG's {dataset.__name__} cannot read {Path(root) / 'raw'}: {error!r}"
         ) from error
+
+
+def _times(table: pl.DataFrame, root: str | Path) -> pl.Series:
+    with naming(str(Path(root) / "raw")):
+        return parse_epoch(table["time"], "s")

@@ -61,7 +61,7 @@ class ArmSettings:
         1e-3, "adamar: decay of a row for each step since its last update", lowest=0
     )
     start_scale: float = _setting(0.1, "spectral-start: factor on the spectral features", lowest=0)
-    num_layers: int = _setting(2, "lightgcn: number of propagations")
+    num_layers: int = _setting(2, "lightgcn: number of propagations", highest=64)
 
     def __post_init__(self) -> None:
         check_settings(self)

@@ -3,7 +3,12 @@
 from dataclasses import MISSING, Field, field, fields
 from typing import Any, get_args, get_origin
 
-from resemb_gnn.errors import InputError
+import torch
+
+from resemb_gnn.errors import InputError, shown
+
+# Of whole numbers, and of others, which meet float32 weights.
+_HIGHEST = {int: torch.iinfo(torch.int64).max, float: torch.finfo(torch.float32).max}
 
 
 def flag(
@@ -11,13 +16,15 @@ def flag(
     text: str,
     choices: tuple[str, ...] | None = None,
     lowest: float | None = None,
+    highest: float | None = None,
     group: str | None = None,
 ) -> Any:
     """A field of a settings class: its default (``MISSING`` if it must be given), help, choices,
-    lowest number (none: above 0) and the group that it stands in.
+    lowest number (none: above 0), highest (none: what PyTorch takes) and the group that it stands
+    in.
     """
-    metadata = {"help": text, "choices": choices, "lowest": lowest, "group": group}
-    return field(default=default, metadata=metadata)
+    metadata = {"help": text, "choices": choices, "lowest": lowest, "highest": highest}
+    return field(default=default, metadata=metadata | {"group": group})
 
 
 def value_type(spec: "Field[Any]") -> type:
@@ -66,7 +73,10 @@ def check_value(spec: "Field[Any]", value: Any) -> None:
             raise InputError(f"{spec.name}={one!r} is unknown; choose from {', '.join(choices)}")
     if isinstance(value, int | float) and not isinstance(value, bool):
         lowest = spec.metadata["lowest"]
+        highest = spec.metadata["highest"] or _HIGHEST[value_type(spec)]
         if lowest is None and not value > 0:
-            raise InputError(f"{spec.name} must be above 0, not {value}")
+            raise InputError(f"{spec.name} must be above 0, not {shown(value)}")
         if lowest is not None and not value >= lowest:
-            raise InputError(f"{spec.name} must be at least {lowest}, not {value}")
+            raise InputError(f"{spec.name} must be at least {lowest}, not {shown(value)}")
+        if value > highest:
+            raise InputError(f"{spec.name} must be at most {highest}, not {shown(value)}")

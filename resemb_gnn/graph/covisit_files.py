@@ -1,10 +1,7 @@
 """The co-visit graph of a log on disk, built by DuckDB within a limit of memory."""
 
 import os
-import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +9,7 @@ import polars as pl
 import scipy.sparse
 from torch_geometric.data import Data
 
+from resemb_gnn.atomic_folder import whole_folder
 from resemb_gnn.data.saved_table import whole_numbers
 from resemb_gnn.data.tables import read_parquet
 from resemb_gnn.errors import InputError
@@ -87,7 +85,7 @@ def write_covisit_graph(
     place.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(dir=place, prefix=".covisit-") as work,
-        _new_folder(out) as folder,
+        whole_folder(out, replace=False) as folder,
     ):
         backend = ibis.duckdb.connect(
             threads=threads or os.cpu_count(),
@@ -153,16 +151,3 @@ def _parquet_files(log: Path) -> list[str]:
     if not files or not files[0].is_file():
         raise InputError(f"no such Parquet file: {log}")
     return [str(file) for file in files]
-
-
-@contextmanager
-def _new_folder(out: Path) -> Iterator[Path]:
-    """A folder beside ``out`` that takes its name in the end, or is deleted on an error."""
-    folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-    try:
-        yield folder
-        folder.chmod(0o755)
-        folder.rename(out)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise

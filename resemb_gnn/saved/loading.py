@@ -82,7 +82,6 @@ def load(folder: str | Path, *, device: torch.device | str = "cpu") -> TrainedMo
     )
 
 
-_LARGEST = 2**63 - 1  # whole numbers that PyTorch takes
 _SLACK = 2**24  # bytes; a setting that the embedding does not use may ask for so much
 
 
@@ -149,8 +148,6 @@ def _settings(path: Path, values: dict[str, Any]) -> FitSettings:
         fits = isinstance(value, allowed) and (kind is bool or not isinstance(value, bool))
         if takes_several(known[name]) or not (fits or (value is None and may_be_none(known[name]))):
             raise InputError(f"{path}: {name} must be a {kind.__name__}, not {shown(value)}")
-        if kind is float and isinstance(value, int) and abs(value) > _LARGEST:
-            raise InputError(f"{path}: {name} is {shown(value)}, too large for a number")
     try:
         return FitSettings(**values)
     except InputError as error:

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_model
 from torch import Tensor
 
-from resemb_gnn.atomic_folder import replacing_folder
+from resemb_gnn.atomic_folder import whole_folder
 from resemb_gnn.experiment.results import map_numbers
 from resemb_gnn.graph import edge_list
 from resemb_gnn.nn import HardEncoder, ResEmbedding
@@ -58,7 +58,7 @@ def save(trained: TrainedModel, folder: str | Path, *, replace: bool = False) ->
         InputError: if the folder holds something else, or a model and ``replace`` is not set.
     """
     refuse_taken(folder, replace)
-    with replacing_folder(folder) as new:
+    with whole_folder(folder, replace=True) as new:
         save_model(trained.model, str(new / WEIGHTS))
         (new / SETTINGS).write_text(_settings(trained), encoding="utf-8")
         _items(trained).write_parquet(new / ITEMS)

@@ -189,21 +189,21 @@ def fit(
         "device": str(device),
     }
     saver = Saver(checkpoints, state, checkpoint_seconds, writes=rank == 0)
-    saver.restore(lambda: run_identity(state.model, state.optimizer, split, settings), resume)
-    if processes > 1:
-        torch.distributed.barrier()  # nobody writes before all have read
-    loop = EpochLoop(
-        model,
-        train,
-        saver,
-        batch_size * processes,
-        max_history,
-        precision,
-        progress and rank == 0,
-        processes > 1,
-    )
     score = evaluate if processes == 1 else evaluate_across
     with explained(saver.advice), _put_back(python_random):
+        saver.restore(lambda: run_identity(state.model, state.optimizer, split, settings), resume)
+        if processes > 1:
+            torch.distributed.barrier()  # nobody writes before all have read
+        loop = EpochLoop(
+            model,
+            train,
+            saver,
+            batch_size * processes,
+            max_history,
+            precision,
+            progress and rank == 0,
+            processes > 1,
+        )
         with Interrupts(saver.active) as interrupts:
             try:
                 while True:

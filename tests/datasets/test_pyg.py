@@ -63,6 +63,16 @@ def test_movielens_category_is_the_main_genre(tmp_path):
     assert [log.category_ids[n] for n in log.item_category.tolist()] == [2, None, 5]
 
 
+def test_times_of_another_unit(tmp_path):
+    write_1m(tmp_path)
+    ratings = tmp_path / "raw" / "ratings.dat"
+    ratings.write_text(ratings.read_text().replace("978300760", "978300760000"))
+    with pytest.raises(
+        InputError, match=rf"{tmp_path}/raw, column 'time', row 0 .* not a time in s"
+    ):
+        read_movielens(tmp_path)
+
+
 def test_taobao(tmp_path):
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "UserBehavior.csv").write_text(

@@ -17,6 +17,10 @@ from resemb_gnn.experiment import CompareSettings
         ({"epochs": 0}, r"epochs must be above 0, not 0"),
         ({"lr": -1.0}, r"lr must be above 0, not -1.0"),
         ({"seeds": 0}, r"seeds must be above 0, not 0"),
+        ({"num_layers": 65}, r"num_layers must be at most 64, not 65"),
+        ({"max_history": 2**63}, r"max_history must be at most 9223372036854775807, not 92233"),
+        ({"l2": 10**400}, r"l2 must be at most 3\.4.*e\+38, not 1000"),
+        ({"residual_max_norm": float("inf")}, r"residual_max_norm must be at most .*, not inf"),
         ({"embeddings": ()}, r"at least one embedding"),
     ],
 )

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from resemb_gnn import BehaviorLog, InputError, ResEmbedding, covisit_graph
+from resemb_gnn import DIN, BehaviorLog, InputError, ResEmbedding, covisit_graph
 from resemb_gnn.models import WithCategory
 
 CATEGORY = torch.tensor([2, 0, 0, 1, 2, 1])
@@ -65,7 +65,20 @@ def test_one_category_an_item(category: Tensor) -> None:
 
 def test_state_dict_round_trip() -> None:
     both = WithCategory(nn.Embedding(6, 4), CATEGORY, category_dim=3)
-    other = WithCategory(nn.Embedding(6, 4), CATEGORY.flip(0), category_dim=3)
+    other = WithCategory(nn.Embedding(6, 4), CATEGORY, category_dim=3)
     other.load_state_dict(both.state_dict())
     ids = torch.arange(6)
     assert torch.equal(other(ids), both(ids))
+
+
+@pytest.mark.parametrize("changed", [CATEGORY.flip(0), CATEGORY + 7, CATEGORY[:5]])
+def test_weights_of_other_categories(changed: Tensor) -> None:
+    model = DIN(nn.Embedding(6, 4), item_category=CATEGORY)
+    state = model.state_dict()
+    before = {name: part.clone() for name, part in state.items()}
+    (name,) = (name for name in state if name.endswith("item_category"))
+    others = {key: part + 1 for key, part in before.items()} | {name: changed}
+    with pytest.raises(InputError, match="other categories of the items"):
+        model.load_state_dict(others)
+    unchanged = model.state_dict()
+    assert torch.equal(unchanged[name], before[name])

@@ -139,7 +139,10 @@ def test_other_settings_or_data_are_refused(log: BehaviorLog, tmp_path: Path) ->
     refused("data: train examples was", data=log.split(seed=1))
     refused("data: history was", data=log.select(torch.arange(log.num_behaviors) > 3).split())
     refused(r"model.embedding.sparse was False and is True", sparse_rows=1)
+    generator = random.Random(3).getstate()
+    random.setstate(generator)
     refused("more$", make=renewed)
+    assert random.getstate() == generator
 
     def other_graph(data: Split) -> nn.Module:
         graph = covisit_graph(data.history, window=1, folds=3)
