@@ -17,7 +17,7 @@ from resemb_gnn.data.frame import (
     place_of,
     read_columns,
 )
-from resemb_gnn.data.saved_table import read_saved, whole_numbers
+from resemb_gnn.data.saved_table import distinct_ids, read_saved, whole_numbers, write_saved
 from resemb_gnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -214,15 +214,15 @@ class BehaviorLog:
         behaviors = {"item": self.items.numpy(), "time": self.times.numpy()}
         if self.labels is not None:
             behaviors["label"] = self.labels.numpy()
-        pl.DataFrame(behaviors).write_parquet(folder / "behaviors.parquet")
+        write_saved(pl.DataFrame(behaviors), folder / "behaviors.parquet")
         users = pl.DataFrame({"user_id": self.user_ids, "behaviors": self.ptr.diff().numpy()})
-        users.write_parquet(folder / "users.parquet")
+        write_saved(users, folder / "users.parquet")
         items = pl.DataFrame({"item_id": self.item_ids})
         if self.item_category is not None and self.category_ids is not None:
             items = items.with_columns(category=pl.Series(self.item_category.numpy()))
             categories = pl.DataFrame({"category_id": self.category_ids})
-            categories.write_parquet(folder / "categories.parquet")
-        items.write_parquet(folder / "items.parquet")
+            write_saved(categories, folder / "categories.parquet")
+        write_saved(items, folder / "items.parquet")
 
     @classmethod
     def load(cls, folder: str | Path) -> "BehaviorLog":
@@ -235,19 +235,22 @@ class BehaviorLog:
         behaviors = read_saved(folder / "behaviors.parquet", "item", "time")
         users = read_saved(folder / "users.parquet", "behaviors", "user_id")
         items = read_saved(folder / "items.parquet", "item_id")
+        user_ids = distinct_ids(folder / "users.parquet", users["user_id"])
+        item_ids = distinct_ids(folder / "items.parquet", items["item_id"])
         item_category = category_ids = None
+        if "category" in items.columns:
+            path = folder / "categories.parquet"
+            category_ids = distinct_ids(path, read_saved(path, "category_id")["category_id"], True)
         with naming(str(folder)):
-            if "category" in items.columns:
-                categories = read_saved(folder / "categories.parquet", "category_id")
+            if category_ids is not None:
                 item_category = whole_numbers(items["category"])
-                category_ids = parse_ids(categories["category_id"], nullable=True)
             sizes = whole_numbers(users["behaviors"])
             return cls(
                 items=whole_numbers(behaviors["item"]),
                 ptr=torch.nn.functional.pad(sizes.cumsum(0), (1, 0)),
                 times=parse_times(behaviors["time"]).to_torch(),
-                user_ids=parse_ids(users["user_id"]),
-                item_ids=parse_ids(items["item_id"]),
+                user_ids=user_ids,
+                item_ids=item_ids,
                 labels=parse_labels(behaviors["label"]).to_torch()
                 if "label" in behaviors
                 else None,

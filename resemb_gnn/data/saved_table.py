@@ -1,14 +1,20 @@
-"""Tables that the package itself wrote, read back and checked."""
+"""Tables of the package's own, written with checksums, read back and checked."""
 
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 from torch import Tensor
 
 from resemb_gnn.data.frame import naming, parse_ids
 from resemb_gnn.data.tables import check_names, read_parquet
 from resemb_gnn.errors import InputError
+
+
+def write_saved(table: pl.DataFrame, path: Path) -> None:
+    """Writes a Parquet file with a checksum of each page, so that damaged values do not pass."""
+    pq.write_table(table.to_arrow(), str(path), compression="zstd", write_page_checksum=True)
 
 
 def read_saved(path: Path, *columns: str) -> pl.DataFrame:

@@ -34,14 +34,14 @@ def read_table(path: Path, columns: list[str]) -> pl.DataFrame:
 
 
 def read_parquet(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
-    """The named columns of a Parquet file, or all.
+    """The named columns of a Parquet file, or all. Checksums are verified where it has them.
 
     Raises:
         InputError: if the file is missing or damaged, or a column is missing or there twice.
     """
     try:
         # By Arrow: on damaged files polars panics, or ends the process asking for exabytes.
-        with pq.ParquetFile(str(path)) as file:
+        with pq.ParquetFile(str(path), page_checksum_verification=True) as file:
             names = file.schema_arrow.names
             columns = columns if columns is not None else names
             check_names(str(path), names, columns)

@@ -144,7 +144,7 @@ def _leaf(path: Path, number: int, product: dict[str, Any]) -> str | None:
         found = found[-1]
     if not found:
         return None
-    if not isinstance(found, list) or not isinstance(found[-1], str):
+    if not isinstance(found, list) or not isinstance(found[-1], str) or not _is_whole(found[-1]):
         raise InputError(f"{path}, line {number}: category {shown(found)} is not a path of names")
     return found[-1]
 
@@ -176,4 +176,17 @@ def _field(path: Path, number: int, record: dict[str, Any], name: str, *kinds: t
     if not isinstance(value, kinds) or isinstance(value, bool) or value == "":
         what = "missing" if name not in record else f"{shown(value)}, not {kinds[-1].__name__}"
         raise InputError(f"{path}, line {number}: field {name!r} is {what}")
+    if isinstance(value, str) and not _is_whole(value):
+        raise InputError(
+            f"{path}, line {number}: field {name!r} is {shown(value)}, which no UTF is"
+        )
     return value
+
+
+def _is_whole(text: str) -> bool:
+    """Whether there are no halves of characters, which JSON can escape (as ``\\ud800``)."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -9,6 +9,7 @@ from safetensors.torch import save_model
 from torch import Tensor
 
 from resemb_gnn.atomic_folder import whole_folder
+from resemb_gnn.data.saved_table import write_saved
 from resemb_gnn.experiment.results import map_numbers
 from resemb_gnn.graph import edge_list
 from resemb_gnn.nn import HardEncoder, ResEmbedding
@@ -61,17 +62,15 @@ def save(trained: TrainedModel, folder: str | Path, *, replace: bool = False) ->
     with whole_folder(folder, replace=True) as new:
         save_model(trained.model, str(new / WEIGHTS))
         (new / SETTINGS).write_text(_settings(trained), encoding="utf-8")
-        _items(trained).write_parquet(new / ITEMS)
+        write_saved(_items(trained), new / ITEMS)
         if trained.category_ids is not None:
             ids = pl.DataFrame({"category_id": trained.category_ids})
-            ids.write_parquet(new / CATEGORIES)
+            write_saved(ids, new / CATEGORIES)
         if isinstance(trained.embedding, ResEmbedding):
-            center_table(trained.embedding, trained.item_ids).write_parquet(new / CENTERS)
+            write_saved(center_table(trained.embedding, trained.item_ids), new / CENTERS)
         edges = dict(zip(("source", "target", "weight"), edge_list(trained.graph), strict=True))
-        pl.DataFrame({name: part.numpy() for name, part in edges.items()}).write_parquet(
-            new / GRAPH
-        )
-        _histories(trained).write_parquet(new / HISTORIES)
+        write_saved(pl.DataFrame({name: part.numpy() for name, part in edges.items()}), new / GRAPH)
+        write_saved(_histories(trained), new / HISTORIES)
         (new / CARD).write_text(model_card(trained), encoding="utf-8")
         (new / WEIGHTS).chmod(0o644)  # safetensors makes it for its owner alone
 

@@ -8,7 +8,7 @@ import polars as pl
 import torch
 from torch import nn
 
-from resemb_gnn.data.saved_table import distinct_ids, float_vectors, read_saved
+from resemb_gnn.data.saved_table import distinct_ids, float_vectors, read_saved, write_saved
 from resemb_gnn.datasets.download import file_digest
 from resemb_gnn.errors import InputError
 from resemb_gnn.optional import require
@@ -164,7 +164,7 @@ def export_embeddings(
     ).with_columns(vector=pl.Series(vectors, dtype=pl.Array(pl.Float32, vectors.shape[1])))
     for name in (INDEX, DIGESTS):
         (folder / name).unlink(missing_ok=True)  # never an old index beside a new table
-    table.write_parquet(folder / TABLE)
+    write_saved(table, folder / TABLE)
     if usearch is not None:
         # Inner products of unit vectors are cosines, and zeros stay zeros.
         found.index = usearch.Index(ndim=vectors.shape[1], metric="ip", dtype="f32")

@@ -313,6 +313,28 @@ def test_save_over_another_log(tmp_path, log, labelled_log):
     _same(BehaviorLog.load(tmp_path), plain)
 
 
+def test_a_changed_value_does_not_pass(tmp_path):
+    ids = [f"user{number:04}" for number in range(50)]
+    BehaviorLog.from_frame(pl.DataFrame({"u": ids, "i": ids, "t": range(50)}), "u", "i", "t").save(
+        tmp_path
+    )
+    path = tmp_path / "users.parquet"
+    content = path.read_bytes()
+    sound = pl.read_parquet(path)
+    refused = 0
+    for place in range(len(content)):
+        changed = bytearray(content)
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        try:
+            found = BehaviorLog.load(tmp_path)
+        except InputError:
+            refused += 1
+        else:  # a byte that says nothing of the values
+            assert found.user_ids.to_list() == sound["user_id"].to_list()
+    assert refused > len(content) / 2
+
+
 def test_load_refuses_what_does_not_fit(tmp_path, log):
     with pytest.raises(InputError, match=r"behaviors\.parquet cannot be read"):
         BehaviorLog.load(tmp_path)

@@ -133,6 +133,7 @@ def bad(**changes):
         (bad(asin=3), "line 2: field 'asin' is 3, not str"),
         (bad(unixReviewTime="soon"), "line 2: field 'unixReviewTime' is 'soon', not int"),
         (bad(overall=None), "line 2: field 'overall' is None, not float"),
+        (bad(asin="\ud800x"), r"line 2: field 'asin' is '\\ud800x', which no UTF is"),
         (bad(reviewerID=""), "line 2: field 'reviewerID' is '', not str"),
     ],
 )
@@ -148,6 +149,7 @@ def test_bad_lines_are_named(tmp_path, line, message):
     ("line", "message"),
     [
         ("{'asin': 'B00A', 'categories': [[3]]}", r"category \[3\] is not a path of names"),
+        ('{"asin": "B00A", "category": ["\\ud800"]}', r"category \['\\ud800'\] is not a path"),
         ("{'asin': 'B00A', 'categories': 'Hair'}", "category 'Hair' is not a path"),
         ("{'title': 'no id'}", "field 'asin' is missing"),
         ("{'asin': open('x', 'w')}", "is neither JSON nor a literal"),
