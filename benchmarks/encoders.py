@@ -127,7 +127,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if steps is not None:
         measure(layers, steps, graph, split, settings, folder)
     else:
-        train(layers, graph, split, settings, folder, new_results(source, split, settings))
+        results = new_results(source, split, settings)
+        named = {settings.data: Path(settings.data).name}
+        words = [named.get(word, word) for word in (sys.argv[1:] if argv is None else argv)]
+        results["command"] = " ".join(["python benchmarks/encoders.py", *words])
+        train(layers, graph, split, settings, folder, results)
 
 
 def measure(
@@ -169,8 +173,6 @@ def train(
 ) -> None:
     """Trains each layer over each seed; writes results.json after each run, then results.md."""
     path = folder / "results.json"
-    words = ["python benchmarks/encoders.py", "--data", Path(settings.data).name]
-    results["command"] = " ".join([*words, "--seeds", str(settings.seeds)])
     if path.exists():
         old = read_results(path)
         refuse_other_settings(path, old, results)
