@@ -19,6 +19,7 @@ from safetensors.numpy import save as save_weights
 
 import resemb_gnn as rg
 from resemb_gnn.data import digest
+from resemb_gnn.saved.layout import DIGESTS, READ
 from resemb_gnn.serving import ItemIndex, export_embeddings
 
 KINDS = (
@@ -90,19 +91,24 @@ def form_of_model(trained: rg.TrainedModel) -> Any:
 
 def model_folder(rng: random.Random, folder: Path) -> Case:
     """A saved model: sound, with a damaged file, or with one of other contents."""
-    files, form = rng.choice(models())
+    sound, form = rng.choice(models())
+    files = sound
     kind = rng.randrange(4)
-    name = rng.choice([one for one in files if one not in ("README.md", "centers.parquet")])
+    name = rng.choice([one for one in files if one in READ])
     if kind == 1:
         files = files | {name: damage(files[name], rng)}
     elif kind > 1:
         files = files | {name: _other(rng, name, files[name])}
+    expected: Expected | Refused | None = Expected(form, valid=True)
+    if files[name] != sound[name]:
+        expected = Refused(f"{name} is not what was saved")
+        if rng.random() < 0.5 or kind > 1:  # somebody who changes it on purpose
+            files, expected = {key: files[key] for key in files if key != DIGESTS}, None
     place = folder / "model"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
     for name, data in files.items():
         (place / name).write_bytes(data)
-    expected = Expected(form, valid=True) if kind == 0 else None
     return Case(lambda: form_of_model(rg.load(place)), lambda: expected, str(place))
 
 

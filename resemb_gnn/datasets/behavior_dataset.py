@@ -14,8 +14,8 @@ import torch
 from torch_geometric.data import Dataset, HeteroData
 
 from resemb_gnn.data import BehaviorLog
-from resemb_gnn.datasets.download import file_digest
 from resemb_gnn.errors import InputError
+from resemb_gnn.file_digests import file_digest
 
 
 class BehaviorDataset(Dataset):

@@ -1,6 +1,5 @@
 """Fetching a publisher's file, whole and checked, or not at all."""
 
-import hashlib
 import os
 import tempfile
 import urllib.error
@@ -9,6 +8,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from resemb_gnn.errors import InputError
+from resemb_gnn.file_digests import file_digest
 
 _TIMEOUT = 30  # seconds without a byte
 _CHUNK = 1 << 20
@@ -60,9 +60,3 @@ def verify(path: str | Path, checksum: str, name: str | None = None) -> None:
     found = file_digest(path, kind)
     if found != wanted:
         raise InputError(f"{name or path} has {kind} {found}, the published file has {wanted}")
-
-
-def file_digest(path: str | Path, kind: str = "sha256") -> str:
-    """Hexadecimal digest of a file's content."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, kind).hexdigest()

@@ -13,6 +13,8 @@ ITEMS, CENTERS, GRAPH, HISTORIES = (
     "histories.parquet",
 )
 CATEGORIES = "categories.parquet"
+READ = (SETTINGS, WEIGHTS, ITEMS, CATEGORIES, GRAPH, HISTORIES)  # by load
+DIGESTS = "model.sha256"
 
 
 def refuse_taken(folder: str | Path, replace: bool) -> None:

@@ -20,15 +20,18 @@ from resemb_gnn.experiment import FitSettings
 from resemb_gnn.experiment.arms import make_embedding, make_model
 from resemb_gnn.experiment.flag import may_be_none, takes_several, value_type
 from resemb_gnn.experiment.results import map_numbers
+from resemb_gnn.file_digests import changed_file
 from resemb_gnn.graph.adjacency import check_graph
 from resemb_gnn.models import CTRModel
 from resemb_gnn.saved.histories import Histories
 from resemb_gnn.saved.layout import (
     CATEGORIES,
+    DIGESTS,
     FORMAT,
     GRAPH,
     HISTORIES,
     ITEMS,
+    READ,
     SCHEMA,
     SETTINGS,
     WEIGHTS,
@@ -40,17 +43,20 @@ from resemb_gnn.training import check_device
 def load(folder: str | Path, *, device: torch.device | str = "cpu") -> TrainedModel:
     """Restores what :func:`~resemb_gnn.save` wrote. Nothing is unpickled, no code is run.
 
-    A setting that the folder does not name, since it came later, has its default.
+    A setting that the folder does not name, since it came later, has its default. A folder without
+    ``model.sha256`` is read without that check.
 
     Args:
         folder: the folder.
         device: where to put the model.
 
     Raises:
-        InputError: if a file is missing or damaged, has another schema, or does not fit the rest.
+        InputError: if a file is missing or damaged, is not the one that was saved, has another
+            schema, or does not fit the rest.
     """
     folder = Path(folder)
     device = check_device(device)
+    _refuse_changed(folder)
     contents = _read_json(folder / SETTINGS)
     settings = _settings(folder / SETTINGS, contents["settings"])
     items = _read(folder / ITEMS, item_id=None, behaviors=pl.Int64, features=None)
@@ -80,6 +86,21 @@ def load(folder: str | Path, *, device: torch.device | str = "cpu") -> TrainedMo
         histories=_histories(folder / HISTORIES, len(items)),
         facts={key: contents[key] for key in ("data", "figures", "versions")},
     )
+
+
+def _refuse_changed(folder: Path) -> None:
+    path = folder / DIGESTS
+    if not path.is_file():
+        return
+    try:
+        name = changed_file(path, [name for name in READ if (folder / name).exists()])
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read: {error}") from error
+    if name is not None:
+        raise InputError(
+            f"{folder / name} is damaged or not the one that was saved: {DIGESTS} has another"
+            f" SHA-256; delete {DIGESTS} if it was changed on purpose"
+        )
 
 
 _SLACK = 2**24  # bytes; a setting that the embedding does not use may ask for so much

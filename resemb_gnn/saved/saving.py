@@ -11,6 +11,7 @@ from torch import Tensor
 from resemb_gnn.atomic_folder import whole_folder
 from resemb_gnn.data.saved_table import write_saved
 from resemb_gnn.experiment.results import map_numbers
+from resemb_gnn.file_digests import write_digests
 from resemb_gnn.graph import edge_list
 from resemb_gnn.nn import HardEncoder, ResEmbedding
 from resemb_gnn.saved.card import model_card
@@ -18,10 +19,12 @@ from resemb_gnn.saved.layout import (
     CARD,
     CATEGORIES,
     CENTERS,
+    DIGESTS,
     FORMAT,
     GRAPH,
     HISTORIES,
     ITEMS,
+    READ,
     SCHEMA,
     SETTINGS,
     WEIGHTS,
@@ -48,6 +51,7 @@ def save(trained: TrainedModel, folder: str | Path, *, replace: bool = False) ->
     ``graph.parquet``       ``source`` < ``target`` (item numbers), ``weight`` (co-visits)
     ``histories.parquet``   ``user_id`` and ``items``, the latest behaviours as item numbers
     ``README.md``           the model card
+    ``model.sha256``        SHA-256 of the files that are read again, for ``sha256sum --check``
     ======================= ======================================================================
 
     Args:
@@ -73,6 +77,7 @@ def save(trained: TrainedModel, folder: str | Path, *, replace: bool = False) ->
         write_saved(_histories(trained), new / HISTORIES)
         (new / CARD).write_text(model_card(trained), encoding="utf-8")
         (new / WEIGHTS).chmod(0o644)  # safetensors makes it for its owner alone
+        write_digests(new / DIGESTS, [name for name in READ if (new / name).exists()])
 
 
 @torch.no_grad()

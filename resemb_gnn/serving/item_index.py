@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from resemb_gnn.data.saved_table import distinct_ids, float_vectors, read_saved, write_saved
-from resemb_gnn.datasets.download import file_digest
 from resemb_gnn.errors import InputError
+from resemb_gnn.file_digests import changed_file, write_digests
 from resemb_gnn.optional import require
 
 TABLE, INDEX, DIGESTS = "items.parquet", "items.usearch", "items.sha256"
@@ -170,17 +170,13 @@ def export_embeddings(
         found.index = usearch.Index(ndim=vectors.shape[1], metric="ip", dtype="f32")
         found.index.add(np.arange(len(vectors)), found._unit)
         found.index.save(str(folder / INDEX))
-        (folder / DIGESTS).write_text(_digests(folder), encoding="utf-8")
+        write_digests(folder / DIGESTS, (TABLE, INDEX))
     return found
-
-
-def _digests(folder: Path) -> str:
-    return "".join(f"{file_digest(folder / name)}  {name}\n" for name in (TABLE, INDEX))
 
 
 def _are_those_exported(folder: Path) -> bool:
     try:
-        return (folder / DIGESTS).read_bytes() == _digests(folder).encode()
+        return changed_file(folder / DIGESTS, (TABLE, INDEX)) is None
     except OSError:
         return False
 

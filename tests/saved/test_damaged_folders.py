@@ -1,5 +1,6 @@
 """A folder that is not whole is refused with the file's name, and nothing is half-written."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -15,17 +16,36 @@ import resemb_gnn as rg
 
 @pytest.fixture
 def folder(trained: rg.TrainedModel, tmp_path: Path) -> Path:
+    """A saved model whose files may be changed on purpose."""
     trained.save(tmp_path / "model")
+    (tmp_path / "model" / "model.sha256").unlink()
     return tmp_path / "model"
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "settings.json", "weights.safetensors", "items.parquet", "categories.parquet",
-        "graph.parquet", "histories.parquet",
-    ],
+FILES = (
+    "settings.json", "weights.safetensors", "items.parquet", "categories.parquet", "graph.parquet",
+    "histories.parquet",
 )  # fmt: skip
+
+
+def test_any_changed_bit_is_seen(trained: rg.TrainedModel, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    trained.save(folder)
+    listed = dict(line.split("  ")[::-1] for line in (folder / "model.sha256").open())
+    assert set(listed) == {f"{name}\n" for name in FILES}
+    for name in FILES:
+        content = (folder / name).read_bytes()
+        assert listed[f"{name}\n"] == hashlib.sha256(content).hexdigest()
+        changed = bytearray(content)
+        changed[len(content) // 2] ^= 1
+        (folder / name).write_bytes(changed)
+        with pytest.raises(rg.InputError, match=f"{name} is damaged or not the one that was saved"):
+            rg.load(folder)
+        (folder / name).write_bytes(content)
+    rg.load(folder)
+
+
+@pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("damage", ["missing", "truncated", "garbage"])
 def test_missing_and_damaged_files(name: str, damage: str, folder: Path) -> None:
     path = folder / name

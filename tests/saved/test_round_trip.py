@@ -121,7 +121,7 @@ def test_the_folder_holds_no_pickle(trained: rg.TrainedModel, tmp_path: Path) ->
     names = {path.name for path in (tmp_path / "model").iterdir()}
     assert names == {
         "README.md", "weights.safetensors", "settings.json", "items.parquet", "centers.parquet",
-        "categories.parquet", "graph.parquet", "histories.parquet",
+        "categories.parquet", "graph.parquet", "histories.parquet", "model.sha256",
     }  # fmt: skip
     assert {path.name for path in tmp_path.iterdir()} == {"model"}
 
