@@ -21,6 +21,7 @@ import resemb_gnn as rg
 from resemb_gnn.data import digest
 from resemb_gnn.saved.layout import DIGESTS, READ
 from resemb_gnn.serving import ItemIndex, export_embeddings
+from resemb_gnn.serving.item_index import DIGESTS as INDEX_DIGESTS
 
 KINDS = (
     {"embedding": "gcn", "category": "kind"},
@@ -261,6 +262,8 @@ def item_index(rng: random.Random, folder: Path) -> Case:
     expected: Expected | Refused | None = Expected(found, valid=True)
     if data != files[name]:
         expected = None if exact else Refused(f"{name} is not what was exported")
+        if name == INDEX_DIGESTS:  # which may still list what is there
+            expected = Expected(found)
     place = folder / "index"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
