@@ -66,7 +66,10 @@ def _value(rng: random.Random, spec: Any) -> Any:
         bool: (True, False),
         str: (*ODD, "on", "~", "- a", "a: b", "#", "1e3"),
     }
-    return rng.choice(kinds[value_type(spec)])
+    values = kinds[value_type(spec)]
+    if spec.metadata["highest"] is not None:
+        values = tuple(value for value in values if value <= spec.metadata["highest"])
+    return rng.choice(values)
 
 
 def _meant(data: bytes) -> Expected | Refused | None:

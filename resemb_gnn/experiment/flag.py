@@ -70,7 +70,9 @@ def check_value(spec: "Field[Any]", value: Any) -> None:
     choices = spec.metadata["choices"]
     for one in value if isinstance(value, tuple) else [value]:
         if choices is not None and one is not None and one not in choices:
-            raise InputError(f"{spec.name}={one!r} is unknown; choose from {', '.join(choices)}")
+            raise InputError(
+                f"{spec.name}={shown(one)} is unknown; choose from {', '.join(choices)}"
+            )
     if isinstance(value, int | float) and not isinstance(value, bool):
         lowest = spec.metadata["lowest"]
         highest = spec.metadata["highest"] or _HIGHEST[value_type(spec)]

@@ -10,6 +10,7 @@ from resemb_gnn.experiment import CompareSettings
     ("changes", "message"),
     [
         ({"embeddings": ("plain", "gnc")}, r"embeddings='gnc' is unknown; choose from plain, "),
+        ({"model": "9" * 5000}, r"model='9{1,40}\.\.\.9{1,40}' is unknown; choose from din"),
         ({"model": "dim"}, r"model='dim' is unknown; choose from din"),
         ({"split": "random"}, r"split='random' is unknown; choose from last, time"),
         ({"negatives": "hard"}, r"negatives='hard' is unknown; choose from uniform, popularity"),
