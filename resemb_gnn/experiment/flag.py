@@ -75,10 +75,10 @@ def check_value(spec: "Field[Any]", value: Any) -> None:
             )
     if isinstance(value, int | float) and not isinstance(value, bool):
         lowest = spec.metadata["lowest"]
-        highest = spec.metadata["highest"] or _HIGHEST[value_type(spec)]
+        highest = spec.metadata["highest"] or _HIGHEST.get(value_type(spec))
         if lowest is None and not value > 0:
             raise InputError(f"{spec.name} must be above 0, not {shown(value)}")
         if lowest is not None and not value >= lowest:
             raise InputError(f"{spec.name} must be at least {lowest}, not {shown(value)}")
-        if value > highest:
+        if highest is not None and value > highest:
             raise InputError(f"{spec.name} must be at most {highest}, not {shown(value)}")

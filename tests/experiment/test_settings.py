@@ -30,6 +30,11 @@ def test_unknown_choices_and_numbers_out_of_range(changes: dict[str, object], me
         CompareSettings(**changes)  # type: ignore[arg-type]
 
 
+def test_a_number_where_a_word_or_a_flag_goes_is_not_measured() -> None:
+    settings = CompareSettings(user=3, use_category=1)  # type: ignore[arg-type]
+    assert (settings.user, settings.use_category) == (3, 1)
+
+
 def test_identity_leaves_out_what_may_change_on_resume() -> None:
     one = CompareSettings(embeddings=("plain",), seeds=1, out="a", quiet=True)
     other = CompareSettings(embeddings=("gcn",), seeds=5, out="b", resume=True)
