@@ -14,7 +14,8 @@ from resemb_gnn.errors import InputError
 
 def write_saved(table: pl.DataFrame, path: Path) -> None:
     """Writes a Parquet file with a checksum of each page, so that damaged values do not pass."""
-    pq.write_table(table.to_arrow(), str(path), compression="zstd", write_page_checksum=True)
+    options = {"compression": "zstd", "use_dictionary": False}  # few values come twice
+    pq.write_table(table.to_arrow(), str(path), write_page_checksum=True, **options)
 
 
 def read_saved(path: Path, *columns: str) -> pl.DataFrame:
