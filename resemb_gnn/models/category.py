@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from resemb_gnn.errors import InputError
+from resemb_gnn.nn.guarded_buffer import register_guarded_buffer
 
 
 class WithCategory(nn.Module):
@@ -35,21 +36,15 @@ class WithCategory(nn.Module):
             )
         self.embedding = embedding
         self.embedding_dim: int = int(embedding.embedding_dim) + category_dim  # type: ignore[arg-type]
-        self.register_buffer("item_category", item_category)
-        self.register_load_state_dict_pre_hook(_refuse_other_categories)
+        register_guarded_buffer(
+            self,
+            "item_category",
+            item_category,
+            "the saved weights belong to other categories of the items than these",
+        )
         self.category_embedding = nn.Embedding(int(item_category.max()) + 1, category_dim)
         nn.init.normal_(self.category_embedding.weight, std=0.1)
 
     def forward(self, ids: Tensor, **options: int) -> Tensor:
         category = self.category_embedding(self.item_category[ids])
         return torch.cat([self.embedding(ids, **options), category], dim=-1)
-
-
-def _refuse_other_categories(
-    module: nn.Module, state_dict: dict[str, Tensor], prefix: str, *args: object
-) -> None:
-    own = module.item_category
-    assert isinstance(own, Tensor)
-    saved = state_dict.get(prefix + "item_category")
-    if saved is not None and not torch.equal(saved.cpu(), own.cpu()):
-        raise InputError("the saved weights belong to other categories of the items than these")

@@ -4,15 +4,19 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from resemb_gnn.errors import InputError
+from resemb_gnn.nn.guarded_buffer import register_guarded_buffer
 
 
 def guard_graph(module: nn.Module, graph: Data) -> None:
     """Saves a hash of the graph with the module's weights (the graph itself is not saved), and
     makes ``load_state_dict`` raise :class:`~resemb_gnn.InputError` where it differs.
     """
-    module.register_buffer("graph_hash", _hash_graph(graph))
-    module.register_load_state_dict_pre_hook(_refuse_another_graph)
+    register_guarded_buffer(
+        module,
+        "graph_hash",
+        _hash_graph(graph),
+        "the saved weights belong to another graph (hash {saved}) than this {module} ({own})",
+    )
 
 
 _PART = 2**22  # edges
@@ -30,16 +34,3 @@ def _hash_graph(graph: Data) -> Tensor:
         mixed = (source * 0x9E3779B1 + target * 0x85EBCA77) ^ (source * target)
         total = total + mixed.sum() + (mixed % 65_521 * some.double().round().long()).sum()
     return total
-
-
-def _refuse_another_graph(
-    module: nn.Module, state_dict: dict[str, Tensor], prefix: str, *args: object
-) -> None:
-    own = module.graph_hash
-    assert isinstance(own, Tensor)
-    saved = state_dict.get(prefix + "graph_hash")
-    if saved is not None and not torch.equal(saved.cpu(), own.cpu()):
-        raise InputError(
-            f"the saved weights belong to another graph (hash {saved.tolist()}) than this"
-            f" {type(module).__name__} ({int(own)})"
-        )

@@ -10,6 +10,7 @@ import torch
 
 from resemb_gnn.atomic import publish, temporary_file
 from resemb_gnn.errors import InputError, TrainingError, brief
+from resemb_gnn.file_digests import file_digest
 
 SCHEMA = 1
 KEPT = 2
@@ -134,9 +135,8 @@ def _read(path: Path) -> dict[str, Any]:
     named = _NAME.fullmatch(path.name)
     assert named is not None
     try:
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != named[2]:
-                raise _DamagedError("its contents do not have the SHA-256 in its name")
+        if file_digest(path) != named[2]:
+            raise _DamagedError("its contents do not have the SHA-256 in its name")
     except OSError as error:
         raise _DamagedError(str(error)) from error
     try:
