@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from research_settings import BUDGET, best_trial
 
+from resemb_gnn.experiment.arms import ARMS
 from resemb_gnn.experiment.results import read_results, write_atomically
 from resemb_gnn.experiment.summary import (
     Difference,
@@ -26,6 +27,7 @@ from resemb_gnn.experiment.summary import (
 )
 
 Runs = dict[str, list[dict[str, Any]]]
+SEEDS = 5
 BASELINES = ("plain", "plain-l2", "spectral-start")
 README_CELLS = {
     "beauty-uniform-din": "Beauty, uniform negatives",
@@ -34,6 +36,13 @@ README_CELLS = {
     "sports-popularity-din": "Sports, negatives by popularity",
     "kuairand-clicks-din": "KuaiRand, real impressions",
     "complete-journey-din": "Complete Journey, uniform negatives",
+}
+MODEL_CELLS = {
+    "beauty-uniform-pooled-mlp": "pooled MLP",
+    "beauty-uniform-wide-deep": "Wide & Deep",
+    "beauty-uniform-pnn": "PNN",
+    "beauty-uniform-din": "DIN",
+    "beauty-uniform-dien": "DIEN",
 }
 README_ARMS = {
     "plain": "a table",
@@ -100,6 +109,24 @@ def table(runs: Runs) -> list[str]:
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
+
+
+def overview(cells: dict[str, Runs], titles: dict[str, str]) -> list[str]:
+    """Mean test AUC of every arm in the cells of ``titles``, and of how many seeds if not all."""
+    shown = {title: cells[name] for name, title in titles.items() if name in cells}
+    lines = [f"| embedding | {' | '.join(shown)} |", f"|---{'|---' * len(shown)}|"]
+    for arm in ARMS:
+        some = [runs.get(arm, []) for runs in shown.values()]
+        if any(some):
+            lines.append(f"| {arm} | {' | '.join(map(_mean_and_seeds, some))} |")
+    return lines
+
+
+def _mean_and_seeds(runs: list[dict[str, Any]]) -> str:
+    if not runs:
+        return "–"
+    seeds = "" if len(runs) == SEEDS else f" ({len(runs)})"
+    return f"{describe(_values(runs, 'test', 'auc')).mean:.4f}{seeds}"
 
 
 def best_res(cells: dict[str, Runs]) -> str | None:
@@ -270,9 +297,13 @@ def main() -> None:
         lines += [*controls(cells), ""]
     if image.exists():
         lines += [f"![differences]({image.relative_to(options.out.parent)})", ""]
-    for name, results in found.items():
-        command = results["command"]
-        lines += [f"## {name}", "", f"`{command}`", "", *table(cells[name]), ""]
+    for title, names in (("data set", README_CELLS), ("model", MODEL_CELLS)):
+        if any(name in cells for name in names):
+            note = f"Mean test AUC over {SEEDS} seeds, or as many as stand in brackets."
+            lines += [f"## Every embedding by {title}", "", note, "", *overview(cells, names), ""]
+    for name in cells:
+        command = f"`python benchmarks/research.py --data-folder FOLDER --only {name}`"
+        lines += [f"## {name}", "", command, "", *table(cells[name]), ""]
     lines += ["## Tuned settings", "", *settings_table(options.tuning), ""]
     write_atomically(options.out, "\n".join(lines))
     if options.readme is not None:

@@ -72,6 +72,7 @@ def test_differences_are_paired_by_seed(
     text = make(report, tmp_path, monkeypatch)
     # gcn less plain: 13, 14 and 12 points.
     half = float(stats.t.ppf(0.975, 2)) / 3**0.5
+    text = text.split("## beauty-uniform-din\n")[1]
     row = next(line for line in text.splitlines() if line.startswith("| gcn "))
     assert f"**+13.00 [{13 - half:+.2f}, {13 + half:+.2f}]**" in row
     assert "0.8400 ± 0.0100" in row
@@ -79,6 +80,36 @@ def test_differences_are_paired_by_seed(
     # Arms in the order of validation AUC.
     order = [line.split()[1] for line in text.splitlines() if " ± 0" in line]
     assert order == ["centers-only", "gcn", "spectral-start", "plain-l2", "plain"]
+
+
+def test_overviews_of_data_sets_and_of_models(
+    report: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "SEEDS", 3)
+    write_cell(tmp_path / "results" / "beauty-uniform-din", list(AUC))
+    write_cell(tmp_path / "results" / "beauty-uniform-pnn", ["plain", "gcn"])
+    path = tmp_path / "results" / "kuairand-clicks-din"
+    write_cell(path, ["plain", "gcn"])
+    stopped = json.loads((path / "results.json").read_text())
+    stopped["runs"].pop()
+    (path / "results.json").write_text(json.dumps(stopped))
+    text = make(report, tmp_path, monkeypatch)
+    sets, models = (
+        text.split(f"## Every embedding by {what}\n")[1] for what in ("data set", "model")
+    )
+    rows = [line for line in sets.split("##")[0].splitlines() if line.startswith("| ")]
+    assert rows == [
+        "| embedding | Beauty, uniform negatives | KuaiRand, real impressions |",
+        "| plain | 0.7100 | 0.7100 |",
+        "| plain-l2 | 0.7200 | – |",
+        "| spectral-start | 0.8100 | – |",
+        "| gcn | 0.8400 | 0.8400 (2) |",
+        "| centers-only | 0.8433 | – |",
+    ]
+    rows = [line for line in models.split("##")[0].splitlines() if line.startswith("| ")]
+    assert rows[0] == "| embedding | PNN | DIN |"
+    assert rows[4] == "| gcn | 0.8400 | 0.8400 |"
+    assert rows[5] == "| centers-only | – | 0.8433 |"
 
 
 def test_claims_say_what_does_not_hold(
