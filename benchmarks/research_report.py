@@ -50,8 +50,7 @@ README_ARMS = {
     "spectral-start": "a table started from the spectral features",
     "centers-only": "centres, no residual",
     "gcn": "centres and a small residual",
-    "gcn-staged": "centres first, then a free residual",
-    "gcn-skip-staged": "the same, weights from an item's own features too",
+    "gcn-skip-staged": "centres first, then a free residual; weights from an item's features too",
 }
 MARKS = (
     "<!-- table: python benchmarks/research_report.py --readme README.md -->",
@@ -251,7 +250,7 @@ def readme_table(found: dict[str, Results]) -> list[str]:
             value = figure_of(runs[arm], "test", "auc") if arm in runs else "–"
             cells.append(value if gain == "–" else f"{value}<br>{gain}")
         lines.append(f"| `{arm}`: {meaning} | {' | '.join(cells)} |")
-    for arm in (name for name in ("gcn", "gcn-staged", "gcn-skip-staged") if name in arms):
+    for arm in (name for name in ("gcn", "gcn-skip-staged") if name in arms):
         gains = [signed(against(runs, arm, "spectral-start")) for runs in shown.values()]
         lines.append(f"| *`{arm}` less `spectral-start`* | {' | '.join(gains)} |")
     return lines

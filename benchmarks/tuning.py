@@ -4,9 +4,10 @@
     python benchmarks/tuning.py --data Beauty.txt --arms gcn plain-l2 --trials 12
 
 Optuna's TPE (seed 0) searches what an arm names as `tuned` (resemb_gnn/experiment/arms.py); the
-first trial is the arm's defaults. A trial trains DIN with seed 0 and is worth its best validation
-AUC; test examples are not scored. Every trial stands in OUT/ARM.json as it ends, and a search goes
-on where that file ends. `research.py` takes each arm's best trial for all data sets.
+first trial is the arm's defaults (or the next one, where they are not among those in its file). A
+trial trains DIN with seed 0 and is worth its best validation AUC; test examples are not scored.
+Every trial stands in OUT/ARM.json as it ends, and a search goes on where that file ends.
+`research.py` takes each arm's best trial for all data sets.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from optuna.distributions import (
     FloatDistribution,
 )
 from optuna.trial import create_trial
+from research_settings import defaults
 from torch import Tensor
 from torch_geometric.data import Data
 
@@ -77,7 +79,15 @@ def train(
     }
 
 
-def tune(arm: str, trials: int, path: Path, settings: CompareSettings, task: Any) -> None:
+def tune(
+    arm: str,
+    trials: int,
+    path: Path,
+    settings: CompareSettings,
+    split: Split,
+    graph: Data,
+    category: Tensor | None,
+) -> None:
     """Searches until `trials` trials of an arm stand in its file."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
@@ -93,13 +103,13 @@ def tune(arm: str, trials: int, path: Path, settings: CompareSettings, task: Any
         )
     if done:
         study.sampler = optuna.samplers.TPESampler(seed=len(done), n_startup_trials=4)
-    else:
-        defaults = vars(settings)
-        study.enqueue_trial({name: defaults[name] for name in ranges if defaults[name] is not None})
+    first = defaults(arm, settings, graph, category)
+    if all(trial["params"] != first for trial in done):
+        study.enqueue_trial(first)
     while len(done) < trials:
         asked = study.ask(ranges)
         tried = replace(settings, override=override(arm, asked.params))
-        record = {"params": asked.params} | train(arm, tried, *task)
+        record = {"params": asked.params} | train(arm, tried, split, graph, category)
         study.tell(asked, record["valid_auc"])
         done.append(record)
         best = max(done, key=lambda each: each["valid_auc"])
@@ -129,10 +139,11 @@ def main() -> None:
     source = load_source(settings.data)
     category = source.log.item_category
     split = source.make_split(settings.split, settings.negatives)
-    task = (split, make_graph(source, split, settings), category)
+    graph = make_graph(source, split, settings)
     arms = options.arms or [name for name, arm in ARMS.items() if not arm.needs_category]
     for arm in arms:
-        tune(arm, options.trials, options.out / f"{arm}.json", settings, task)
+        path = options.out / f"{arm}.json"
+        tune(arm, options.trials, path, settings, split, graph, category)
 
 
 if __name__ == "__main__":

@@ -3,15 +3,20 @@
 import argparse
 import importlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 from scipy import stats
 
+from resemb_gnn import BehaviorLog, covisit_graph
 from resemb_gnn.cli import add_settings
 from resemb_gnn.experiment import CompareSettings
+from resemb_gnn.experiment.arms import ARMS, make_embedding
 from resemb_gnn.experiment.results import SCHEMA
+from resemb_gnn.graph import NodeFeatures
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 AUC = {  # by arm, of seeds 0 to 2
@@ -164,6 +169,24 @@ def test_readme_without_marks_is_left_alone(report: ModuleType, tmp_path: Path) 
     with pytest.raises(SystemExit, match="lacks the lines"):
         report.write_between(path, ["x"])
     assert path.read_text() == "nothing"
+
+
+@pytest.mark.parametrize("arm", [name for name in ARMS if name != "category"])
+def test_defaults_of_an_arm_make_what_it_is_without_them(arm: str, log: BehaviorLog) -> None:
+    module = importlib.import_module("research_settings")
+    graph = NodeFeatures(4)(covisit_graph(log))
+    settings = CompareSettings(embedding_dim=4, num_centers=8)
+    found = module.defaults(arm, settings, graph)
+    assert set(found) == set(ARMS[arm].tuned)
+    assert None not in found.values()
+    own = replace(settings, override=tuple(f"{arm}.{k}={v}" for k, v in found.items())).of(arm)
+    built = []
+    for each in (settings, own):
+        torch.manual_seed(0)
+        built.append(make_embedding(arm, graph, each))
+    torch.testing.assert_close(*[emb.state_dict() for emb in built], rtol=0, atol=0)
+    ids = torch.arange(5)
+    torch.testing.assert_close(*[emb(ids) for emb in built], rtol=0, atol=0)
 
 
 def test_tuned_settings_are_valid_overrides(tmp_path: Path) -> None:
