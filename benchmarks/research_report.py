@@ -228,6 +228,25 @@ def settings_table(tuning: Path) -> list[str]:
     return lines
 
 
+def untuned(cells: dict[str, Runs], defaults: dict[str, Runs]) -> list[str]:
+    """Arms with their default settings, against spectral-start and their tuned form."""
+    lines = [
+        "| cell | embedding | seeds | valid AUC | test AUC | to spectral-start | to its tuned |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, runs in defaults.items():
+        tuned = cells.get(name, {})
+        for arm, some in runs.items():
+            valid = f"{describe(_values(some, 'valid', 'auc')).mean:.4f}"
+            beside = {f"{other}, tuned": found for other, found in tuned.items()} | {arm: some}
+            gains = [
+                signed(against(beside, arm, f"{other}, tuned")) for other in ("spectral-start", arm)
+            ]
+            row = [name, arm, str(len(some)), valid, figure_of(some, "test", "auc"), *gains]
+            lines.append(f"| {' | '.join(row)} |")
+    return lines
+
+
 def _values(runs: Iterable[dict[str, Any]], *path: str) -> list[float]:
     return [number(run, *path) for run in runs]
 
@@ -265,17 +284,24 @@ def write_between(path: Path, lines: list[str]) -> None:
     write_atomically(path, "\n".join([before + MARKS[0], "", *lines, "", MARKS[1] + after]))
 
 
+def results_below(folder: Path) -> dict[str, Results]:
+    """The results of each cell in a folder, by its name."""
+    paths = sorted(folder.glob("*/results.json"))
+    return {path.parent.name: read_results(path) for path in paths}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     folder = Path("benchmarks")
     parser.add_argument("--results", type=Path, default=folder / "results" / "research")
     parser.add_argument("--tuning", type=Path, default=folder / "results" / "tuning")
+    parser.add_argument("--defaults", type=Path, default=folder / "results" / "research-defaults")
     parser.add_argument("--out", type=Path, default=folder / "RESULTS.md")
     parser.add_argument("--readme", type=Path, help="file whose table to make anew")
     options = parser.parse_args()
-    paths = sorted(options.results.glob("*/results.json"))
-    found = {path.parent.name: read_results(path) for path in paths}
+    found = results_below(options.results)
     cells = {name: by_embedding(results) for name, results in found.items()}
+    not_tuned = results_below(options.defaults)
     image = options.results / "differences.png"
     picture(cells, image)
     lines = [
@@ -304,6 +330,17 @@ def main() -> None:
         command = f"`python benchmarks/research.py --data-folder FOLDER --only {name}`"
         lines += [f"## {name}", "", command, "", *table(cells[name]), ""]
     lines += ["## Tuned settings", "", *settings_table(options.tuning), ""]
+    if not_tuned:
+        command = "python benchmarks/research.py --data-folder FOLDER --tuning none --out"
+        lines += [
+            "## Not tuned at all",
+            "",
+            f"`{command} benchmarks/results/research-defaults`: arms with their default settings,"
+            " for what the search is worth. Nothing was chosen by these runs.",
+            "",
+            *untuned(cells, {name: by_embedding(some) for name, some in not_tuned.items()}),
+            "",
+        ]
     write_atomically(options.out, "\n".join(lines))
     if options.readme is not None:
         write_between(options.readme, readme_table(found))

@@ -65,6 +65,7 @@ def write_cell(folder: Path, arms: list[str]) -> None:
 def make(report: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> str:
     monkeypatch.setattr(report, "RES", ("gcn",))
     words = ["x", "--results", str(tmp_path / "results"), "--tuning", str(tmp_path / "tuning")]
+    words += ["--defaults", str(tmp_path / "none")]
     monkeypatch.setattr("sys.argv", [*words, "--out", str(tmp_path / "RESULTS.md"), *more])
     report.main()
     return (tmp_path / "RESULTS.md").read_text()
@@ -115,6 +116,25 @@ def test_overviews_of_data_sets_and_of_models(
     assert rows[0] == "| embedding | PNN | DIN |"
     assert rows[4] == "| gcn | 0.8400 | 0.8400 |"
     assert rows[5] == "| centers-only | – | 0.8433 |"
+
+
+def test_arms_that_were_not_tuned_stand_against_those_that_were(
+    report: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_cell(tmp_path / "results" / "kuairand-clicks-din", ["plain", "spectral-start", "gcn"])
+    write_cell(tmp_path / "defaults" / "kuairand-clicks-din", ["gcn"])
+    path = tmp_path / "defaults" / "kuairand-clicks-din" / "results.json"
+    found = json.loads(path.read_text())
+    for run, auc in zip(found["runs"], (0.81, 0.83, 0.82), strict=True):
+        run["test"]["auc"] = auc
+    path.write_text(json.dumps(found))
+    text = make(report, tmp_path, monkeypatch, "--defaults", str(tmp_path / "defaults"))
+    row = text.split("## Not tuned at all")[1].splitlines()[-1]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[:5] == ["kuairand-clicks-din", "gcn", "3", "0.8400", "0.8200 ± 0.0100"]
+    half = float(stats.t.ppf(0.975, 2)) / 3**0.5
+    assert cells[5] == f"+1.00 [{1 - half:+.2f}, {1 + half:+.2f}]"  # 1, 2 and 0 points
+    assert cells[6] == "**-2.00 [-2.00, -2.00]**"
 
 
 def test_claims_say_what_does_not_hold(
