@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from research_settings import tuned_overrides
+from research_settings import SEEDS, tuned_overrides
 
 from resemb_gnn.experiment.arms import ARMS
 
@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--data-folder", type=Path, required=True)
     parser.add_argument("--only", nargs="+", choices=cells(), help="cells; without it, all")
     parser.add_argument("--arms", nargs="+", choices=ARMS, help="those of a cell's arms; or all")
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--jobs", type=int, default=2, help="cells that run at a time")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/research"))
     parser.add_argument("--tuning", type=Path, default=Path("benchmarks/results/tuning"))

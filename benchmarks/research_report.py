@@ -11,7 +11,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from research_settings import BUDGET, best_trial
+from research_settings import BUDGET, SEEDS, best_trial
 
 from resemb_gnn.experiment.arms import ARMS
 from resemb_gnn.experiment.results import read_results, write_atomically
@@ -27,7 +27,6 @@ from resemb_gnn.experiment.summary import (
 )
 
 Runs = dict[str, list[dict[str, Any]]]
-SEEDS = 5
 BASELINES = ("plain", "plain-l2", "spectral-start")
 README_CELLS = {
     "beauty-uniform-din": "Beauty, uniform negatives",

@@ -13,6 +13,7 @@ from resemb_gnn.experiment.arms import ARMS, make_embedding
 
 # An ablation that is not searched itself: the same model without its residual.
 ABLATIONS = {"gcn-skip-centers-only": "gcn-skip-staged"}
+SEEDS = 5  # seeds 0 to 4, of every arm in every cell
 BUDGET = 6  # trials an arm: the first so many count, however many more stand in a file
 
 

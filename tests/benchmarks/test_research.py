@@ -62,6 +62,13 @@ def write_cell(folder: Path, arms: list[str]) -> None:
     (folder / "results.json").write_text(json.dumps(head | {"runs": runs}))
 
 
+def drop_last_run(path: Path) -> None:
+    """As if the comparison had been stopped before its last run."""
+    stopped = json.loads(path.read_text())
+    stopped["runs"].pop()
+    path.write_text(json.dumps(stopped))
+
+
 def make(report: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> str:
     monkeypatch.setattr(report, "RES", ("gcn",))
     words = ["x", "--results", str(tmp_path / "results"), "--tuning", str(tmp_path / "tuning")]
@@ -96,9 +103,7 @@ def test_overviews_of_data_sets_and_of_models(
     write_cell(tmp_path / "results" / "beauty-uniform-pnn", ["plain", "gcn"])
     path = tmp_path / "results" / "kuairand-clicks-din"
     write_cell(path, ["plain", "gcn"])
-    stopped = json.loads((path / "results.json").read_text())
-    stopped["runs"].pop()
-    (path / "results.json").write_text(json.dumps(stopped))
+    drop_last_run(path / "results.json")
     text = make(report, tmp_path, monkeypatch)
     sets, models = (
         text.split(f"## Every embedding by {what}\n")[1] for what in ("data set", "model")
@@ -156,9 +161,7 @@ def test_table_of_the_readme(
     write_cell(tmp_path / "results" / "kuairand-clicks-din", ["plain", "gcn"])
     path = tmp_path / "results" / "sports-uniform-din"
     write_cell(path, ["plain", "gcn"])
-    stopped = json.loads((path / "results.json").read_text())
-    stopped["runs"].pop()
-    (path / "results.json").write_text(json.dumps(stopped))
+    drop_last_run(path / "results.json")
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{report.MARKS[0]}\nold\n{report.MARKS[1]}\nafter\n")
     for _ in range(2):  # made anew, not added
