@@ -15,6 +15,7 @@ from resemb_gnn.experiment.arms import ARMS, make_embedding
 ABLATIONS = {"gcn-skip-centers-only": "gcn-skip-staged"}
 SEEDS = 5  # seeds 0 to 4, of every arm in every cell
 BUDGET = 6  # trials an arm: the first so many count, however many more stand in a file
+FINALISTS = 3  # the best of these, which are trained on a second data set too
 
 
 def defaults(
@@ -28,16 +29,33 @@ def defaults(
     }
 
 
-def best_trial(path: Path) -> dict[str, Any]:
-    """The best by validation AUC among an arm's first ``BUDGET`` trials.
+def finalists(trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The best of an arm's first ``BUDGET`` trials by validation AUC, in the order of their merit.
 
     Raises:
-        SystemExit: if fewer stand in the file, since arms would not be compared alike.
+        SystemExit: if there are fewer trials, since arms would not be compared alike.
     """
-    trials = json.loads(path.read_text())["trials"]
     if len(trials) < BUDGET:
-        raise SystemExit(f"{path} holds {len(trials)} trials of {BUDGET}: run tuning.py first")
-    best: dict[str, Any] = max(trials[:BUDGET], key=lambda trial: trial["valid_auc"])
+        raise SystemExit(f"{len(trials)} trials of {BUDGET}: run tuning.py first")
+    return sorted(trials[:BUDGET], key=lambda trial: -trial["valid_auc"])[:FINALISTS]
+
+
+def best_trial(path: Path) -> dict[str, Any]:
+    """The finalist with the best mean of the validation AUC on both data sets, which it names
+    ``valid_auc`` (the data set of all trials) and ``final_valid_auc`` (the finalists').
+
+    Raises:
+        SystemExit: if trials or finals are missing in the file.
+    """
+    found = json.loads(path.read_text())
+    finals = found.get("finals", {}).get("trials", [])
+    both = []
+    for trial in finalists(found["trials"]):
+        final = next((final for final in finals if final["params"] == trial["params"]), None)
+        if final is None:
+            raise SystemExit(f"{path} lacks the final of {trial['params']}: run tuning.py first")
+        both.append(trial | {"final_valid_auc": final["valid_auc"]})
+    best: dict[str, Any] = max(both, key=lambda each: each["valid_auc"] + each["final_valid_auc"])
     return best
 
 

@@ -1,19 +1,21 @@
 """The same number of tuning trials for each arm, chosen on validation alone.
 
-    python benchmarks/tuning.py --data Beauty.txt --trials 12
-    python benchmarks/tuning.py --data Beauty.txt --arms gcn plain-l2 --trials 12
+    python benchmarks/tuning.py --data Beauty.txt --final Sports_and_Outdoors.txt
+    python benchmarks/tuning.py --data Beauty.txt --final Sports_and_Outdoors.txt --arms gcn plain
 
 Optuna's TPE (seed 0) searches what an arm names as `tuned` (resemb_gnn/experiment/arms.py); the
 first trial is the arm's defaults (or the next one, where they are not among those in its file). A
 trial trains DIN with seed 0 and is worth its best validation AUC; test examples are not scored.
-Every trial stands in OUT/ARM.json as it ends, and a search goes on where that file ends.
-`research.py` takes each arm's best trial for all data sets.
+The best three are trained on the second data set too, and the best mean of both validation AUCs is
+the arm's choice, which `research.py` takes for all data sets. Every trial stands in OUT/ARM.json
+as it ends, and a search goes on where that file ends.
 """
 
 import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from optuna.distributions import (
     FloatDistribution,
 )
 from optuna.trial import create_trial
-from research_settings import defaults
+from research_settings import ABLATIONS, BUDGET, defaults, finalists
 from torch import Tensor
 from torch_geometric.data import Data
 
@@ -96,7 +98,8 @@ def tune(
         sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=4),
     )
     ranges = space(arm)
-    done = json.loads(path.read_text())["trials"] if path.exists() else []
+    found = read(path)
+    done = found.get("trials", [])
     for trial in done:
         study.add_trial(
             create_trial(params=trial["params"], distributions=ranges, value=trial["valid_auc"])
@@ -113,37 +116,81 @@ def tune(
         study.tell(asked, record["valid_auc"])
         done.append(record)
         best = max(done, key=lambda each: each["valid_auc"])
-        contents = {
+        found |= {
             "arm": arm,
-            "data": Path(settings.data).name,
-            "settings": settings.identity(),
-            "versions": versions() | {"optuna": optuna.__version__},
+            **made_with(settings),
             "best": best["params"],
             "best_valid_auc": best["valid_auc"],
             "trials": done,
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(contents, indent=1) + "\n")
+        write(path, found)
         print(f"{arm}, trial {len(done)}: {record}", file=sys.stderr, flush=True)
+
+
+def try_finalists(
+    arm: str,
+    path: Path,
+    settings: CompareSettings,
+    split: Split,
+    graph: Data,
+    category: Tensor | None,
+) -> None:
+    """Trains an arm's finalists on another data set, those that have not been there yet."""
+    found = read(path)
+    finals = found.get("finals", {}).get("trials", [])
+    for trial in finalists(found["trials"]):
+        params = trial["params"]
+        if any(final["params"] == params for final in finals):
+            continue
+        tried = replace(settings, override=override(arm, params))
+        finals.append({"params": params} | train(arm, tried, split, graph, category))
+        found["finals"] = made_with(settings) | {"trials": finals}
+        write(path, found)
+        print(f"{arm}, finalist: {finals[-1]}", file=sys.stderr, flush=True)
+
+
+def made_with(settings: CompareSettings) -> dict[str, Any]:
+    return {
+        "data": Path(settings.data).name,
+        "settings": settings.identity(),
+        "versions": versions() | {"optuna": optuna.__version__},
+    }
+
+
+def read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return found
+
+
+def write(path: Path, contents: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, json.dumps(contents, indent=1) + "\n")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="sequence file, such as Amazon Beauty")
+    parser.add_argument("--final", required=True, help="another one, for each arm's best trials")
     parser.add_argument("--arms", nargs="+", choices=ARMS)
-    parser.add_argument("--trials", type=int, default=12)
+    parser.add_argument("--trials", type=int, default=BUDGET)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/tuning"))
     options = parser.parse_args()
-    settings = CompareSettings(data=options.data, epochs=options.epochs, compile=True, quiet=True)
-    source = load_source(settings.data)
-    category = source.log.item_category
-    split = source.make_split(settings.split, settings.negatives)
-    graph = make_graph(source, split, settings)
     arms = options.arms or [name for name, arm in ARMS.items() if not arm.needs_category]
-    for arm in arms:
-        path = options.out / f"{arm}.json"
-        tune(arm, options.trials, path, settings, split, graph, category)
+    arms = [arm for arm in arms if arm not in ABLATIONS]
+
+    def rounds(data: str, run: Callable[..., None], *leading: Any) -> None:
+        """Runs an arm's search or its finals on a data set."""
+        settings = CompareSettings(data=data, epochs=options.epochs, compile=True, quiet=True)
+        source = load_source(data)
+        split = source.make_split(settings.split, settings.negatives)
+        graph = make_graph(source, split, settings)
+        for arm in arms:
+            path = options.out / f"{arm}.json"
+            run(arm, *leading, path, settings, split, graph, source.log.item_category)
+
+    rounds(options.data, tune, options.trials)
+    rounds(options.final, try_finalists)
 
 
 if __name__ == "__main__":
