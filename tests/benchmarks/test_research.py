@@ -212,33 +212,47 @@ def test_defaults_of_an_arm_make_what_it_is_without_them(arm: str, log: Behavior
     torch.testing.assert_close(*[emb(ids) for emb in built], rtol=0, atol=0)
 
 
-def test_tuned_settings_are_valid_overrides(tmp_path: Path) -> None:
+def write_search(
+    path: Path, trials: list[dict[str, object]], finals: list[dict[str, object]]
+) -> None:
+    path.write_text(json.dumps({"trials": trials, "finals": {"trials": finals}}))
+
+
+def test_the_best_mean_on_both_data_sets_is_chosen(tmp_path: Path) -> None:
     module = importlib.import_module("research_settings")
-    best = {"lr": 0.002, "num_centers": 256, "temperature": 0.2}
-    trials = [{"valid_auc": 0.8, "params": {"lr": 0.5}} for _ in range(module.BUDGET)]
-    trials[2] = {"valid_auc": 0.85, "params": best}
-    too_late = {"valid_auc": 0.9, "params": {"lr": 0.1}}
-    (tmp_path / "gcn.json").write_text(json.dumps({"trials": [*trials, too_late]}))
+    lrs = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+    worth = (0.80, 0.86, 0.85, 0.70, 0.84, 0.60, 0.99)
+    trials = [
+        {"valid_auc": auc, "params": {"lr": lr, "num_centers": 256, "temperature": 0.2}}
+        for lr, auc in zip(lrs, worth, strict=True)
+    ]
+    # Means of .83, .84 and .82; the last trial is one too many.
+    finals = [
+        {"valid_auc": auc, "params": trials[i]["params"]}
+        for i, auc in ((1, 0.80), (2, 0.83), (4, 0.80))
+    ]
+    path = tmp_path / "gcn.json"
+    write_search(path, trials, finals)
     overrides = module.tuned_overrides(tmp_path, ["plain", "gcn"])
     own = CompareSettings(override=tuple(overrides)).of("gcn")
-    assert (own.lr, own.num_centers, own.temperature) == (0.002, 256, 0.2)
+    assert (own.lr, own.num_centers, own.temperature) == (0.3, 256, 0.2)
+    best = module.best_trial(path)
+    assert (best["valid_auc"], best["final_valid_auc"]) == (0.85, 0.83)
+    write_search(path, trials, finals[:2])
+    with pytest.raises(SystemExit, match=r"lacks the final of \{'lr': 0.5"):
+        module.best_trial(path)
+    write_search(path, trials[: module.BUDGET - 1], finals)
+    with pytest.raises(SystemExit, match=f"{module.BUDGET - 1} trials of {module.BUDGET}"):
+        module.tuned_overrides(tmp_path, ["gcn"])
 
 
 def test_an_ablation_takes_the_settings_of_the_whole_model(tmp_path: Path) -> None:
     module = importlib.import_module("research_settings")
     trials = [{"valid_auc": 0.8, "params": {"num_centers": 128}}] * module.BUDGET
-    (tmp_path / "gcn-skip-staged.json").write_text(json.dumps({"trials": trials}))
+    write_search(tmp_path / "gcn-skip-staged.json", trials, trials[:1])
     found = module.tuned_overrides(tmp_path, ["gcn-skip-staged", "gcn-skip-centers-only"])
     assert found == ["gcn-skip-staged.num_centers=128", "gcn-skip-centers-only.num_centers=128"]
     CompareSettings(override=tuple(found))  # both read it
-
-
-def test_arms_of_too_few_trials_are_refused(tmp_path: Path) -> None:
-    module = importlib.import_module("research_settings")
-    trials = [{"valid_auc": 0.8, "params": {}}] * (module.BUDGET - 1)
-    (tmp_path / "gcn.json").write_text(json.dumps({"trials": trials}))
-    with pytest.raises(SystemExit, match=f"holds {module.BUDGET - 1} trials of {module.BUDGET}"):
-        module.tuned_overrides(tmp_path, ["gcn"])
 
 
 def test_every_cell_is_a_command_that_compare_takes(tmp_path: Path) -> None:

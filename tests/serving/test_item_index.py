@@ -49,11 +49,19 @@ def test_similar(exact: bool, tmp_path: Path) -> None:
     cosine = cosine_similarity(table.weight.detach().numpy())
     for found in (made, ItemIndex.load(tmp_path)):
         assert (found.index is None) == exact
+        missed = 0
         for item in range(60):
             similar = found.similar(ids[item], 5)
-            assert similar["item_id"].to_list() == dense_neighbors(table, ids, item, 5)
+            nearest = dense_neighbors(table, ids, item, 5)
+            missed += len({*nearest} - {*similar["item_id"]})
             rows = [ids.to_list().index(name) for name in similar["item_id"]]
+            assert item not in rows
             np.testing.assert_allclose(similar["similarity"], cosine[item, rows], atol=1e-5)
+            if exact:
+                assert similar["item_id"].to_list() == nearest
+            assert similar["similarity"].is_sorted(descending=True)
+        # Threads build the index together, so which items it overlooks differs from run to run.
+        assert missed <= (0 if exact else 15)
 
 
 @needs_usearch
