@@ -41,22 +41,23 @@ def finalists(trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def best_trial(path: Path) -> dict[str, Any]:
-    """The finalist with the best mean of the validation AUC on both data sets, which it names
-    ``valid_auc`` (the data set of all trials) and ``final_valid_auc`` (the finalists').
+    """An arm's choice: the best by ``valid_auc``, or, where there is a second data set, by the mean
+    of that and of the ``final_valid_auc`` there.
 
     Raises:
         SystemExit: if trials or finals are missing in the file.
     """
     found = json.loads(path.read_text())
-    finals = found.get("finals", {}).get("trials", [])
+    best = finalists(found["trials"])
+    if "finals" not in found:
+        return best[0]
     both = []
-    for trial in finalists(found["trials"]):
-        final = next((final for final in finals if final["params"] == trial["params"]), None)
-        if final is None:
+    for trial in best:
+        final = [each for each in found["finals"]["trials"] if each["params"] == trial["params"]]
+        if not final:
             raise SystemExit(f"{path} lacks the final of {trial['params']}: run tuning.py first")
-        both.append(trial | {"final_valid_auc": final["valid_auc"]})
-    best: dict[str, Any] = max(both, key=lambda each: each["valid_auc"] + each["final_valid_auc"])
-    return best
+        both.append(trial | {"final_valid_auc": final[0]["valid_auc"]})
+    return max(both, key=lambda each: float(each["valid_auc"] + each["final_valid_auc"]))
 
 
 def tuned_overrides(folder: Path, arms: Iterable[str]) -> list[str]:

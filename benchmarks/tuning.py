@@ -1,14 +1,14 @@
 """The same number of tuning trials for each arm, chosen on validation alone.
 
     python benchmarks/tuning.py --data Beauty.txt --final Sports_and_Outdoors.txt
-    python benchmarks/tuning.py --data Beauty.txt --final Sports_and_Outdoors.txt --arms gcn plain
+    python benchmarks/tuning.py --data kuairand:kuairand_pure --out OUT
 
 Optuna's TPE (seed 0) searches what an arm names as `tuned` (resemb_gnn/experiment/arms.py); the
 first trial is the arm's defaults (or the next one, where they are not among those in its file). A
 trial trains DIN with seed 0 and is worth its best validation AUC; test examples are not scored.
-The best three are trained on the second data set too, and the best mean of both validation AUCs is
-the arm's choice, which `research.py` takes for all data sets. Every trial stands in OUT/ARM.json
-as it ends, and a search goes on where that file ends.
+With `--final`, the best three are trained on a second data set too, and the best mean of both
+validation AUCs is the arm's choice, which `research.py` takes for all data sets. Every trial stands
+in OUT/ARM.json as it ends, and a search goes on where that file ends.
 """
 
 import argparse
@@ -169,8 +169,8 @@ def write(path: Path, contents: dict[str, Any]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="sequence file, such as Amazon Beauty")
-    parser.add_argument("--final", required=True, help="another one, for each arm's best trials")
+    parser.add_argument("--data", required=True, help="as `resemb-gnn compare` takes it")
+    parser.add_argument("--final", help="another data set, for each arm's best trials")
     parser.add_argument("--arms", nargs="+", choices=ARMS)
     parser.add_argument("--trials", type=int, default=BUDGET)
     parser.add_argument("--epochs", type=int, default=20)
@@ -190,7 +190,8 @@ def main() -> None:
             run(arm, *leading, path, settings, split, graph, source.log.item_category)
 
     rounds(options.data, tune, options.trials)
-    rounds(options.final, try_finalists)
+    if options.final is not None:
+        rounds(options.final, try_finalists)
 
 
 if __name__ == "__main__":

@@ -238,6 +238,8 @@ def test_the_best_mean_on_both_data_sets_is_chosen(tmp_path: Path) -> None:
     assert (own.lr, own.num_centers, own.temperature) == (0.3, 256, 0.2)
     best = module.best_trial(path)
     assert (best["valid_auc"], best["final_valid_auc"]) == (0.85, 0.83)
+    path.write_text(json.dumps({"trials": trials}))  # a search on one data set
+    assert module.best_trial(path) == trials[1]
     write_search(path, trials, finals[:2])
     with pytest.raises(SystemExit, match=r"lacks the final of \{'lr': 0.5"):
         module.best_trial(path)
