@@ -72,7 +72,8 @@ def drop_last_run(path: Path) -> None:
 def make(report: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> str:
     monkeypatch.setattr(report, "RES", ("gcn",))
     words = ["x", "--results", str(tmp_path / "results"), "--tuning", str(tmp_path / "tuning")]
-    words += ["--defaults", str(tmp_path / "none")]
+    for flag in ("own", "own-tuning", "earlier"):
+        words += [f"--{flag}", str(tmp_path / flag)]
     monkeypatch.setattr("sys.argv", [*words, "--out", str(tmp_path / "RESULTS.md"), *more])
     report.main()
     return (tmp_path / "RESULTS.md").read_text()
@@ -123,23 +124,38 @@ def test_overviews_of_data_sets_and_of_models(
     assert rows[5] == "| centers-only | – | 0.8433 |"
 
 
-def test_arms_that_were_not_tuned_stand_against_those_that_were(
+def test_settings_of_an_earlier_search_stand_against_the_chosen_ones(
     report: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_cell(tmp_path / "results" / "kuairand-clicks-din", ["plain", "spectral-start", "gcn"])
-    write_cell(tmp_path / "defaults" / "kuairand-clicks-din", ["gcn"])
-    path = tmp_path / "defaults" / "kuairand-clicks-din" / "results.json"
+    write_cell(tmp_path / "earlier" / "kuairand-clicks-din", ["gcn"])
+    path = tmp_path / "earlier" / "kuairand-clicks-din" / "results.json"
     found = json.loads(path.read_text())
     for run, auc in zip(found["runs"], (0.81, 0.83, 0.82), strict=True):
-        run["test"]["auc"] = auc
+        run["test"]["auc"], run["valid"]["auc"] = auc, 0.9
     path.write_text(json.dumps(found))
-    text = make(report, tmp_path, monkeypatch, "--defaults", str(tmp_path / "defaults"))
-    row = text.split("## Not tuned at all")[1].splitlines()[-1]
+    text = make(report, tmp_path, monkeypatch)
+    row = text.split("## Settings that an earlier search chose")[1].splitlines()[-1]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells[:5] == ["kuairand-clicks-din", "gcn", "3", "0.8400", "0.8200 ± 0.0100"]
+    assert cells[:6] == ["kuairand-clicks-din", "gcn", "3", "0.9000", "0.8400", "0.8200 ± 0.0100"]
     half = float(stats.t.ppf(0.975, 2)) / 3**0.5
-    assert cells[5] == f"+1.00 [{1 - half:+.2f}, {1 + half:+.2f}]"  # 1, 2 and 0 points
-    assert cells[6] == "**-2.00 [-2.00, -2.00]**"
+    assert cells[6] == f"+1.00 [{1 - half:+.2f}, {1 + half:+.2f}]"  # 1, 2 and 0 points
+    assert cells[7] == "**-2.00 [-2.00, -2.00]**"
+
+
+def test_a_data_set_that_arms_were_tuned_on_has_its_own_table(
+    report: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = "kuairand-clicks-din"
+    write_cell(tmp_path / "results" / cell, ["plain", "gcn"])
+    write_cell(tmp_path / "own" / cell, ["plain", "gcn"])
+    trials = [{"valid_auc": 0.7 + 0.01 * i, "params": {"lr": 0.1 * i}} for i in range(7)]
+    folder = tmp_path / "own-tuning" / cell
+    folder.mkdir(parents=True)
+    (folder / "gcn.json").write_text(json.dumps({"trials": trials}))
+    text = make(report, tmp_path, monkeypatch).split(f"## {cell}, tuned on itself\n")[1]
+    assert "| gcn | 3 | 0.8400 | 0.8400 ± 0.0100 | **+13.00" in text
+    assert text.splitlines()[-1] == "| gcn | 0.7500 | lr 0.5 |"  # the seventh does not count
 
 
 def test_claims_say_what_does_not_hold(
