@@ -109,6 +109,13 @@ def table(runs: Runs) -> list[str]:
     return lines
 
 
+def best_against_each(runs: Runs) -> str:
+    """The arm with the best mean validation AUC, less each other one."""
+    best = max(runs, key=lambda arm: describe(_values(runs[arm], "valid", "auc")).mean)
+    gains = [f"`{arm}` {signed(against(runs, best, arm))}" for arm in runs if arm != best]
+    return f"`{best}`, the best by validation AUC, less each other one: {', '.join(gains)}."
+
+
 def overview(cells: dict[str, Runs], titles: dict[str, str]) -> list[str]:
     """Mean test AUC of every arm in the cells of ``titles``, and of how many seeds if not all."""
     shown = {title: cells[name] for name, title in titles.items() if name in cells}
@@ -319,7 +326,7 @@ def main() -> None:
         "# Does Res-embedding help, where, and against what?",
         "",
         "Made by `python benchmarks/research_report.py` from the raw results in"
-        " `results/research` and `results/tuning`; the protocol is in README.md. Mean ± standard"
+        " `results/research*` and `results/tuning*`; the protocol is in README.md. Mean ± standard"
         " deviation over seeds; differences are paired by seed, in points of test AUC with a 95 %"
         " interval, bold where it leaves out zero. Arms stand in the order of validation AUC."
         " Rare targets: candidates with at most 3 training behaviours.",
@@ -360,6 +367,8 @@ def main() -> None:
             f" same {BUDGET} trials an arm, made on this data set and chosen by its validation AUC.",
             "",
             *table(runs),
+            "",
+            best_against_each(runs),
             "",
             *settings_table(tuning),
             "",

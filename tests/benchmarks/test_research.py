@@ -155,6 +155,7 @@ def test_a_data_set_that_arms_were_tuned_on_has_its_own_table(
     (folder / "gcn.json").write_text(json.dumps({"trials": trials}))
     text = make(report, tmp_path, monkeypatch).split(f"## {cell}, tuned on itself\n")[1]
     assert "| gcn | 3 | 0.8400 | 0.8400 ± 0.0100 | **+13.00" in text
+    assert "`gcn`, the best by validation AUC, less each other one: `plain` **+13.00 [" in text
     assert text.splitlines()[-1] == "| gcn | 0.7500 | lr 0.5 |"  # the seventh does not count
 
 
