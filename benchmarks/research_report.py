@@ -364,7 +364,7 @@ def main() -> None:
             "",
             f"`python benchmarks/research.py --data-folder FOLDER --only {name} --tuning"
             f" benchmarks/results/tuning-own/{name} --out benchmarks/results/research-own`: the"
-            f" same {BUDGET} trials an arm, made on this data set and chosen by its validation AUC.",
+            f" same {BUDGET} trials an arm, made on this data set, chosen by its validation AUC.",
             "",
             *table(runs),
             "",
@@ -377,9 +377,10 @@ def main() -> None:
         lines += [
             "## Settings that an earlier search chose",
             "",
-            "A first search on Beauty alone, which lacked the defaults of these arms, chose other"
-            " settings (they stand in results/research-earlier with each run). Against the chosen"
-            " ones, seeds in common:",
+            "A first search looked at Beauty alone and lacked the defaults of `average` and"
+            " `gcn-skip-staged`. Where it chose other settings (they stand in"
+            " results/research-earlier with each run), here they are against the chosen ones, over"
+            " the seeds in common:",
             "",
             *other_settings(cells, earlier),
             "",
