@@ -263,13 +263,17 @@ def _values(runs: Iterable[dict[str, Any]], *path: str) -> list[float]:
     return [number(run, *path) for run in runs]
 
 
-def readme_table(found: dict[str, Results]) -> list[str]:
-    """The README's table: DIN with each embedding on every data set where it ran on all seeds."""
+def readme_table(found: dict[str, Results], own: dict[str, Results]) -> list[str]:
+    """The README's table: DIN with each embedding on every data set where it ran on all seeds, and
+    where arms were tuned on the data set itself.
+    """
     shown = {}
-    for name, title in README_CELLS.items():
-        if name in found:
-            runs, lacking = by_embedding(found[name]), missing_seeds(found[name])
-            shown[title] = {arm: some for arm, some in runs.items() if arm not in lacking}
+    for results, more in ((found, ""), (own, ", tuned there")):
+        for name, title in README_CELLS.items():
+            if name in results:
+                runs, lacking = by_embedding(results[name]), missing_seeds(results[name])
+                kept = {arm: some for arm, some in runs.items() if arm not in lacking}
+                shown[title + more] = kept
     arms = [arm for arm in README_ARMS if any(arm in runs for runs in shown.values())]
     lines = [f"| DIN with | {' | '.join(shown)} |", f"|---{'|---' * len(shown)}|"]
     for arm, meaning in README_ARMS.items():
@@ -305,21 +309,18 @@ def results_below(folder: Path) -> dict[str, Results]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     folder = Path("benchmarks")
-    results = folder / "results"
-    parser.add_argument("--results", type=Path, default=results / "research")
-    parser.add_argument("--tuning", type=Path, default=results / "tuning")
-    parser.add_argument("--own", type=Path, default=results / "research-own")
-    parser.add_argument("--own-tuning", type=Path, default=results / "tuning-own")
-    parser.add_argument("--earlier", type=Path, default=results / "research-earlier")
+    raw = folder / "results"
+    parser.add_argument("--results", type=Path, default=raw / "research")
+    parser.add_argument("--tuning", type=Path, default=raw / "tuning")
+    parser.add_argument("--own", type=Path, default=raw / "research-own")
+    parser.add_argument("--own-tuning", type=Path, default=raw / "tuning-own")
+    parser.add_argument("--earlier", type=Path, default=raw / "research-earlier")
     parser.add_argument("--out", type=Path, default=folder / "RESULTS.md")
     parser.add_argument("--readme", type=Path, help="file whose table to make anew")
     options = parser.parse_args()
     found = results_below(options.results)
     cells = {name: by_embedding(results) for name, results in found.items()}
-    own, earlier = (
-        {name: by_embedding(some) for name, some in results_below(each).items()}
-        for each in (options.own, options.earlier)
-    )
+    own, earlier = results_below(options.own), results_below(options.earlier)
     image = options.results / "differences.png"
     picture(cells, image)
     lines = [
@@ -357,8 +358,8 @@ def main() -> None:
         *settings_table(options.tuning),
         "",
     ]
-    for name, runs in own.items():
-        tuning = options.own_tuning / name
+    for name, results in own.items():
+        runs = by_embedding(results)
         lines += [
             f"## {name}, tuned on itself",
             "",
@@ -370,7 +371,7 @@ def main() -> None:
             "",
             best_against_each(runs),
             "",
-            *settings_table(tuning),
+            *settings_table(options.own_tuning / name),
             "",
         ]
     if earlier:
@@ -382,12 +383,12 @@ def main() -> None:
             " results/research-earlier with each run), here they are against the chosen ones, over"
             " the seeds in common:",
             "",
-            *other_settings(cells, earlier),
+            *other_settings(cells, {name: by_embedding(some) for name, some in earlier.items()}),
             "",
         ]
     write_atomically(options.out, "\n".join(lines))
     if options.readme is not None:
-        write_between(options.readme, readme_table(found))
+        write_between(options.readme, readme_table(found, own))
 
 
 if __name__ == "__main__":

@@ -179,6 +179,7 @@ def test_table_of_the_readme(
     path = tmp_path / "results" / "sports-uniform-din"
     write_cell(path, ["plain", "gcn"])
     drop_last_run(path / "results.json")
+    write_cell(tmp_path / "own" / "kuairand-clicks-din", ["centers-only"])
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{report.MARKS[0]}\nold\n{report.MARKS[1]}\nafter\n")
     for _ in range(2):  # made anew, not added
@@ -189,18 +190,19 @@ def test_table_of_the_readme(
         "Beauty, uniform negatives",
         "Sports, uniform negatives",
         "KuaiRand, real impressions",
+        "KuaiRand, real impressions, tuned there",
     ]
     assert head == f"| DIN with | {' | '.join(titles)} |"
-    assert rule == "|---|---|---|---|"
+    assert rule == "|---|---|---|---|---|"
     by_arm = {row.split("`")[1]: [cell.strip() for cell in row.split("|")[2:-1]] for row in rows}
     assert list(by_arm) == [*(arm for arm in report.README_ARMS if arm in AUC), "gcn"][:-1]
-    assert by_arm["plain"] == ["0.7100 ± 0.0100"] * 3
-    assert by_arm["centers-only"][1:] == ["–", "–"]
+    assert by_arm["plain"] == [*["0.7100 ± 0.0100"] * 3, "–"]
+    assert by_arm["centers-only"][1:] == ["–", "–", "0.8433 ± 0.0153"]
     assert by_arm["gcn"][1] == "–"  # stopped before its last seed
     half = float(stats.t.ppf(0.975, 2)) / 3**0.5
     less = rows[-1].split("|")[2:-1]
     assert less[0].strip() == f"**+3.00 [{3 - half:+.2f}, {3 + half:+.2f}]**"
-    assert [cell.strip() for cell in less[1:]] == ["–", "–"]
+    assert [cell.strip() for cell in less[1:]] == ["–"] * 3
 
 
 def test_readme_without_marks_is_left_alone(report: ModuleType, tmp_path: Path) -> None:
