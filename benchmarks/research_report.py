@@ -109,11 +109,22 @@ def table(runs: Runs) -> list[str]:
     return lines
 
 
-def best_against_each(runs: Runs) -> str:
-    """The arm with the best mean validation AUC, less each other one."""
+def best_against_each(runs: Runs, carried: Runs) -> list[str]:
+    """The arm with the best mean validation AUC, less each other one, also with the settings that
+    these carry over from elsewhere.
+    """
     best = max(runs, key=lambda arm: describe(_values(runs[arm], "valid", "auc")).mean)
-    gains = [f"`{arm}` {signed(against(runs, best, arm))}" for arm in runs if arm != best]
-    return f"`{best}`, the best by validation AUC, less each other one: {', '.join(gains)}."
+
+    def gains(others: Runs) -> str:
+        beside = others | {best: runs[best]}
+        found = {arm: signed(against(beside, best, arm)) for arm in runs if arm in others}
+        return ", ".join(f"`{arm}` {gain}" for arm, gain in found.items() if arm != best)
+
+    return [
+        f"`{best}`, the best by validation AUC, less each other one: {gains(runs)}.",
+        "",
+        f"The same, less the others with the settings that they carry over: {gains(carried)}.",
+    ]
 
 
 def overview(cells: dict[str, Runs], titles: dict[str, str]) -> list[str]:
@@ -369,7 +380,7 @@ def main() -> None:
             "",
             *table(runs),
             "",
-            best_against_each(runs),
+            *best_against_each(runs, cells.get(name, {})),
             "",
             *settings_table(options.own_tuning / name),
             "",

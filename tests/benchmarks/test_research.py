@@ -147,8 +147,13 @@ def test_a_data_set_that_arms_were_tuned_on_has_its_own_table(
     report: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cell = "kuairand-clicks-din"
-    write_cell(tmp_path / "results" / cell, ["plain", "gcn"])
+    write_cell(tmp_path / "results" / cell, ["plain", "plain-l2", "gcn"])
     write_cell(tmp_path / "own" / cell, ["plain", "gcn"])
+    path = tmp_path / "results" / cell / "results.json"
+    carried = json.loads(path.read_text())
+    for run in carried["runs"]:
+        run["test"]["auc"] += 0.02
+    path.write_text(json.dumps(carried))
     trials = [{"valid_auc": 0.7 + 0.01 * i, "params": {"lr": 0.1 * i}} for i in range(7)]
     folder = tmp_path / "own-tuning" / cell
     folder.mkdir(parents=True)
@@ -156,6 +161,7 @@ def test_a_data_set_that_arms_were_tuned_on_has_its_own_table(
     text = make(report, tmp_path, monkeypatch).split(f"## {cell}, tuned on itself\n")[1]
     assert "| gcn | 3 | 0.8400 | 0.8400 ± 0.0100 | **+13.00" in text
     assert "`gcn`, the best by validation AUC, less each other one: `plain` **+13.00 [" in text
+    assert "settings that they carry over: `plain` **+11.00 [" in text
     assert text.splitlines()[-1] == "| gcn | 0.7500 | lr 0.5 |"  # the seventh does not count
 
 
