@@ -5,9 +5,9 @@
     python benchmarks/research.py --data-folder ../shared/data --arms plain gcn centers-only
 
 A cell is one `resemb-gnn compare` in OUT/CELL: a data set with its negatives, a model, its arms
-over the same seeds. Arms take the best trial that tuning.py found for them on Beauty, one setting
-for all data sets. Cells run side by side, a thread each, and go on where their results.json ends.
-`research_report.py` makes RESULTS.md of them.
+over the same seeds. Arms take the settings that tuning.py chose for them on Beauty and Sports, the
+same for all data sets. Cells run side by side, a thread each, and go on where their results.json
+ends. `research_report.py` makes RESULTS.md of them.
 """
 
 import argparse
