@@ -193,7 +193,7 @@ def controls(cells: dict[str, Runs]) -> list[str]:
 
 
 def picture(cells: dict[str, Runs], path: Path) -> None:
-    """Differences to plain with their intervals, a panel a cell."""
+    """Differences to plain with their intervals, a panel a cell; arms with three seeds or more."""
     shown = {name: runs for name, runs in cells.items() if name.endswith("-din")}
     if not shown:
         return
@@ -201,7 +201,8 @@ def picture(cells: dict[str, Runs], path: Path) -> None:
     size = (4.2 * len(shown), 1.2 + 0.3 * tallest)
     figure, axes = plt.subplots(1, len(shown), figsize=size, squeeze=False, layout="constrained")
     for axis, (name, runs) in zip(axes[0], shown.items(), strict=True):
-        found = {arm: against(runs, arm, "plain") for arm in runs}
+        # The interval of two seeds would take up the whole panel.
+        found = {arm: against(runs, arm, "plain") for arm in runs if len(runs[arm]) > 2}
         rows = sorted(
             ((arm, gain) for arm, gain in found.items() if gain is not None),
             key=lambda row: row[1].mean,
@@ -351,7 +352,12 @@ def main() -> None:
             lines += claims(cells, arm)
         lines += [*controls(cells), ""]
     if image.exists():
-        lines += [f"![differences]({image.relative_to(options.out.parent)})", ""]
+        lines += [
+            f"![differences]({image.relative_to(options.out.parent)})",
+            "",
+            "Points of test AUC over `plain` with 95 % intervals, arms with at least 3 seeds.",
+            "",
+        ]
     for title, names in (("data set", README_CELLS), ("model", MODEL_CELLS)):
         if any(name in cells for name in names):
             note = f"Mean test AUC over {SEEDS} seeds, or as many as stand in brackets."
