@@ -29,14 +29,15 @@ def defaults(
     }
 
 
-def finalists(trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The best of an arm's first ``BUDGET`` trials by validation AUC, in the order of their merit.
+def finalists(path: Path) -> list[dict[str, Any]]:
+    """The best of the first ``BUDGET`` trials of an arm's file by validation AUC, best first.
 
     Raises:
         SystemExit: if there are fewer trials, since arms would not be compared alike.
     """
+    trials: list[dict[str, Any]] = json.loads(path.read_text())["trials"]
     if len(trials) < BUDGET:
-        raise SystemExit(f"{len(trials)} trials of {BUDGET}: run tuning.py first")
+        raise SystemExit(f"{path} holds {len(trials)} trials of {BUDGET}: run tuning.py first")
     return sorted(trials[:BUDGET], key=lambda trial: -trial["valid_auc"])[:FINALISTS]
 
 
@@ -47,8 +48,7 @@ def best_trial(path: Path) -> dict[str, Any]:
     Raises:
         SystemExit: if trials or finals are missing in the file.
     """
-    found = json.loads(path.read_text())
-    best = finalists(found["trials"])
+    best, found = finalists(path), json.loads(path.read_text())
     if "finals" not in found:
         return best[0]
     both = []

@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +84,12 @@ def train(
 
 def tune(
     arm: str,
-    trials: int,
     path: Path,
     settings: CompareSettings,
     split: Split,
     graph: Data,
     category: Tensor | None,
+    trials: int,
 ) -> None:
     """Searches until `trials` trials of an arm stand in its file."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -138,7 +139,7 @@ def try_finalists(
     """Trains an arm's finalists on another data set, those that have not been there yet."""
     found = read(path)
     finals = found.get("finals", {}).get("trials", [])
-    for trial in finalists(found["trials"]):
+    for trial in finalists(path):
         params = trial["params"]
         if any(final["params"] == params for final in finals):
             continue
@@ -179,19 +180,19 @@ def main() -> None:
     arms = options.arms or [name for name, arm in ARMS.items() if not arm.needs_category]
     arms = [arm for arm in arms if arm not in ABLATIONS]
 
-    def rounds(data: str, run: Callable[..., None], *leading: Any) -> None:
-        """Runs an arm's search or its finals on a data set."""
+    def on(data: str, run: Callable[..., None]) -> None:
+        """Runs each arm's search or its finals on a data set."""
         settings = CompareSettings(data=data, epochs=options.epochs, compile=True, quiet=True)
         source = load_source(data)
         split = source.make_split(settings.split, settings.negatives)
         graph = make_graph(source, split, settings)
         for arm in arms:
             path = options.out / f"{arm}.json"
-            run(arm, *leading, path, settings, split, graph, source.log.item_category)
+            run(arm, path, settings, split, graph, source.log.item_category)
 
-    rounds(options.data, tune, options.trials)
+    on(options.data, partial(tune, trials=options.trials))
     if options.final is not None:
-        rounds(options.final, try_finalists)
+        on(options.final, try_finalists)
 
 
 if __name__ == "__main__":

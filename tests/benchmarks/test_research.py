@@ -269,7 +269,9 @@ def test_the_best_mean_on_both_data_sets_is_chosen(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"lacks the final of \{'lr': 0.5"):
         module.best_trial(path)
     write_search(path, trials[: module.BUDGET - 1], finals)
-    with pytest.raises(SystemExit, match=f"{module.BUDGET - 1} trials of {module.BUDGET}"):
+    with pytest.raises(
+        SystemExit, match=f"gcn.json holds {module.BUDGET - 1} trials of {module.BUDGET}"
+    ):
         module.tuned_overrides(tmp_path, ["gcn"])
 
 
