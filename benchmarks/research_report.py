@@ -4,7 +4,6 @@ python benchmarks/research_report.py --readme README.md    # its table, too
 """
 
 import argparse
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -73,7 +72,14 @@ def against(runs: Runs, arm: str, baseline: str, *path: str) -> Difference | Non
     """Paired difference of an arm to another, `test auc` if no path is given."""
     if arm == baseline or baseline not in runs or arm not in runs:
         return None
-    pairs = paired_differences(runs[arm], runs[baseline], *(path or ("test", "auc")))
+    return gained(runs[arm], runs[baseline], *path)
+
+
+def gained(
+    runs: list[dict[str, Any]], baseline: list[dict[str, Any]], *path: str
+) -> Difference | None:
+    """Paired difference of runs to others of the same seeds, `test auc` if no path is given."""
+    pairs = paired_differences(runs, baseline, *(path or ("test", "auc")))
     return difference(pairs) if len(pairs) > 1 else None  # one seed has no interval
 
 
@@ -85,7 +91,7 @@ def figure_of(runs: Iterable[dict[str, Any]], *path: str, factor: float = 1.0) -
 
 def table(runs: Runs) -> list[str]:
     """A cell's arms, the best by validation AUC first."""
-    order = sorted(runs, key=lambda arm: -describe(_values(runs[arm], "valid", "auc")).mean)
+    order = sorted(runs, key=lambda arm: -_mean(runs[arm], "valid", "auc"))
     lines = [
         "| embedding | seeds | valid AUC | test AUC | to plain | to plain-l2 | to spectral-start |"
         " GAUC | log loss | gap | rare targets: AUC | rare: to plain |",
@@ -96,12 +102,12 @@ def table(runs: Runs) -> list[str]:
         cells = [
             arm,
             str(len(some)),
-            f"{describe(_values(some, 'valid', 'auc')).mean:.4f}",
+            f"{_mean(some, 'valid', 'auc'):.4f}",
             figure_of(some, "test", "auc"),
             *(signed(against(runs, arm, other)) for other in BASELINES),
-            f"{describe(_values(some, 'test', 'gauc')).mean:.4f}",
-            f"{describe(_values(some, 'test', 'logloss')).mean:.4f}",
-            f"{describe(_values(some, 'gap')).mean:.3f}",
+            f"{_mean(some, 'test', 'gauc'):.4f}",
+            f"{_mean(some, 'test', 'logloss'):.4f}",
+            f"{_mean(some, 'gap'):.3f}",
             figure_of(some, "test_rare", "auc"),
             signed(against(runs, arm, "plain", "test_rare", "auc")),
         ]
@@ -113,12 +119,11 @@ def best_against_each(runs: Runs, carried: Runs) -> list[str]:
     """The arm with the best mean validation AUC, less each other one, also with the settings that
     these carry over from elsewhere.
     """
-    best = max(runs, key=lambda arm: describe(_values(runs[arm], "valid", "auc")).mean)
+    best = max(runs, key=lambda arm: _mean(runs[arm], "valid", "auc"))
 
     def gains(others: Runs) -> str:
-        beside = others | {best: runs[best]}
-        found = {arm: signed(against(beside, best, arm)) for arm in runs if arm in others}
-        return ", ".join(f"`{arm}` {gain}" for arm, gain in found.items() if arm != best)
+        arms = [arm for arm in runs if arm in others and arm != best]
+        return ", ".join(f"`{arm}` {signed(gained(runs[best], others[arm]))}" for arm in arms)
 
     return [
         f"`{best}`, the best by validation AUC, less each other one: {gains(runs)}.",
@@ -142,7 +147,7 @@ def _mean_and_seeds(runs: list[dict[str, Any]]) -> str:
     if not runs:
         return "–"
     seeds = "" if len(runs) == SEEDS else f" ({len(runs)})"
-    return f"{describe(_values(runs, 'test', 'auc')).mean:.4f}{seeds}"
+    return f"{_mean(runs, 'test', 'auc'):.4f}{seeds}"
 
 
 def best_res(cells: dict[str, Runs]) -> str | None:
@@ -151,7 +156,7 @@ def best_res(cells: dict[str, Runs]) -> str | None:
     arms = [arm for arm in RES if full and all(arm in runs for runs in full)]
 
     def worth(arm: str) -> float:
-        return float(np.mean([describe(_values(r[arm], "valid", "auc")).mean for r in full]))
+        return float(np.mean([_mean(r[arm], "valid", "auc") for r in full]))
 
     return max(arms, key=worth) if arms else None
 
@@ -227,20 +232,19 @@ def picture(cells: dict[str, Runs], path: Path) -> None:
 
 def settings_table(tuning: Path) -> list[str]:
     """What each arm's search chose."""
-    paths = sorted(tuning.glob("*.json"))
-    two = any("finals" in json.loads(path.read_text()) for path in paths)
+    found = {path.stem: best_trial(path) for path in sorted(tuning.glob("*.json"))}
+    two = any("final_valid_auc" in best for best in found.values())
     lines = [
         f"| embedding | valid AUC{', Beauty | Sports' if two else ''} | settings |",
         f"|---|---|---|{'---|' if two else ''}",
     ]
-    for path in paths:
-        best = best_trial(path)
+    for arm, best in found.items():
         chosen = ", ".join(
             f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
             for name, value in best["params"].items()
         )
         worth = [f"{best[key]:.4f}" for key in ("valid_auc", "final_valid_auc") if key in best]
-        lines.append(f"| {path.stem} | {' | '.join(worth)} | {chosen} |")
+        lines.append(f"| {arm} | {' | '.join(worth)} | {chosen} |")
     return lines
 
 
@@ -252,20 +256,18 @@ def other_settings(cells: dict[str, Runs], others: dict[str, Runs]) -> list[str]
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, runs in others.items():
+        chosen = cells.get(name, {})
         for arm, some in runs.items():
-            chosen = cells.get(name, {})
-            beside = {f"{other}, chosen": found for other, found in chosen.items()} | {arm: some}
             seeds = {run["seed"] for run in some}
             same = [run for run in chosen.get(arm, []) if run["seed"] in seeds]
             row = [
                 name,
                 arm,
                 str(len(some)),
-                f"{describe(_values(some, 'valid', 'auc')).mean:.4f}",
-                f"{describe(_values(same, 'valid', 'auc')).mean:.4f}" if same else "–",
+                f"{_mean(some, 'valid', 'auc'):.4f}",
+                f"{_mean(same, 'valid', 'auc'):.4f}" if same else "–",
                 figure_of(some, "test", "auc"),
-                signed(against(beside, arm, "spectral-start, chosen")),
-                signed(against(beside, arm, f"{arm}, chosen")),
+                *(signed(gained(some, chosen.get(each, []))) for each in ("spectral-start", arm)),
             ]
             lines.append(f"| {' | '.join(row)} |")
     return lines
@@ -273,6 +275,10 @@ def other_settings(cells: dict[str, Runs], others: dict[str, Runs]) -> list[str]
 
 def _values(runs: Iterable[dict[str, Any]], *path: str) -> list[float]:
     return [number(run, *path) for run in runs]
+
+
+def _mean(runs: Iterable[dict[str, Any]], *path: str) -> float:
+    return describe(_values(runs, *path)).mean
 
 
 def readme_table(found: dict[str, Results], own: dict[str, Results]) -> list[str]:

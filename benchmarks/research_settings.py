@@ -29,13 +29,13 @@ def defaults(
     }
 
 
-def finalists(path: Path) -> list[dict[str, Any]]:
-    """The best of the first ``BUDGET`` trials of an arm's file by validation AUC, best first.
+def finalists(path: Path, trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The best of an arm's first ``BUDGET`` trials by validation AUC, best first; ``path`` is where
+    they stand.
 
     Raises:
         SystemExit: if there are fewer trials, since arms would not be compared alike.
     """
-    trials: list[dict[str, Any]] = json.loads(path.read_text())["trials"]
     if len(trials) < BUDGET:
         raise SystemExit(f"{path} holds {len(trials)} trials of {BUDGET}: run tuning.py first")
     return sorted(trials[:BUDGET], key=lambda trial: -trial["valid_auc"])[:FINALISTS]
@@ -48,7 +48,8 @@ def best_trial(path: Path) -> dict[str, Any]:
     Raises:
         SystemExit: if trials or finals are missing in the file.
     """
-    best, found = finalists(path), json.loads(path.read_text())
+    found = json.loads(path.read_text())
+    best = finalists(path, found["trials"])
     if "finals" not in found:
         return best[0]
     both = []

@@ -15,9 +15,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,23 +56,42 @@ def override(arm: str, params: dict[str, Any]) -> tuple[str, ...]:
     return tuple(f"{arm}.{name}={value}" for name, value in params.items())
 
 
-def train(
-    arm: str,
-    settings: CompareSettings,
-    split: Split,
-    graph: Data,
-    category: Tensor | None,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """A trial: validation AUC at the best epoch, and what it took."""
-    own = settings.of(arm)
+@dataclass(frozen=True)
+class Prepared:
+    """A data set, read and split, with what a trial on it needs."""
+
+    settings: CompareSettings
+    split: Split
+    graph: Data
+    category: Tensor | None
+
+    @classmethod
+    def of(cls, data: str, epochs: int) -> "Prepared":
+        settings = CompareSettings(data=data, epochs=epochs, compile=True, quiet=True)
+        source = load_source(data)
+        split = source.make_split(settings.split, settings.negatives)
+        graph = make_graph(source, split, settings)
+        return cls(settings, split, graph, source.log.item_category)
+
+    def made_with(self) -> dict[str, Any]:
+        return {
+            "data": Path(self.settings.data).name,
+            "settings": self.settings.identity(),
+            "versions": versions() | {"optuna": optuna.__version__},
+        }
+
+
+def train(arm: str, params: dict[str, Any], on: Prepared, seed: int = 0) -> dict[str, Any]:
+    """A trial: its settings, validation AUC at the best epoch, and what it took."""
+    own = replace(on.settings, override=override(arm, params)).of(arm)
     torch.manual_seed(seed)
-    feature = category if settings.use_category else None
-    model = make_model(settings.model, make_embedding(arm, graph, own, category), feature)
+    feature = on.category if own.use_category else None
+    model = make_model(own.model, make_embedding(arm, on.graph, own, on.category), feature)
     started = time.perf_counter()
-    held = replace(split, test=split.valid)  # the test examples are not for choosing
+    held = replace(on.split, test=on.split.valid)  # the test examples are not for choosing
     result = fit_with(own, model, held, seed=seed)
     return {
+        "params": params,
         "valid_auc": result.valid.auc,
         "best_epoch": result.best_epoch,
         "epochs": len(result.curve),
@@ -82,15 +99,7 @@ def train(
     }
 
 
-def tune(
-    arm: str,
-    path: Path,
-    settings: CompareSettings,
-    split: Split,
-    graph: Data,
-    category: Tensor | None,
-    trials: int,
-) -> None:
+def tune(arm: str, trials: int, path: Path, on: Prepared) -> None:
     """Searches until `trials` trials of an arm stand in its file."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
@@ -107,55 +116,29 @@ def tune(
         )
     if done:
         study.sampler = optuna.samplers.TPESampler(seed=len(done), n_startup_trials=4)
-    first = defaults(arm, settings, graph, category)
+    first = defaults(arm, on.settings, on.graph, on.category)
     if all(trial["params"] != first for trial in done):
         study.enqueue_trial(first)
     while len(done) < trials:
         asked = study.ask(ranges)
-        tried = replace(settings, override=override(arm, asked.params))
-        record = {"params": asked.params} | train(arm, tried, split, graph, category)
-        study.tell(asked, record["valid_auc"])
-        done.append(record)
-        best = max(done, key=lambda each: each["valid_auc"])
-        found |= {
-            "arm": arm,
-            **made_with(settings),
-            "best": best["params"],
-            "best_valid_auc": best["valid_auc"],
-            "trials": done,
-        }
+        done.append(train(arm, asked.params, on))
+        study.tell(asked, done[-1]["valid_auc"])
+        found |= {"arm": arm, **on.made_with(), "trials": done}
         write(path, found)
-        print(f"{arm}, trial {len(done)}: {record}", file=sys.stderr, flush=True)
+        print(f"{arm}, trial {len(done)}: {done[-1]}", file=sys.stderr, flush=True)
 
 
-def try_finalists(
-    arm: str,
-    path: Path,
-    settings: CompareSettings,
-    split: Split,
-    graph: Data,
-    category: Tensor | None,
-) -> None:
+def try_finalists(arm: str, path: Path, on: Prepared) -> None:
     """Trains an arm's finalists on another data set, those that have not been there yet."""
     found = read(path)
     finals = found.get("finals", {}).get("trials", [])
-    for trial in finalists(path):
-        params = trial["params"]
-        if any(final["params"] == params for final in finals):
-            continue
-        tried = replace(settings, override=override(arm, params))
-        finals.append({"params": params} | train(arm, tried, split, graph, category))
-        found["finals"] = made_with(settings) | {"trials": finals}
-        write(path, found)
-        print(f"{arm}, finalist: {finals[-1]}", file=sys.stderr, flush=True)
-
-
-def made_with(settings: CompareSettings) -> dict[str, Any]:
-    return {
-        "data": Path(settings.data).name,
-        "settings": settings.identity(),
-        "versions": versions() | {"optuna": optuna.__version__},
-    }
+    tried = [final["params"] for final in finals]
+    for trial in finalists(path, found["trials"]):
+        if trial["params"] not in tried:
+            finals.append(train(arm, trial["params"], on))
+            found["finals"] = on.made_with() | {"trials": finals}
+            write(path, found)
+            print(f"{arm}, finalist: {finals[-1]}", file=sys.stderr, flush=True)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -178,21 +161,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/tuning"))
     options = parser.parse_args()
     arms = options.arms or [name for name, arm in ARMS.items() if not arm.needs_category]
-    arms = [arm for arm in arms if arm not in ABLATIONS]
-
-    def on(data: str, run: Callable[..., None]) -> None:
-        """Runs each arm's search or its finals on a data set."""
-        settings = CompareSettings(data=data, epochs=options.epochs, compile=True, quiet=True)
-        source = load_source(data)
-        split = source.make_split(settings.split, settings.negatives)
-        graph = make_graph(source, split, settings)
-        for arm in arms:
-            path = options.out / f"{arm}.json"
-            run(arm, path, settings, split, graph, source.log.item_category)
-
-    on(options.data, partial(tune, trials=options.trials))
+    paths = {arm: options.out / f"{arm}.json" for arm in arms if arm not in ABLATIONS}
+    on = Prepared.of(options.data, options.epochs)
+    for arm, path in paths.items():
+        tune(arm, options.trials, path, on)
     if options.final is not None:
-        on(options.final, try_finalists)
+        on = Prepared.of(options.final, options.epochs)
+        for arm, path in paths.items():
+            try_finalists(arm, path, on)
 
 
 if __name__ == "__main__":
