@@ -54,8 +54,9 @@ MARKS = (
     "<!-- table: python benchmarks/research_report.py --readme README.md -->",
     "<!-- end of table -->",
 )
-# The same centres without a residual, where they are not `centers-only`'s:
-CENTERS = {"gcn-skip-staged": "gcn-skip-centers-only"}
+# The same encoder's centres without a residual, where they are not `centers-only`'s. They have the
+# settings of gcn-skip-staged; gcn-skip has its own.
+CENTERS = {"gcn-skip": "gcn-skip-centers-only", "gcn-skip-staged": "gcn-skip-centers-only"}
 # Centres and residual:
 RES = ("gcn", "gcn-staged", "gcn-skip-staged", "gat", "gcn-skip", "average", "kmeans", "category")
 
