@@ -1,5 +1,6 @@
 """Embeddings compared inside one model, over seeds, on the same examples."""
 
+import contextlib
 import shlex
 import shutil
 from collections.abc import Callable
@@ -44,7 +45,8 @@ def compare(
     Every arm sees the same training, validation and test examples (drawn from seed 0); a run's
     seed decides its start and the order of its batches. A run lands in results.json as it ends,
     by atomic replacement; with ``resume``, runs that stand there are not made again, and one that
-    was stopped goes on from its checkpoint below the folder.
+    was stopped goes on from its checkpoint below the folder. Several processes may share a folder,
+    each with other embeddings.
 
     Args:
         settings: what to compare.
@@ -104,9 +106,12 @@ def compare(
         record["test_rare"] = _rare_metrics(result.model, split, settings)
         for epoch, gap in zip(record["curve"], gaps.gaps, strict=True):
             epoch["gap"] = gap.logloss
+        results["runs"] += _runs_of_others(path, results["runs"])
         results["runs"].append(record)
         write_results(path, results)
-        shutil.rmtree(stopped)
+        shutil.rmtree(stopped / f"{name}-{seed}")
+        with contextlib.suppress(OSError):  # that of another run is there
+            stopped.rmdir()
         log(
             f"{name}, seed {seed}: test AUC {result.test.auc:.4f},"
             f" best epoch {result.best_epoch} of {len(result.curve)},"
@@ -187,6 +192,15 @@ def _rare_metrics(
     found = evaluate(model, examples.to(device), max_history=settings.max_history)
     # No GAUC: hardly a user has both a rare positive and a rare negative.
     return {"auc": found.auc, "logloss": found.logloss, "examples": len(examples)}
+
+
+def _runs_of_others(path: Path, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What another process, with other embeddings, has put there meanwhile."""
+    if not path.exists():
+        return []
+    known = {(run["embedding"], run["seed"]) for run in runs}
+    found: list[dict[str, Any]] = read_results(path)["runs"]
+    return [run for run in found if (run["embedding"], run["seed"]) not in known]
 
 
 def _refuse_other_overrides(

@@ -160,6 +160,23 @@ def test_resume_may_add_embeddings_and_seeds(table: Path, tmp_path: Path) -> Non
     assert results["runs"][0] == first
 
 
+def test_runs_of_another_process_are_kept(table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    stopped = out / "checkpoints" / "gat-0" / "of a run that was stopped"
+
+    def meanwhile(line: str) -> None:
+        if line.startswith("plain, seed 0"):
+            compare(settings(table, out, embeddings=("average",), seeds=1, resume=True))
+            stopped.mkdir(parents=True)
+
+    results = compare(settings(table, out, embeddings=("plain",)), log=meanwhile)
+    assert [(run["embedding"], run["seed"]) for run in results["runs"]] == [
+        ("plain", 0), ("average", 0), ("plain", 1),
+    ]  # fmt: skip
+    assert read_results(out / "results.json") == results
+    assert [path.name for path in (out / "checkpoints").iterdir()] == ["gat-0"]
+
+
 def test_resume_refuses_other_settings_and_other_data(table: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     compare(settings(table, out, embeddings=("plain",), seeds=1, epochs=1))
