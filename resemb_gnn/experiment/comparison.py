@@ -106,7 +106,8 @@ def compare(
         record["test_rare"] = _rare_metrics(result.model, split, settings)
         for epoch, gap in zip(record["curve"], gaps.gaps, strict=True):
             epoch["gap"] = gap.logloss
-        results["runs"] += _runs_of_others(path, results["runs"])
+        if path.exists():  # another process may have put runs there meanwhile
+            results["runs"] = read_results(path)["runs"]
         results["runs"].append(record)
         write_results(path, results)
         shutil.rmtree(stopped / f"{name}-{seed}")
@@ -192,15 +193,6 @@ def _rare_metrics(
     found = evaluate(model, examples.to(device), max_history=settings.max_history)
     # No GAUC: hardly a user has both a rare positive and a rare negative.
     return {"auc": found.auc, "logloss": found.logloss, "examples": len(examples)}
-
-
-def _runs_of_others(path: Path, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What another process, with other embeddings, has put there meanwhile."""
-    if not path.exists():
-        return []
-    known = {(run["embedding"], run["seed"]) for run in runs}
-    found: list[dict[str, Any]] = read_results(path)["runs"]
-    return [run for run in found if (run["embedding"], run["seed"]) not in known]
 
 
 def _refuse_other_overrides(
