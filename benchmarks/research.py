@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from research_settings import SEEDS, tuned_overrides
+from research_settings import CHOSEN_ON, SEEDS, tuned_overrides
 
 from resemb_gnn.experiment.arms import ARMS
 
@@ -41,11 +41,13 @@ class Cell:
         path = folder / name
         return f"{reader}{colon}{path}" if path.exists() else self.data
 
-    def command(self, folder: Path, seeds: int, out: Path, tuning: Path) -> list[str]:
+    def command(
+        self, folder: Path, seeds: int, out: Path, tuning: Path, chosen_on: str = "two"
+    ) -> list[str]:
         words = [sys.executable, "-m", "resemb_gnn", "compare", "--quiet", "--resume", "--compile"]
         words += ["--data", self.path(folder), "--seeds", str(seeds)]
         words += ["--embeddings", *self.embeddings, *self.flags, "--out", str(out)]
-        overrides = tuned_overrides(tuning, self.embeddings)
+        overrides = tuned_overrides(tuning, self.embeddings, chosen_on)
         return [*words, "--override", *overrides] if overrides else words
 
 
@@ -79,13 +81,20 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="cells that run at a time")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/research"))
     parser.add_argument("--tuning", type=Path, default=Path("benchmarks/results/tuning"))
+    parser.add_argument(
+        "--chosen-on",
+        choices=CHOSEN_ON,
+        default="two",
+        help="by how many data sets' validation AUC settings are chosen",
+    )
     options = parser.parse_args()
 
     def run(name: str) -> int:
         cell, out = cells()[name], options.out / name
         if options.arms:  # a later call without it adds the others to the same file
             cell = replace(cell, embeddings=tuple(a for a in cell.embeddings if a in options.arms))
-        words = cell.command(options.data_folder, options.seeds, out, options.tuning)
+        where = (options.data_folder, options.seeds, out, options.tuning)
+        words = cell.command(*where, options.chosen_on)
         limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
         done = subprocess.run(words, env=dict(os.environ) | limits, check=False)
         print(

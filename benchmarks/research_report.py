@@ -4,13 +4,14 @@ python benchmarks/research_report.py --readme README.md    # its table, too
 """
 
 import argparse
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from research_settings import BUDGET, FINALISTS, SEEDS, best_trial
+from research_settings import ABLATIONS, BUDGET, CHOSEN_ON, FINALISTS, SEEDS, best_trial
 
 from resemb_gnn.experiment.arms import ARMS
 from resemb_gnn.experiment.results import read_results, write_atomically
@@ -34,6 +35,11 @@ README_CELLS = {
     "sports-popularity-din": "Sports, negatives by popularity",
     "kuairand-clicks-din": "KuaiRand, real impressions",
     "complete-journey-din": "Complete Journey, uniform negatives",
+}
+DATA_TITLES = {
+    "Sports_and_Outdoors.txt": "Sports",
+    "kuairand_pure": "KuaiRand",
+    "complete-journey": "Complete Journey",
 }
 MODEL_CELLS = {
     "beauty-uniform-pooled-mlp": "pooled MLP",
@@ -187,14 +193,48 @@ def claims(cells: dict[str, Runs], best: str) -> list[str]:
 
 
 def controls(cells: dict[str, Runs]) -> list[str]:
-    """What each arm gains on a permuted graph, where it should gain nothing."""
+    """What each arm gains on a permuted graph, where it should gain nothing, and how much more on
+    the graph itself.
+    """
     lines = []
     for name, runs in cells.items():
+        real = cells.get(name.removesuffix("-permuted"), {})
         for arm in runs if "permuted" in name else ():
             found = against(runs, arm, "plain")
             if found is not None:
                 verdict = "gains, it should not" if found.low > 0 else "does not gain"
-                lines.append(f"- control {name}, `{arm}`: {signed(found).strip('*')}, {verdict}.")
+                more = signed(gained(real.get(arm, []), runs[arm])).strip("*")
+                lines.append(
+                    f"- control {name}, `{arm}`: {signed(found).strip('*')}, {verdict}; with the"
+                    f" graph itself {more} more."
+                )
+    return lines
+
+
+def own_edges(cells: dict[str, Runs]) -> list[str]:
+    """Arms whose training examples do not see their own edges (folds), less the same with them."""
+    lines = []
+    for name, runs in cells.items():
+        folds = cells.get(name.removesuffix("-one-graph"), {})
+        rows = [
+            f"| {arm} | {len(some)} | {figure_of(some, 'test', 'auc')} | {_mean(some, 'gap'):.3f} |"
+            f" {figure_of(folds[arm], 'test', 'auc')} | {_mean(folds[arm], 'gap'):.3f} |"
+            f" {signed(gained(folds[arm], some))} |"
+            for arm, some in runs.items()
+            if name.endswith("-one-graph") and arm in folds
+        ]
+        if rows:
+            lines += [
+                f"## Own edges: {name}",
+                "",
+                "Test AUC and gap with one graph for all training examples, which then see the"
+                " edges that they put there themselves; and with 10 folds, as everywhere else.",
+                "",
+                "| embedding | seeds | one graph: AUC | gap | folds: AUC | gap | folds less one |",
+                "|---|---|---|---|---|---|---|",
+                *rows,
+                "",
+            ]
     return lines
 
 
@@ -231,21 +271,68 @@ def picture(cells: dict[str, Runs], path: Path) -> None:
     plt.close(figure)
 
 
-def settings_table(tuning: Path) -> list[str]:
-    """What each arm's search chose."""
-    found = {path.stem: best_trial(path) for path in sorted(tuning.glob("*.json"))}
-    two = any("final_valid_auc" in best for best in found.values())
+def settings_table(tuning: Path, chosen_on: str = "two") -> list[str]:
+    """What each arm's search chose; with four data sets, of the arms that were trained on them."""
+    found = {path.stem: best_trial(path, chosen_on) for path in searches(tuning, chosen_on)}
+    others = [name for best in found.values() for name in best.get("finals", {})]
+    names = [DATA_TITLES[name] for name in dict.fromkeys(others)]
+    first = "valid AUC, Beauty" if names else "valid AUC"
     lines = [
-        f"| embedding | valid AUC{', Beauty | Sports' if two else ''} | settings |",
-        f"|---|---|---|{'---|' if two else ''}",
+        f"| {' | '.join(['embedding', first, *names, 'settings'])} |",
+        f"|---|---|---|{'---|' * len(names)}",
     ]
     for arm, best in found.items():
         chosen = ", ".join(
             f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
             for name, value in best["params"].items()
         )
-        worth = [f"{best[key]:.4f}" for key in ("valid_auc", "final_valid_auc") if key in best]
+        worth = [f"{auc:.4f}" for auc in (best["valid_auc"], *best.get("finals", {}).values())]
         lines.append(f"| {arm} | {' | '.join(worth)} | {chosen} |")
+    return lines
+
+
+def searches(tuning: Path, chosen_on: str) -> list[Path]:
+    """The files of the arms whose finals are there on all the data sets that shall count."""
+
+    def there(path: Path) -> bool:
+        made = {final["data"] for final in json.loads(path.read_text()).get("finals", [])}
+        return chosen_on == "two" or made.issuperset(CHOSEN_ON[chosen_on])
+
+    return [path for path in sorted(tuning.glob("*.json")) if there(path)]
+
+
+def one_for_all(tuning: Path, *folders: dict[str, Results]) -> list[str]:
+    """Arms with the settings that all four data sets' validation chose, and what the best of them
+    gains over each other one. Their runs are in any of the ``folders``.
+    """
+    chosen = {path.stem: best_trial(path, "four") for path in searches(tuning, "four")}
+    if not chosen:
+        return []
+    order = sorted(
+        chosen, key=lambda arm: -sum([chosen[arm]["valid_auc"], *chosen[arm]["finals"].values()])
+    )
+    best = order[0]
+    ablations = [arm for arm, whole in ABLATIONS.items() if whole == best]
+    cells: dict[str, Runs] = {}
+    for name in README_CELLS:
+        for arm in (*order, *ablations):
+            params = chosen[ABLATIONS.get(arm, arm)]["params"]
+            for runs in (by_embedding(found[name]) for found in folders if name in found):
+                same = [run for run in runs.get(arm, []) if run["overrides"] == params]
+                if same:
+                    cells.setdefault(name, {})[arm] = same
+                    break
+    titles = [README_CELLS[name] for name in cells]
+    lines = [f"| embedding | {' | '.join(titles)} |", f"|---{'|---' * len(titles)}|"]
+    for arm in (*order, *ablations):
+        values = [
+            f"{figure_of(runs[arm], 'test', 'auc')} ({len(runs[arm])})" if arm in runs else "–"
+            for runs in cells.values()
+        ]
+        lines.append(f"| {arm} | {' | '.join(values)} |")
+    for arm in (*order[1:], *ablations):
+        gains = [signed(against(runs, best, arm)) for runs in cells.values()]
+        lines.append(f"| *`{best}` less `{arm}`* | {' | '.join(gains)} |")
     return lines
 
 
@@ -333,6 +420,7 @@ def main() -> None:
     parser.add_argument("--tuning", type=Path, default=raw / "tuning")
     parser.add_argument("--own", type=Path, default=raw / "research-own")
     parser.add_argument("--own-tuning", type=Path, default=raw / "tuning-own")
+    parser.add_argument("--four", type=Path, default=raw / "research-four")
     parser.add_argument("--earlier", type=Path, default=raw / "research-earlier")
     parser.add_argument("--out", type=Path, default=folder / "RESULTS.md")
     parser.add_argument("--readme", type=Path, help="file whose table to make anew")
@@ -372,6 +460,7 @@ def main() -> None:
     for name in cells:
         command = f"`python benchmarks/research.py --data-folder FOLDER --only {name}`"
         lines += [f"## {name}", "", command, "", *table(cells[name]), ""]
+    lines += own_edges(cells)
     lines += [
         "## Tuned settings",
         "",
@@ -382,6 +471,22 @@ def main() -> None:
         *settings_table(options.tuning),
         "",
     ]
+    four = one_for_all(options.tuning, found, earlier, results_below(options.four))
+    if four:
+        lines += [
+            "## One configuration for all four data sets",
+            "",
+            f"The same {FINALISTS} finalists of some arms, trained on KuaiRand and on Complete"
+            " Journey too (`tuning.py --final`, seed 0), and the best mean of the four validation"
+            " AUCs chosen (`research.py --chosen-on four`). Test figures of these settings come"
+            " from `results/research`, where the choice is the same as above, else from"
+            " `results/research-earlier` or `results/research-four`; seeds in brackets.",
+            "",
+            *four,
+            "",
+            *settings_table(options.tuning, "four"),
+            "",
+        ]
     for name, results in own.items():
         runs = by_embedding(results)
         lines += [

@@ -15,7 +15,12 @@ from resemb_gnn.experiment.arms import ARMS, make_embedding
 ABLATIONS = {"gcn-skip-centers-only": "gcn-skip-staged"}
 SEEDS = 5  # seeds 0 to 4, of every arm in every cell
 BUDGET = 6  # trials an arm: the first so many count, however many more stand in a file
-FINALISTS = 3  # the best of these, which are trained on a second data set too
+FINALISTS = 3  # the best of these, which are trained on other data sets too
+# Which of these data sets count for the choice besides Beauty, by the names of their files:
+CHOSEN_ON = {
+    "two": ("Sports_and_Outdoors.txt",),
+    "four": ("Sports_and_Outdoors.txt", "kuairand_pure", "complete-journey"),
+}
 
 
 def defaults(
@@ -41,9 +46,9 @@ def finalists(path: Path, trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(trials[:BUDGET], key=lambda trial: -trial["valid_auc"])[:FINALISTS]
 
 
-def best_trial(path: Path) -> dict[str, Any]:
-    """An arm's choice: the best by ``valid_auc``, or, where there is a second data set, by the mean
-    of that and of the ``final_valid_auc`` there.
+def best_trial(path: Path, chosen_on: str = "two") -> dict[str, Any]:
+    """An arm's choice: the best by ``valid_auc``, or, where finals were trained, by the mean of
+    that and of the finals' on the data sets of ``CHOSEN_ON``, which are its ``finals``.
 
     Raises:
         SystemExit: if trials or finals are missing in the file.
@@ -52,16 +57,19 @@ def best_trial(path: Path) -> dict[str, Any]:
     best = finalists(path, found["trials"])
     if "finals" not in found:
         return best[0]
-    both = []
+    on = {final["data"]: final["trials"] for final in found["finals"]}
     for trial in best:
-        final = [each for each in found["finals"]["trials"] if each["params"] == trial["params"]]
-        if not final:
-            raise SystemExit(f"{path} lacks the final of {trial['params']}: run tuning.py first")
-        both.append(trial | {"final_valid_auc": final[0]["valid_auc"]})
-    return max(both, key=lambda each: float(each["valid_auc"] + each["final_valid_auc"]))
+        trial["finals"] = {}
+        for data in CHOSEN_ON[chosen_on]:
+            same = [each for each in on.get(data, []) if each["params"] == trial["params"]]
+            if not same:
+                wanted = f"the final of {trial['params']} on {data}"
+                raise SystemExit(f"{path} lacks {wanted}: run tuning.py first")
+            trial["finals"][data] = same[0]["valid_auc"]
+    return max(best, key=lambda trial: float(trial["valid_auc"] + sum(trial["finals"].values())))
 
 
-def tuned_overrides(folder: Path, arms: Iterable[str]) -> list[str]:
+def tuned_overrides(folder: Path, arms: Iterable[str], chosen_on: str = "two") -> list[str]:
     """Each arm's best trial, as `compare --override` takes it; an ablation's is that of the whole
     model, and an arm that was not tuned keeps its defaults.
     """
@@ -69,6 +77,6 @@ def tuned_overrides(folder: Path, arms: Iterable[str]) -> list[str]:
     for arm in arms:
         path = folder / f"{ABLATIONS.get(arm, arm)}.json"
         if path.exists():
-            params = best_trial(path)["params"]
+            params = best_trial(path, chosen_on)["params"]
             found += [f"{arm}.{name}={str(value).lower()}" for name, value in params.items()]
     return found

@@ -1,12 +1,13 @@
 """The same number of tuning trials for each arm, chosen on validation alone.
 
     python benchmarks/tuning.py --data Beauty.txt --final Sports_and_Outdoors.txt
+    python benchmarks/tuning.py --data Beauty.txt --final kuairand:kuairand_pure complete-journey
     python benchmarks/tuning.py --data kuairand:kuairand_pure --out OUT
 
 Optuna's TPE (seed 0) searches what an arm names as `tuned` (resemb_gnn/experiment/arms.py); the
 first trial is the arm's defaults (or the next one, where they are not among those in its file). A
 trial trains DIN with seed 0 and is worth its best validation AUC; test examples are not scored.
-With `--final`, the best three are trained on a second data set too, and the best mean of both
+With `--final`, the best three are trained on other data sets too, and the best mean of the
 validation AUCs is the arm's choice, which `research.py` takes for all data sets. Every trial stands
 in OUT/ARM.json as it ends, and a search goes on where that file ends.
 """
@@ -131,14 +132,16 @@ def tune(arm: str, trials: int, path: Path, on: Prepared) -> None:
 def try_finalists(arm: str, path: Path, on: Prepared) -> None:
     """Trains an arm's finalists on another data set, those that have not been there yet."""
     found = read(path)
-    finals = found.get("finals", {}).get("trials", [])
-    tried = [final["params"] for final in finals]
+    finals = {final["data"]: final for final in found.get("finals", [])}
+    made_with = on.made_with()
+    trials = finals.get(made_with["data"], {}).get("trials", [])
+    finals[made_with["data"]] = made_with | {"trials": trials}
+    tried = [final["params"] for final in trials]
     for trial in finalists(path, found["trials"]):
         if trial["params"] not in tried:
-            finals.append(train(arm, trial["params"], on))
-            found["finals"] = on.made_with() | {"trials": finals}
-            write(path, found)
-            print(f"{arm}, finalist: {finals[-1]}", file=sys.stderr, flush=True)
+            trials.append(train(arm, trial["params"], on))
+            write(path, found | {"finals": list(finals.values())})
+            print(f"{arm}, finalist: {trials[-1]}", file=sys.stderr, flush=True)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -154,7 +157,9 @@ def write(path: Path, contents: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="as `resemb-gnn compare` takes it")
-    parser.add_argument("--final", help="another data set, for each arm's best trials")
+    parser.add_argument(
+        "--final", nargs="+", default=[], help="other data sets, for each arm's best trials"
+    )
     parser.add_argument("--arms", nargs="+", choices=ARMS)
     parser.add_argument("--trials", type=int, default=BUDGET)
     parser.add_argument("--epochs", type=int, default=20)
@@ -165,8 +170,8 @@ def main() -> None:
     on = Prepared.of(options.data, options.epochs)
     for arm, path in paths.items():
         tune(arm, options.trials, path, on)
-    if options.final is not None:
-        on = Prepared.of(options.final, options.epochs)
+    for data in options.final:
+        on = Prepared.of(data, options.epochs)
         for arm, path in paths.items():
             try_finalists(arm, path, on)
 

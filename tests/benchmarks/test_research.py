@@ -72,7 +72,7 @@ def drop_last_run(path: Path) -> None:
 def make(report: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> str:
     monkeypatch.setattr(report, "RES", ("gcn",))
     words = ["x", "--results", str(tmp_path / "results"), "--tuning", str(tmp_path / "tuning")]
-    for flag in ("own", "own-tuning", "earlier"):
+    for flag in ("own", "own-tuning", "four", "earlier"):
         words += [f"--{flag}", str(tmp_path / flag)]
     monkeypatch.setattr("sys.argv", [*words, "--out", str(tmp_path / "RESULTS.md"), *more])
     report.main()
@@ -165,6 +165,73 @@ def test_a_data_set_that_arms_were_tuned_on_has_its_own_table(
     assert text.splitlines()[-1] == "| gcn | 0.7500 | lr 0.5 |"  # the seventh does not count
 
 
+def test_settings_for_all_four_data_sets_take_their_runs_from_where_they_are(
+    report: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tuning").mkdir()
+    data = ("Sports_and_Outdoors.txt", "kuairand_pure", "complete-journey")
+    # The first lr is the best by two data sets; by four, the second one of gcn.
+    for arm, worth in (("plain", (0.8, 0.7, 0.6)), ("gcn", (0.8, 0.95, 0.7))):
+        trials = [{"valid_auc": auc, "params": {"lr": auc}} for auc in (0.9, 0.8, 0.7)]
+        finals = []
+        for name, some in zip(data, ((0.9, 0.8, 0.7), worth, worth), strict=True):
+            made = [t | {"valid_auc": auc} for t, auc in zip(trials, some, strict=True)]
+            finals.append({"data": name, "trials": made})
+        trials += [{"valid_auc": 0.5, "params": {"lr": 0.5}}] * 3
+        path = tmp_path / "tuning" / f"{arm}.json"
+        path.write_text(json.dumps({"trials": trials, "finals": finals}))
+    (tmp_path / "tuning" / "kmeans.json").write_text(  # was not trained on the other two
+        json.dumps({"trials": trials, "finals": finals[:1]})
+    )
+    for place, lr, arms in (("results", 0.9, ["plain", "gcn"]), ("four", 0.8, ["gcn"])):
+        folder = tmp_path / place / "beauty-uniform-din"
+        write_cell(folder, arms)
+        found = json.loads((folder / "results.json").read_text())
+        for run in found["runs"]:
+            run["overrides"] = {"lr": lr}
+            run["test"]["auc"] += place == "four"
+        (folder / "results.json").write_text(json.dumps(found))
+    text = make(report, tmp_path, monkeypatch)
+    section = text.split("## One configuration for all four data sets\n")[1]
+    rows = [line for line in section.splitlines() if line.startswith("| ")]
+    assert rows == [
+        "| embedding | Beauty, uniform negatives |",
+        "| gcn | 1.8400 ± 0.0100 (3) |",
+        "| plain | 0.7100 ± 0.0100 (3) |",
+        "| *`gcn` less `plain`* | **+113.00 [+110.52, +115.48]** |",
+        "| embedding | valid AUC, Beauty | Sports | KuaiRand | Complete Journey | settings |",
+        "| gcn | 0.8000 | 0.8000 | 0.9500 | 0.9500 | lr 0.8 |",
+        "| plain | 0.9000 | 0.9000 | 0.8000 | 0.8000 | lr 0.9 |",
+    ]
+    assert "| gcn | 0.9000 | 0.9000 | lr 0.9 |" in text.split("## Tuned settings")[1]
+
+
+def test_controls_stand_against_the_cells_they_control(
+    report: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = "beauty-uniform-din"
+    write_cell(tmp_path / "results" / cell, ["plain", "gcn"])
+    for control, less in (("permuted", 0.12), ("one-graph", 0.04)):
+        path = tmp_path / "results" / f"{cell}-{control}"
+        write_cell(path, ["plain", "gcn"])
+        found = json.loads((path / "results.json").read_text())
+        for run in found["runs"]:
+            run["test"]["auc"] -= less * (run["embedding"] == "gcn")
+        (path / "results.json").write_text(json.dumps(found))
+    text = make(report, tmp_path, monkeypatch)
+    half = float(stats.t.ppf(0.975, 2)) / 3**0.5  # of 1, 2 and 0 points
+    assert (
+        f"- control {cell}-permuted, `gcn`: +1.00 [{1 - half:+.2f}, {1 + half:+.2f}], does not"
+        " gain; with the graph itself +12.00 [+12.00, +12.00] more." in text
+    )
+    rows = text.split(f"## Own edges: {cell}-one-graph\n")[1].split("##")[0]
+    assert (
+        "| gcn | 3 | 0.8000 ± 0.0100 | 0.100 | 0.8400 ± 0.0100 | 0.100 |"
+        " **+4.00 [+4.00, +4.00]** |" in rows
+    )
+    assert "| plain | 3 | 0.7100 ± 0.0100 |" in rows
+
+
 def test_claims_say_what_does_not_hold(
     report: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,12 +305,14 @@ def test_defaults_of_an_arm_make_what_it_is_without_them(arm: str, log: Behavior
 
 
 def write_search(
-    path: Path, trials: list[dict[str, object]], finals: list[dict[str, object]]
+    path: Path, trials: list[dict[str, object]], **finals: list[dict[str, object]]
 ) -> None:
-    path.write_text(json.dumps({"trials": trials, "finals": {"trials": finals}}))
+    names = {"sports": "Sports_and_Outdoors.txt", "kuairand": "kuairand_pure"}
+    made = [{"data": names.get(key, key), "trials": some} for key, some in finals.items()]
+    path.write_text(json.dumps({"trials": trials, "finals": made}))
 
 
-def test_the_best_mean_on_both_data_sets_is_chosen(tmp_path: Path) -> None:
+def test_the_best_mean_over_the_data_sets_is_chosen(tmp_path: Path) -> None:
     module = importlib.import_module("research_settings")
     lrs = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
     worth = (0.80, 0.86, 0.85, 0.70, 0.84, 0.60, 0.99)
@@ -251,24 +320,32 @@ def test_the_best_mean_on_both_data_sets_is_chosen(tmp_path: Path) -> None:
         {"valid_auc": auc, "params": {"lr": lr, "num_centers": 256, "temperature": 0.2}}
         for lr, auc in zip(lrs, worth, strict=True)
     ]
-    # Means of .83, .84 and .82; the last trial is one too many.
-    finals = [
-        {"valid_auc": auc, "params": trials[i]["params"]}
-        for i, auc in ((1, 0.80), (2, 0.83), (4, 0.80))
-    ]
+
+    def finals(*worth: float) -> list[dict[str, object]]:
+        places = zip((1, 2, 4), worth, strict=False)  # of the best three of the first six
+        return [{"valid_auc": auc, "params": trials[i]["params"]} for i, auc in places]
+
     path = tmp_path / "gcn.json"
-    write_search(path, trials, finals)
+    sports = finals(0.80, 0.83, 0.80)  # means of .83, .84 and .82; the last trial is one too many
+    write_search(path, trials, sports=sports)
     overrides = module.tuned_overrides(tmp_path, ["plain", "gcn"])
     own = CompareSettings(override=tuple(overrides)).of("gcn")
     assert (own.lr, own.num_centers, own.temperature) == (0.3, 256, 0.2)
     best = module.best_trial(path)
-    assert (best["valid_auc"], best["final_valid_auc"]) == (0.85, 0.83)
+    assert (best["valid_auc"], best["finals"]) == (0.85, {"Sports_and_Outdoors.txt": 0.83})
+    with pytest.raises(SystemExit, match=r"lacks the final of \{'lr': 0.2.* on kuairand_pure"):
+        module.best_trial(path, "four")
+    more = {"kuairand": finals(0.7, 0.7, 0.7), "complete-journey": finals(0.6, 0.6, 0.65)}
+    write_search(path, trials, sports=sports, **more)  # sums of 2.96, 2.98 and 2.99
+    assert module.best_trial(path)["params"]["lr"] == 0.3
+    assert module.best_trial(path, "four")["params"]["lr"] == 0.5
+    assert "gcn.lr=0.5" in module.tuned_overrides(tmp_path, ["gcn"], "four")
     path.write_text(json.dumps({"trials": trials}))  # a search on one data set
     assert module.best_trial(path) == trials[1]
-    write_search(path, trials, finals[:2])
+    write_search(path, trials, sports=sports[:2])
     with pytest.raises(SystemExit, match=r"lacks the final of \{'lr': 0.5"):
         module.best_trial(path)
-    write_search(path, trials[: module.BUDGET - 1], finals)
+    write_search(path, trials[: module.BUDGET - 1], sports=sports)
     with pytest.raises(
         SystemExit, match=f"gcn.json holds {module.BUDGET - 1} trials of {module.BUDGET}"
     ):
@@ -278,7 +355,7 @@ def test_the_best_mean_on_both_data_sets_is_chosen(tmp_path: Path) -> None:
 def test_an_ablation_takes_the_settings_of_the_whole_model(tmp_path: Path) -> None:
     module = importlib.import_module("research_settings")
     trials = [{"valid_auc": 0.8, "params": {"num_centers": 128}}] * module.BUDGET
-    write_search(tmp_path / "gcn-skip-staged.json", trials, trials[:1])
+    write_search(tmp_path / "gcn-skip-staged.json", trials, sports=trials[:1])
     found = module.tuned_overrides(tmp_path, ["gcn-skip-staged", "gcn-skip-centers-only"])
     assert found == ["gcn-skip-staged.num_centers=128", "gcn-skip-centers-only.num_centers=128"]
     CompareSettings(override=tuple(found))  # both read it
