@@ -188,6 +188,8 @@ def train(
             torch.manual_seed(seed)
             model = make_model(settings.model, embedding(name, graph, settings), None)
             result = fit_with(settings, model, split, seed=seed)
+            if path.exists():  # another process, with other --layers, may have put runs there
+                results["runs"] = read_results(path)["runs"]
             results["runs"].append(run_record(name, settings.model, seed, {}, result))
             write_results(path, results)
             print(f"{name}, seed {seed}: test AUC {result.test.auc:.4f}", file=sys.stderr)

@@ -68,6 +68,8 @@ def cells() -> dict[str, Cell]:
     for name in ("beauty-uniform-din", "complete-journey-din"):
         data = found[name].data
         found[f"{name}-permuted"] = Cell(data, ("plain", *graph), ("--graph", "permuted"))
+        few = ("plain", "gcn", "gcn-skip-staged")
+        found[f"{name}-permuted-counts"] = Cell(data, few, ("--graph", "permuted-with-counts"))
     found["beauty-uniform-din-one-graph"] = Cell(beauty, ("plain", *graph), ("--folds", "1"))
     return found
 

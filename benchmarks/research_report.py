@@ -193,16 +193,16 @@ def claims(cells: dict[str, Runs], best: str) -> list[str]:
 
 
 def controls(cells: dict[str, Runs]) -> list[str]:
-    """What each arm gains on a permuted graph, where it should gain nothing, and how much more on
-    the graph itself.
+    """What each arm gains on a permuted graph, without co-visits, and how much more on the graph
+    itself.
     """
     lines = []
     for name, runs in cells.items():
-        real = cells.get(name.removesuffix("-permuted"), {})
+        real = cells.get(name.split("-permuted")[0], {})
         for arm in runs if "permuted" in name else ():
             found = against(runs, arm, "plain")
             if found is not None:
-                verdict = "gains, it should not" if found.low > 0 else "does not gain"
+                verdict = "gains without co-visits" if found.low > 0 else "does not gain"
                 more = signed(gained(real.get(arm, []), runs[arm])).strip("*")
                 lines.append(
                     f"- control {name}, `{arm}`: {signed(found).strip('*')}, {verdict}; with the"

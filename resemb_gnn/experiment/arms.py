@@ -22,7 +22,7 @@ from resemb_gnn.nn import (
     TableOptions,
 )
 
-GRAPHS = ("covisit", "permuted")
+GRAPHS = ("covisit", "permuted", "permuted-with-counts")
 
 
 @dataclass(frozen=True)

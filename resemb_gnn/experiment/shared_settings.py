@@ -60,7 +60,9 @@ class GraphSettings(DataSettings):
     """
 
     graph: str = flag(
-        "covisit", "co-visit graph, or the control: the same with its nodes permuted", GRAPHS
+        "covisit",
+        "co-visit graph, or the control: the same with its nodes permuted (and the items' counts)",
+        GRAPHS,
     )
     window: int = flag(5, "behaviours that stand at most so many places apart are joined")
     top_k: int | None = flag(

@@ -61,7 +61,9 @@ def covisits(source: DataSource, split: Split, settings: GraphSettings, folds: i
     graph = covisit_graph(
         split.history, window=settings.window, folds=folds if folds > 1 else None, **options
     )
-    return PermuteNodes(seed=0)(graph) if settings.graph == "permuted" else graph
+    if settings.graph == "covisit":
+        return graph
+    return PermuteNodes(seed=0, move_count=settings.graph == "permuted-with-counts")(graph)
 
 
 def make_graph(source: DataSource, split: Split, settings: TrainingSettings) -> Data:

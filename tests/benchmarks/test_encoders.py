@@ -97,6 +97,24 @@ def test_runs_of_all_layers(script: dict[str, Any], table: Path, tmp_path: Path)
         script["main"]([*few, "--num-centers", "7"])
 
 
+def test_runs_of_another_process_are_kept(
+    script: dict[str, Any], table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["--data", str(table), "--epochs", "1", "--num-centers", "6", "--folds", "1", "--quiet"]
+    words += ["--out", str(tmp_path), "--seeds", "1"]
+    true_fit = script["fit_with"]
+
+    def meanwhile(*args: Any, **options: Any) -> Any:
+        monkeypatch.setitem(script, "fit_with", true_fit)
+        script["main"]([*words, "--layers", "SGConv"])
+        return true_fit(*args, **options)
+
+    monkeypatch.setitem(script, "fit_with", meanwhile)
+    script["main"]([*words, "--layers", "plain"])
+    runs = read_results(tmp_path / "results.json")["runs"]
+    assert [run["embedding"] for run in runs] == ["SGConv", "plain"]
+
+
 def test_steps_are_timed(script: dict[str, Any], table: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     script["main"](

@@ -236,7 +236,14 @@ def test_permuted_graph_and_category_change_the_model(table: Path, tmp_path: Pat
             use_category=False,
         )
     )  # fmt: skip
-    runs = [results["runs"][0] for results in (plain, permuted, category, without)]
+    counts = compare(
+        settings(
+            table, tmp_path / "e", embeddings=("gcn",), seeds=1, epochs=1,
+            graph="permuted-with-counts",
+        )
+    )  # fmt: skip
+    runs = [results["runs"][0] for results in (plain, permuted, category, without, counts)]
+    assert runs[4]["test"] not in (runs[0]["test"], runs[1]["test"])
     assert runs[0]["test"] != runs[1]["test"]
     assert runs[2]["num_parameters"] > runs[0]["num_parameters"]
     assert runs[3]["test"] == runs[0]["test"]

@@ -14,7 +14,10 @@ from resemb_gnn.experiment import CompareSettings
         ({"model": "dim"}, r"model='dim' is unknown; choose from din"),
         ({"split": "random"}, r"split='random' is unknown; choose from last, time"),
         ({"negatives": "hard"}, r"negatives='hard' is unknown; choose from uniform, popularity"),
-        ({"graph": "shuffled"}, r"graph='shuffled' is unknown; choose from covisit, permuted"),
+        (
+            {"graph": "shuffled"},
+            r"graph='shuffled' is unknown; choose from covisit, permuted, permuted-with-counts",
+        ),
         ({"epochs": 0}, r"epochs must be above 0, not 0"),
         ({"lr": -1.0}, r"lr must be above 0, not -1.0"),
         ({"seeds": 0}, r"seeds must be above 0, not 0"),

@@ -59,6 +59,32 @@ def test_permuted_graph_is_sorted_and_keeps_the_rest(graph):
     assert is_undirected(permuted.edge_index, permuted.edge_weight)
 
 
+def test_counts_move_with_their_nodes(log):
+    graph = covisit_graph(log, folds=3)
+    permuted = PermuteNodes(seed=1, move_count=True)(graph)
+    order = torch.randperm(graph.num_nodes, generator=torch.Generator().manual_seed(1))
+    for before, after in zip(
+        [graph, *graph.fold_graphs], [permuted, *permuted.fold_graphs], strict=True
+    ):
+        assert all(after.count[order[i]] == before.count[i] for i in range(graph.num_nodes))
+        assert not torch.equal(after.count, before.count)
+        # The degrees, too, so that a node keeps all that it was.
+        degree = [
+            part.edge_index[0].bincount(minlength=graph.num_nodes) for part in (before, after)
+        ]
+        assert all(degree[1][order[i]] == degree[0][i] for i in range(graph.num_nodes))
+    edges = PermuteNodes(seed=1)(graph)
+    assert torch.equal(permuted.edge_index, edges.edge_index)
+    assert torch.equal(permuted.edge_weight, edges.edge_weight)
+
+
+def test_a_graph_without_counts_is_moved_alike():
+    graph = Data(edge_index=torch.tensor([[0, 1], [1, 0]]), edge_weight=torch.ones(2), num_nodes=4)
+    moved = [PermuteNodes(seed=1, move_count=move)(graph) for move in (False, True)]
+    assert torch.equal(moved[0].edge_index, moved[1].edge_index)
+    assert "count" not in moved[1]
+
+
 def test_features_are_dropped_and_the_input_is_left_alone(graph):
     edge_index, x = graph.edge_index.clone(), graph.x
     permuted = PermuteNodes()(graph)
@@ -101,4 +127,4 @@ def test_order_depends_on_the_seed_alone(graph):
 
 
 def test_repr():
-    assert str(PermuteNodes(seed=2)) == "PermuteNodes(seed=2)"
+    assert str(PermuteNodes(seed=2)) == "PermuteNodes(seed=2, move_count=False)"
