@@ -317,11 +317,11 @@ def one_for_all(tuning: Path, *folders: dict[str, Results]) -> list[str]:
     for name in README_CELLS:
         for arm in (*order, *ablations):
             params = chosen[ABLATIONS.get(arm, arm)]["params"]
-            for runs in (by_embedding(found[name]) for found in folders if name in found):
-                same = [run for run in runs.get(arm, []) if run["overrides"] == params]
-                if same:
-                    cells.setdefault(name, {})[arm] = same
-                    break
+            every = [by_embedding(found[name]).get(arm, []) for found in folders if name in found]
+            same = [[run for run in runs if run["overrides"] == params] for runs in every]
+            most = max(same, key=len, default=[])
+            if most:
+                cells.setdefault(name, {})[arm] = most
     titles = [README_CELLS[name] for name in cells]
     lines = [f"| embedding | {' | '.join(titles)} |", f"|---{'|---' * len(titles)}|"]
     for arm in (*order, *ablations):

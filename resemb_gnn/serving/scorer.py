@@ -3,6 +3,7 @@
 import copy
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -119,13 +120,18 @@ def export_scorer(model: CTRModel, folder: str | Path, *, onnx: bool = True) -> 
 
 @contextmanager
 def _without_notes() -> Iterator[None]:
-    """Keeps the exporter's notes on what it did not optimise off standard error."""
-    loggers = [logging.getLogger(name) for name in ("onnx_ir", "onnxscript")]
+    """Keeps the exporter's notes off standard error: on what it did not optimise, on torchvision,
+    which no scorer needs, and on its own use of what PyTorch has deprecated.
+    """
+    names = ("onnx_ir", "onnxscript", "torch.onnx._internal.exporter._registration")
+    loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     try:
         for logger in loggers:
             logger.setLevel(logging.ERROR)
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r".*treespec, LeafSpec", FutureWarning)
+            yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)

@@ -1,6 +1,7 @@
 """From a newcomer's table to a model that is evaluated, asked and exported."""
 
 import json
+import subprocess
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -164,6 +165,17 @@ def test_export_writes_what_serving_reads(
     assert run(place, "export", *words, "--replace") == 0
     # A model's folder has an items.parquet too, and is no exported one.
     assert run(place, "export", "--out", str(place / "model"), "--replace") == 2
+
+
+def test_a_quiet_export_has_an_empty_standard_error(place: Path, tmp_path: Path) -> None:
+    """In a process of its own: PyTorch's log handlers write past pytest's capture."""
+    for extra in ("onnxscript", "usearch"):
+        pytest.importorskip(extra, reason=f"needs {extra}")
+    words = [sys.executable, "-m", "resemb_gnn", "export", "--model", str(place / "model")]
+    words += ["--out", str(tmp_path / "served"), "--quiet"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert "scorer.onnx" in done.stdout
 
 
 @pytest.mark.parametrize(

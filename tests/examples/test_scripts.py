@@ -8,6 +8,8 @@ from types import ModuleType
 import pytest
 import torch
 
+from resemb_gnn import BehaviorLog
+
 FOLDER = Path(__file__).resolve().parents[2] / "examples"
 NEEDS = {"torch_rechub_din": "torch_rechub", "fuxictr_din": "fuxictr"}
 BY_AUC = ("plain_pytorch", "pyg_lightgcn", *NEEDS)
@@ -86,6 +88,23 @@ def test_own_log_from_a_table_to_served_vectors(tmp_path: Path) -> None:
     assert (found["served"] / "items.parquet").is_file()
 
 
+def test_retail_log_is_as_a_shop_has_it(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    example = load("retail_log")
+    rows = example.main(["--rows", "2000", "--out", str(path)])
+    assert rows["user_id"].str.contains(r"^hh-\d+$").all()
+    assert not rows["ts"].is_sorted()
+    columns = {"user": "user_id", "item": "item_id", "time": "ts", "category": "category"}
+    log = BehaviorLog.from_frame(path, **columns)
+    assert log.num_behaviors == 2000
+    whole = example.read_complete_journey()
+    bought = set(zip(whole.users.tolist(), whole.items.tolist(), strict=True))
+    user = {f"hh-{name}": number for number, name in enumerate(whole.user_ids)}
+    item = {f"P-{name}": number for number, name in enumerate(whole.item_ids)}
+    drawn = zip(log.users.tolist(), log.items.tolist(), strict=True)
+    assert all((user[log.user_ids[u]], item[log.item_ids[i]]) in bought for u, i in drawn)
+
+
 def test_compare_encoders() -> None:
     found = load("compare_encoders").main(["--epochs", "1"])
     assert {"nn.Embedding", "gcn", "gat", "average"} < found.keys()
@@ -106,6 +125,7 @@ def test_theory() -> None:
 def test_every_example_is_tested() -> None:
     names = {path.stem for path in FOLDER.glob("*.py")}
     others = {"sasrec", "padding", "own_log", "compare_encoders", "theory", "sharded_table"}
+    others |= {"retail_log"}
     assert names == {*BY_AUC, *others}
 
 
