@@ -168,9 +168,10 @@ def best_res(cells: dict[str, Runs]) -> str | None:
     return max(arms, key=worth) if arms else None
 
 
-def claims(cells: dict[str, Runs], best: str) -> list[str]:
-    """What was to be shown, and whether it holds."""
+def claims(cells: dict[str, Runs], best: str, settings: str = "") -> list[str]:
+    """What was to be shown, and whether it holds; ``settings`` tells of others than usual."""
     lines = []
+    name_of_best = f"`{best}`{settings}"
 
     def say(title: str, found: Difference | None, at_least: float = 0.0) -> None:
         if found is not None:
@@ -181,14 +182,16 @@ def claims(cells: dict[str, Runs], best: str) -> list[str]:
 
     if "beauty-uniform-din" in cells:
         gain = against(cells["beauty-uniform-din"], best, "plain-l2")
-        say(f"`{best}` beats `plain-l2` by 10 points on Beauty, uniform negatives", gain, 10.0)
+        say(
+            f"{name_of_best} beats `plain-l2` by 10 points on Beauty, uniform negatives", gain, 10.0
+        )
     for other in ("spectral-start", CENTERS.get(best, "centers-only")):
         for name, runs in cells.items():
             if name.endswith("-din"):
-                say(f"`{best}` beats `{other}` on {name}", against(runs, best, other))
+                say(f"{name_of_best} beats `{other}` on {name}", against(runs, best, other))
     for name, runs in cells.items():
         if "-uniform-" in name and "permuted" not in name and "one-graph" not in name:
-            say(f"`{best}` beats `plain` in {name}", against(runs, best, "plain"))
+            say(f"{name_of_best} beats `plain` in {name}", against(runs, best, "plain"))
     return lines
 
 
@@ -301,36 +304,39 @@ def searches(tuning: Path, chosen_on: str) -> list[Path]:
     return [path for path in sorted(tuning.glob("*.json")) if there(path)]
 
 
-def one_for_all(tuning: Path, *folders: dict[str, Results]) -> list[str]:
-    """Arms with the settings that all four data sets' validation chose, and what the best of them
-    gains over each other one. Their runs are in any of the ``folders``.
+def one_for_all(tuning: Path, *folders: dict[str, Results]) -> tuple[list[str], dict[str, Runs]]:
+    """Arms with the settings that all four data sets' validation chose, the best one first, with
+    ablations of that one last; and their runs by cell, from whichever of the ``folders`` has most.
     """
     chosen = {path.stem: best_trial(path, "four") for path in searches(tuning, "four")}
-    if not chosen:
-        return []
     order = sorted(
         chosen, key=lambda arm: -sum([chosen[arm]["valid_auc"], *chosen[arm]["finals"].values()])
     )
-    best = order[0]
-    ablations = [arm for arm, whole in ABLATIONS.items() if whole == best]
+    order += [arm for arm, whole in ABLATIONS.items() if order and whole == order[0]]
     cells: dict[str, Runs] = {}
     for name in README_CELLS:
-        for arm in (*order, *ablations):
+        for arm in order:
             params = chosen[ABLATIONS.get(arm, arm)]["params"]
             every = [by_embedding(found[name]).get(arm, []) for found in folders if name in found]
             same = [[run for run in runs if run["overrides"] == params] for runs in every]
             most = max(same, key=len, default=[])
             if most:
                 cells.setdefault(name, {})[arm] = most
+    return order, cells
+
+
+def one_for_all_table(order: list[str], cells: dict[str, Runs]) -> list[str]:
+    """Test AUC of every arm in every cell, and what the first one gains over each other one."""
     titles = [README_CELLS[name] for name in cells]
     lines = [f"| embedding | {' | '.join(titles)} |", f"|---{'|---' * len(titles)}|"]
-    for arm in (*order, *ablations):
+    for arm in order:
         values = [
             f"{figure_of(runs[arm], 'test', 'auc')} ({len(runs[arm])})" if arm in runs else "–"
             for runs in cells.values()
         ]
         lines.append(f"| {arm} | {' | '.join(values)} |")
-    for arm in (*order[1:], *ablations):
+    best, *others = order
+    for arm in others:
         gains = [signed(against(runs, best, arm)) for runs in cells.values()]
         lines.append(f"| *`{best}` less `{arm}`* | {' | '.join(gains)} |")
     return lines
@@ -369,9 +375,12 @@ def _mean(runs: Iterable[dict[str, Any]], *path: str) -> float:
     return describe(_values(runs, *path)).mean
 
 
-def readme_table(found: dict[str, Results], own: dict[str, Results]) -> list[str]:
+def readme_table(
+    found: dict[str, Results], own: dict[str, Results], best: str | None, four: dict[str, Runs]
+) -> list[str]:
     """The README's table: DIN with each embedding on every data set where it ran on all seeds, and
-    where arms were tuned on the data set itself.
+    where arms were tuned on the data set itself; last, the ``best`` one with the settings that all
+    four data sets chose.
     """
     shown = {}
     for results, more in ((found, ""), (own, ", tuned there")):
@@ -385,16 +394,29 @@ def readme_table(found: dict[str, Results], own: dict[str, Results]) -> list[str
     for arm, meaning in README_ARMS.items():
         if arm not in arms:
             continue
-        cells = []
-        for runs in shown.values():
-            gain = signed(against(runs, arm, "plain"))
-            value = figure_of(runs[arm], "test", "auc") if arm in runs else "–"
-            cells.append(value if gain == "–" else f"{value}<br>{gain}")
+        cells = [_value_and_gain(runs, arm) for runs in shown.values()]
         lines.append(f"| `{arm}`: {meaning} | {' | '.join(cells)} |")
     for arm in (name for name in ("gcn", "gcn-skip-staged") if name in arms):
         gains = [signed(against(runs, arm, "spectral-start")) for runs in shown.values()]
         lines.append(f"| *`{arm}` less `spectral-start`* | {' | '.join(gains)} |")
+    if best is not None:
+        columns = [four.get(name, {}) for name in README_CELLS if name in found]
+        columns += [{}] * (len(shown) - len(columns))
+        cells = [_value_and_gain(runs, best) for runs in columns]
+        lines.append(f"| `{best}`, one choice for all four data sets | {' | '.join(cells)} |")
+        gains = [signed(against(runs, best, "spectral-start")) for runs in columns]
+        lines.append(f"| *the same less `spectral-start`* | {' | '.join(gains)} |")
     return lines
+
+
+def _value_and_gain(runs: Runs, arm: str) -> str:
+    """Test AUC and, below it, the gain over ``plain``."""
+    if arm not in runs:
+        return "–"
+    few = f" ({len(runs[arm])} seeds)" if len(runs[arm]) != SEEDS else ""
+    value = figure_of(runs[arm], "test", "auc") + few
+    gain = signed(against(runs, arm, "plain"))
+    return value if gain == "–" else f"{value}<br>{gain}"
 
 
 def write_between(path: Path, lines: list[str]) -> None:
@@ -428,6 +450,7 @@ def main() -> None:
     found = results_below(options.results)
     cells = {name: by_embedding(results) for name, results in found.items()}
     own, earlier = results_below(options.own), results_below(options.earlier)
+    order, four = one_for_all(options.tuning, found, earlier, results_below(options.four))
     image = options.results / "differences.png"
     picture(cells, image)
     lines = [
@@ -445,6 +468,8 @@ def main() -> None:
         lines += ["## What holds", ""]
         for arm in dict.fromkeys([best, *CENTERS]):
             lines += claims(cells, arm)
+        if order:
+            lines += claims(four, order[0], " with settings chosen on all four data sets")
         lines += [*controls(cells), ""]
     if image.exists():
         lines += [
@@ -471,8 +496,7 @@ def main() -> None:
         *settings_table(options.tuning),
         "",
     ]
-    four = one_for_all(options.tuning, found, earlier, results_below(options.four))
-    if four:
+    if order:
         lines += [
             "## One configuration for all four data sets",
             "",
@@ -482,7 +506,7 @@ def main() -> None:
             " from `results/research`, where the choice is the same as above, else from"
             " `results/research-earlier` or `results/research-four`; seeds in brackets.",
             "",
-            *four,
+            *one_for_all_table(order, four),
             "",
             *settings_table(options.tuning, "four"),
             "",
@@ -517,7 +541,8 @@ def main() -> None:
         ]
     write_atomically(options.out, "\n".join(lines))
     if options.readme is not None:
-        write_between(options.readme, readme_table(found, own))
+        best = order[0] if order else None
+        write_between(options.readme, readme_table(found, own, best, four))
 
 
 if __name__ == "__main__":

@@ -191,7 +191,13 @@ def test_settings_for_all_four_data_sets_take_their_runs_from_where_they_are(
             run["overrides"] = {"lr": lr}
             run["test"]["auc"] += place == "four"
         (folder / "results.json").write_text(json.dumps(found))
-    text = make(report, tmp_path, monkeypatch)
+    readme = tmp_path / "README.md"
+    readme.write_text("\n".join(report.MARKS))
+    text = make(report, tmp_path, monkeypatch, "--readme", str(readme))
+    claim = "- `gcn` with settings chosen on all four data sets beats `plain` in beauty-uniform-din"
+    assert f"{claim}: +113.00 [+110.52, +115.48] points, holds." in text
+    gain = "1.8400 ± 0.0100 (3 seeds)<br>**+113.00 [+110.52, +115.48]**"
+    assert f"| `gcn`, one choice for all four data sets | {gain} |" in readme.read_text()
     section = text.split("## One configuration for all four data sets\n")[1]
     rows = [line for line in section.splitlines() if line.startswith("| ")]
     assert rows == [
@@ -253,6 +259,7 @@ def test_table_of_the_readme(
     write_cell(path, ["plain", "gcn"])
     drop_last_run(path / "results.json")
     write_cell(tmp_path / "own" / "kuairand-clicks-din", ["centers-only"])
+    monkeypatch.setattr(report, "SEEDS", 3)
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{report.MARKS[0]}\nold\n{report.MARKS[1]}\nafter\n")
     for _ in range(2):  # made anew, not added
