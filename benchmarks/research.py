@@ -65,7 +65,7 @@ def cells() -> dict[str, Cell]:
     for model in ("pooled-mlp", "wide-deep", "pnn", "dien"):
         found[f"beauty-uniform-{model}"] = Cell(beauty, STRONG, ("--model", model))
     graph = ("average", "gcn", "gcn-staged", "gcn-skip-staged", "gat", "gcn-skip", "lightgcn")
-    for name in ("beauty-uniform-din", "complete-journey-din"):
+    for name in ("beauty-uniform-din", "complete-journey-din", "kuairand-clicks-din"):
         data = found[name].data
         found[f"{name}-permuted"] = Cell(data, ("plain", *graph), ("--graph", "permuted"))
         few = ("plain", "gcn", "gcn-skip-staged")
