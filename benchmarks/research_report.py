@@ -342,6 +342,18 @@ def one_for_all_table(order: list[str], cells: dict[str, Runs]) -> list[str]:
     return lines
 
 
+def against_tuned_there(best: str, cells: dict[str, Runs], own: dict[str, Results]) -> list[str]:
+    """An arm with one configuration for all, less those tuned on the data set itself."""
+    lines = []
+    for name, results in own.items():
+        runs = cells.get(name, {}).get(best)
+        if runs:
+            others = by_embedding(results).items()
+            gains = ", ".join(f"`{arm}` {signed(gained(runs, some))}" for arm, some in others)
+            lines += [f"The same on {name}, less what was tuned there itself: {gains}.", ""]
+    return lines
+
+
 def other_settings(cells: dict[str, Runs], others: dict[str, Runs]) -> list[str]:
     """Arms with other settings than the chosen ones, against spectral-start and these."""
     lines = [
@@ -508,6 +520,7 @@ def main() -> None:
             "",
             *one_for_all_table(order, four),
             "",
+            *against_tuned_there(order[0], four, own),
             *settings_table(options.tuning, "four"),
             "",
         ]
