@@ -32,4 +32,4 @@ def test_library_examples(
     assert names["emb"].center_weights(names["ids"]).shape == (3, 64)
     exec(staged, names)  # goes on with the graph and the split of the first
     assert 0.5 < names["result"].test.auc <= 1
-    assert names["emb"].center_weights(names["ids"]).shape == (3, 64)
+    assert names["emb"].center_weights(names["ids"]).shape == (3, 512)
