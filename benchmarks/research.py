@@ -41,13 +41,10 @@ class Cell:
         path = folder / name
         return f"{reader}{colon}{path}" if path.exists() else self.data
 
-    def command(
-        self, folder: Path, seeds: int, out: Path, tuning: Path, chosen_on: str = "two"
-    ) -> list[str]:
+    def command(self, folder: Path, seeds: int, out: Path, overrides: list[str]) -> list[str]:
         words = [sys.executable, "-m", "resemb_gnn", "compare", "--quiet", "--resume", "--compile"]
         words += ["--data", self.path(folder), "--seeds", str(seeds)]
         words += ["--embeddings", *self.embeddings, *self.flags, "--out", str(out)]
-        overrides = tuned_overrides(tuning, self.embeddings, chosen_on)
         return [*words, "--override", *overrides] if overrides else words
 
 
@@ -95,8 +92,8 @@ def main() -> None:
         cell, out = cells()[name], options.out / name
         if options.arms:  # a later call without it adds the others to the same file
             cell = replace(cell, embeddings=tuple(a for a in cell.embeddings if a in options.arms))
-        where = (options.data_folder, options.seeds, out, options.tuning)
-        words = cell.command(*where, options.chosen_on)
+        overrides = tuned_overrides(options.tuning, cell.embeddings, options.chosen_on)
+        words = cell.command(options.data_folder, options.seeds, out, overrides)
         limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
         done = subprocess.run(words, env=dict(os.environ) | limits, check=False)
         print(

@@ -11,7 +11,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from research_settings import ABLATIONS, BUDGET, CHOSEN_ON, FINALISTS, SEEDS, best_trial
+from research_settings import ABLATIONS, BUDGET, CHOSEN_ON, FINALISTS, SEEDS, best_trial, worth
 
 from resemb_gnn.experiment.arms import ARMS
 from resemb_gnn.experiment.results import read_results, write_atomically
@@ -162,10 +162,10 @@ def best_res(cells: dict[str, Runs]) -> str | None:
     full = [runs for name, runs in cells.items() if name.endswith("-din")]
     arms = [arm for arm in RES if full and all(arm in runs for runs in full)]
 
-    def worth(arm: str) -> float:
+    def mean(arm: str) -> float:
         return float(np.mean([_mean(r[arm], "valid", "auc") for r in full]))
 
-    return max(arms, key=worth) if arms else None
+    return max(arms, key=mean) if arms else None
 
 
 def claims(cells: dict[str, Runs], best: str, settings: str = "") -> list[str]:
@@ -218,13 +218,15 @@ def own_edges(cells: dict[str, Runs]) -> list[str]:
     """Arms whose training examples do not see their own edges (folds), less the same with them."""
     lines = []
     for name, runs in cells.items():
+        if not name.endswith("-one-graph"):
+            continue
         folds = cells.get(name.removesuffix("-one-graph"), {})
         rows = [
             f"| {arm} | {len(some)} | {figure_of(some, 'test', 'auc')} | {_mean(some, 'gap'):.3f} |"
             f" {figure_of(folds[arm], 'test', 'auc')} | {_mean(folds[arm], 'gap'):.3f} |"
             f" {signed(gained(folds[arm], some))} |"
             for arm, some in runs.items()
-            if name.endswith("-one-graph") and arm in folds
+            if arm in folds
         ]
         if rows:
             lines += [
@@ -289,8 +291,8 @@ def settings_table(tuning: Path, chosen_on: str = "two") -> list[str]:
             f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
             for name, value in best["params"].items()
         )
-        worth = [f"{auc:.4f}" for auc in (best["valid_auc"], *best.get("finals", {}).values())]
-        lines.append(f"| {arm} | {' | '.join(worth)} | {chosen} |")
+        figures = [f"{auc:.4f}" for auc in (best["valid_auc"], *best.get("finals", {}).values())]
+        lines.append(f"| {arm} | {' | '.join(figures)} | {chosen} |")
     return lines
 
 
@@ -309,9 +311,7 @@ def one_for_all(tuning: Path, *folders: dict[str, Results]) -> tuple[list[str], 
     ablations of that one last; and their runs by cell, from whichever of the ``folders`` has most.
     """
     chosen = {path.stem: best_trial(path, "four") for path in searches(tuning, "four")}
-    order = sorted(
-        chosen, key=lambda arm: -sum([chosen[arm]["valid_auc"], *chosen[arm]["finals"].values()])
-    )
+    order = sorted(chosen, key=lambda arm: -worth(chosen[arm]))
     order += [arm for arm, whole in ABLATIONS.items() if order and whole == order[0]]
     cells: dict[str, Runs] = {}
     for name in README_CELLS:

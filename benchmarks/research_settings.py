@@ -66,7 +66,12 @@ def best_trial(path: Path, chosen_on: str = "two") -> dict[str, Any]:
                 wanted = f"the final of {trial['params']} on {data}"
                 raise SystemExit(f"{path} lacks {wanted}: run tuning.py first")
             trial["finals"][data] = same[0]["valid_auc"]
-    return max(best, key=lambda trial: float(trial["valid_auc"] + sum(trial["finals"].values())))
+    return max(best, key=worth)
+
+
+def worth(trial: dict[str, Any]) -> float:
+    """Sum of a trial's validation AUC and those of its finals."""
+    return float(trial["valid_auc"] + sum(trial["finals"].values()))
 
 
 def tuned_overrides(folder: Path, arms: Iterable[str], chosen_on: str = "two") -> list[str]:

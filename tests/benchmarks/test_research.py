@@ -377,7 +377,7 @@ def test_every_cell_is_a_command_that_compare_takes(tmp_path: Path) -> None:
     parser = argparse.ArgumentParser()
     add_settings(parser, CompareSettings)
     for name, cell in research.cells().items():
-        words = cell.command(tmp_path, 5, tmp_path / name, tmp_path)
+        words = cell.command(tmp_path, 5, tmp_path / name, [])
         assert words[1:4] == ["-m", "resemb_gnn", "compare"]
         found = vars(parser.parse_args(words[4:]))
         settings = CompareSettings(**{k: _tuple(value) for k, value in found.items()})
