@@ -19,8 +19,8 @@ from synthetic_log import synthetic_log
 from timing import machine
 
 from resemb_gnn import DIN, BehaviorLog, ResEmbedding, covisit_graph, fit
-from resemb_gnn.atomic import write_atomically
 from resemb_gnn.experiment.results import versions
+from resemb_gnn.io.atomic import write_atomically
 from resemb_gnn.training.checkpoint import CheckpointFolder
 
 DEFAULT_OUT = Path(__file__).parent / "results" / "checkpoints"

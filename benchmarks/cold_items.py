@@ -43,9 +43,9 @@ from torch_geometric.data import Data
 from resemb_gnn import DIN, BehaviorLog, Examples, ResEmbedding, covisit_graph, evaluate, fit
 from resemb_gnn.datasets import load_source
 from resemb_gnn.experiment import CompareSettings
-from resemb_gnn.experiment.arms import res_embedding
 from resemb_gnn.experiment.results import versions, write_atomically, write_results
 from resemb_gnn.graph import Adjacency, NodeFeatures
+from resemb_gnn.pipeline.arms import res_embedding
 
 CONTENT_NEIGHBORS = 10
 

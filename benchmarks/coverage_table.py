@@ -10,7 +10,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from resemb_gnn.experiment.markdown import markdown_table
+from resemb_gnn.io.text_tables import markdown_table
 
 OUT = Path(__file__).parent / "results" / "tests" / "coverage.md"
 LOW = 90.0  # percent; files below are named

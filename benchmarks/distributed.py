@@ -22,8 +22,8 @@ from timing import machine, thread_environment
 from torch import nn
 
 from resemb_gnn import fit, predict
-from resemb_gnn.atomic import write_atomically
 from resemb_gnn.experiment.results import versions
+from resemb_gnn.io.atomic import write_atomically
 
 DEFAULT_OUT = Path(__file__).parent / "results" / "distributed"
 BATCH = 256  # of all processes

@@ -36,9 +36,8 @@ from torch_geometric.nn import (
 from resemb_gnn.data import Split
 from resemb_gnn.datasets import load_source
 from resemb_gnn.experiment import CompareSettings
-from resemb_gnn.experiment.arms import make_embedding, make_model, res_embedding
 from resemb_gnn.experiment.comparison import new_results, run_record
-from resemb_gnn.experiment.report import markdown
+from resemb_gnn.experiment.report.text import markdown
 from resemb_gnn.experiment.results import (
     read_results,
     refuse_other_settings,
@@ -46,7 +45,8 @@ from resemb_gnn.experiment.results import (
     write_atomically,
     write_results,
 )
-from resemb_gnn.experiment.training import fit_with, make_graph
+from resemb_gnn.pipeline.arms import make_embedding, make_model, res_embedding
+from resemb_gnn.pipeline.steps import fit_with, make_graph
 from resemb_gnn.training import TableAdam, training_step
 
 

@@ -28,8 +28,8 @@ import torch
 from faults_jobs import INTERRUPTED, KINDS, REFUSED, Job, run, same
 from timing import machine
 
-from resemb_gnn.atomic import write_atomically
 from resemb_gnn.experiment.results import versions
+from resemb_gnn.io.atomic import write_atomically
 
 DEFAULT_OUT = Path(__file__).parent / "results" / "faults"
 CONTEXT = multiprocessing.get_context("forkserver")  # imports once, then forks each run

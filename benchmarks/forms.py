@@ -20,7 +20,7 @@ from tuning import train
 from resemb_gnn.datasets import load_source
 from resemb_gnn.experiment import CompareSettings
 from resemb_gnn.experiment.results import versions, write_atomically
-from resemb_gnn.experiment.training import make_graph
+from resemb_gnn.pipeline.steps import make_graph
 
 WIDE = {"num_centers": 512, "temperature": 0.6, "center_std": 0.04}
 FORMS: dict[str, tuple[str, dict[str, float | str | bool]]] = {

@@ -33,7 +33,7 @@ from fuzz_cases import Expected, Refused
 from fuzz_readers import READERS
 
 from resemb_gnn import InputError
-from resemb_gnn.atomic import write_atomically
+from resemb_gnn.io.atomic import write_atomically
 
 OUT = Path(__file__).parent / "results" / "faults"
 PART = 1000  # cases between two writes of the results

@@ -12,7 +12,7 @@ from fuzz_tables import NAMES, _frame
 
 from resemb_gnn import BehaviorLog
 from resemb_gnn.experiment.geometry import ItemGeometry
-from resemb_gnn.experiment.report import markdown, text_table
+from resemb_gnn.experiment.report.text import markdown, text_table
 from resemb_gnn.experiment.results import read_results
 
 FIGURES = {"auc": 0.7, "gauc": None, "logloss": 0.6}

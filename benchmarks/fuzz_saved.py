@@ -18,7 +18,7 @@ from safetensors.numpy import load as load_weights
 from safetensors.numpy import save as save_weights
 
 import resemb_gnn as rg
-from resemb_gnn.data import digest
+from resemb_gnn.io.digests import tensor_digest
 from resemb_gnn.saved.layout import DIGESTS, READ
 from resemb_gnn.serving import ItemIndex, export_embeddings
 from resemb_gnn.serving.item_index import DIGESTS as INDEX_DIGESTS
@@ -77,7 +77,7 @@ def form_of_model(trained: rg.TrainedModel) -> Any:
     item, users = trained.item_ids[0], trained.histories.user_ids[:1]
     graph, histories = trained.graph, trained.histories
     return (
-        {name: digest(part) for name, part in trained.model.state_dict().items()},
+        {name: tensor_digest(part) for name, part in trained.model.state_dict().items()},
         trained.settings.identity(),
         trained.item_ids.to_list(),
         None if trained.item_category is None else trained.item_category.tolist(),

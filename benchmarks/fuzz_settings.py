@@ -10,7 +10,7 @@ from fuzz_cases import ODD, Case, Expected, Refused, damage
 
 from resemb_gnn.cli.settings_file import read_settings_file
 from resemb_gnn.experiment import CompareSettings
-from resemb_gnn.experiment.flag import may_be_none, takes_several, value_type
+from resemb_gnn.pipeline.flag import may_be_none, takes_several, value_type
 
 KNOWN = {spec.name: spec for spec in fields(CompareSettings)}
 ENTRIES = (

@@ -30,10 +30,7 @@ from torch_geometric.utils import to_undirected
 
 import resemb_gnn as rg
 from resemb_gnn.data import NEGATIVES
-from resemb_gnn.data.json_text import read_json
 from resemb_gnn.datasets.sequence_file import read_sequence_file
-from resemb_gnn.experiment.arm_settings import ArmSettings
-from resemb_gnn.experiment.arms import make_embedding
 from resemb_gnn.experiment.results import (
     SCHEMA,
     fingerprint,
@@ -43,7 +40,10 @@ from resemb_gnn.experiment.results import (
     write_results,
 )
 from resemb_gnn.graph import Adjacency, NodeFeatures, symmetric_adjacency
-from resemb_gnn.nn.propagate import propagate
+from resemb_gnn.io.json_text import read_json
+from resemb_gnn.nn.layers.propagate import propagate
+from resemb_gnn.pipeline.arm_settings import ArmSettings
+from resemb_gnn.pipeline.arms import make_embedding
 
 DETERMINISTIC = ("popularity", "spectral")
 LIGHTGCN = ("lightgcn", "lightgcn-users")

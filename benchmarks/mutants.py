@@ -25,12 +25,12 @@ from mutmut.mutation.diff_apply import get_diff_for_mutant
 from mutmut.stats import status_by_exit_code
 from scipy.stats import binomtest
 
-from resemb_gnn.experiment.markdown import fenced, markdown_table
+from resemb_gnn.io.text_tables import fenced, markdown_table
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results" / "tests"
 FOLDERS = ("nn", "graph")
-SMALL = "resemb_gnn.nn.mlp*"  # mutmut makes all mutants before it runs some: these are few
+SMALL = "resemb_gnn.nn.layers.mlp*"  # mutmut makes all mutants before it runs some: these are few
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 
 

@@ -18,11 +18,11 @@ import torch
 import resemb_gnn as rg
 from resemb_gnn.datasets import read_sequence_file
 from resemb_gnn.experiment import CompareSettings
-from resemb_gnn.experiment.arms import EMBEDDINGS, make_embedding
 from resemb_gnn.experiment.results import fingerprint, versions, write_atomically
 from resemb_gnn.experiment.summary import describe, difference, number, paired_differences
-from resemb_gnn.experiment.training import fit_with
 from resemb_gnn.graph import NodeFeatures
+from resemb_gnn.pipeline.arms import EMBEDDINGS, make_embedding
+from resemb_gnn.pipeline.steps import fit_with
 
 SPARSE_ROWS = {"Adam": None, "SparseAdam": 1}  # names of the updates
 SETTINGS = (

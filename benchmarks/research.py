@@ -20,7 +20,7 @@ from pathlib import Path
 
 from research_settings import CHOSEN_ON, SEEDS, tuned_overrides
 
-from resemb_gnn.experiment.arms import ARMS
+from resemb_gnn.pipeline.arms import ARMS
 
 # What every base model is run with:
 STRONG = ("plain", "plain-l2", "spectral-start", "gcn", "gcn-staged", "gcn-skip-staged")

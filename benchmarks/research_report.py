@@ -13,7 +13,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from research_settings import ABLATIONS, BUDGET, CHOSEN_ON, FINALISTS, SEEDS, best_trial, worth
 
-from resemb_gnn.experiment.arms import ARMS
 from resemb_gnn.experiment.results import read_results, write_atomically
 from resemb_gnn.experiment.summary import (
     Difference,
@@ -25,6 +24,7 @@ from resemb_gnn.experiment.summary import (
     number,
     paired_differences,
 )
+from resemb_gnn.pipeline.arms import ARMS
 
 Runs = dict[str, list[dict[str, Any]]]
 BASELINES = ("plain", "plain-l2", "spectral-start")

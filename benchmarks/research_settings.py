@@ -9,7 +9,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from resemb_gnn.experiment import CompareSettings
-from resemb_gnn.experiment.arms import ARMS, make_embedding
+from resemb_gnn.pipeline.arms import ARMS, make_embedding
 
 # An ablation that is not searched itself: the same model without its residual.
 ABLATIONS = {"gcn-skip-centers-only": "gcn-skip-staged"}

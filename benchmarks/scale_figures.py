@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.ticker import EngFormatter
 from timing import spread
 
-from resemb_gnn.experiment.plotting import MARKERS, legend_below, line_style, new_figure
+from resemb_gnn.experiment.report.plotting import MARKERS, legend_below, line_style, new_figure
 
 STAGES = {
     "read": "read",

@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from theory_runs import CENTERS, LONG, RESIDUALS
 from theory_statistics import Runs, pooled
 
-from resemb_gnn.experiment.plotting import (
+from resemb_gnn.experiment.report.plotting import (
     INK,
     MARKERS,
     MUTED,

@@ -10,8 +10,8 @@ from theory_tasks import Task
 
 import resemb_gnn as rg
 from resemb_gnn.experiment.geometry import ItemGeometry, item_geometry
-from resemb_gnn.experiment.item_figures import draw_items
-from resemb_gnn.experiment.plotting import legend_below, new_figure
+from resemb_gnn.experiment.report.item_figures import draw_items
+from resemb_gnn.experiment.report.plotting import legend_below, new_figure
 from resemb_gnn.graph import NodeFeatures
 from resemb_gnn.theory import envelope_radius
 

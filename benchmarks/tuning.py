@@ -4,7 +4,7 @@
     python benchmarks/tuning.py --data Beauty.txt --final kuairand:kuairand_pure complete-journey
     python benchmarks/tuning.py --data kuairand:kuairand_pure --out OUT
 
-Optuna's TPE (seed 0) searches what an arm names as `tuned` (resemb_gnn/experiment/arms.py); the
+Optuna's TPE (seed 0) searches what an arm names as `tuned` (resemb_gnn/pipeline/arms.py); the
 first trial is the arm's defaults (or the next one, where they are not among those in its file). A
 trial trains DIN with seed 0 and is worth its best validation AUC; test examples are not scored.
 With `--final`, the best three are trained on other data sets too, and the best mean of the
@@ -35,9 +35,9 @@ from torch_geometric.data import Data
 from resemb_gnn.data import Split
 from resemb_gnn.datasets import load_source
 from resemb_gnn.experiment import CompareSettings
-from resemb_gnn.experiment.arms import ARMS, Range, make_embedding, make_model
 from resemb_gnn.experiment.results import versions, write_atomically
-from resemb_gnn.experiment.training import fit_with, make_graph
+from resemb_gnn.pipeline.arms import ARMS, Range, make_embedding, make_model
+from resemb_gnn.pipeline.steps import fit_with, make_graph
 
 
 def space(arm: str) -> dict[str, BaseDistribution]:

@@ -119,6 +119,6 @@ def test_wheel_takes_every_file_that_is_not_python() -> None:
         if path.is_file() and path.suffix not in (".py", ".pyc")
     ]
     assert "py.typed" in data
-    assert "experiment/report.html" in data
+    assert "experiment/report/report.html" in data
     for name in data:
         assert any(fnmatch(name, part) for part in settings["package-data"]["resemb_gnn"]), name

@@ -3,8 +3,8 @@
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
-from resemb_gnn.experiment.flag import check_settings, flag
-from resemb_gnn.experiment.shared_settings import DataSettings
+from resemb_gnn.pipeline.flag import check_settings, flag
+from resemb_gnn.pipeline.shared_settings import DataSettings
 
 _DATA = {spec.name: spec for spec in fields(DataSettings)}
 

@@ -19,7 +19,8 @@ from resemb_gnn.cli.model_commands import (
     run_similar,
 )
 from resemb_gnn.cli.notes import note
-from resemb_gnn.experiment import CompareSettings, FitSettings, compare
+from resemb_gnn.experiment import CompareSettings, compare
+from resemb_gnn.pipeline.fit_settings import FitSettings
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Command:
 
 def run_compare(settings: CompareSettings) -> None:
     """``resemb-gnn compare``."""
-    from resemb_gnn.experiment.report import text_table
+    from resemb_gnn.experiment.report.text import text_table
 
     results = compare(settings, log=note(settings.quiet))
     print(text_table(results))

@@ -5,7 +5,7 @@ from dataclasses import Field, fields
 from typing import Any
 
 from resemb_gnn.errors import InputError
-from resemb_gnn.experiment.flag import is_required, takes_several, value_type
+from resemb_gnn.pipeline.flag import is_required, takes_several, value_type
 
 
 def flag_name(name: str) -> str:
@@ -21,7 +21,7 @@ def add_settings(parser: argparse.ArgumentParser, settings: type, positional: st
 
     Args:
         parser: where to.
-        settings: a dataclass whose fields were made by :func:`~resemb_gnn.experiment.flag.flag`.
+        settings: a dataclass whose fields were made by :func:`~resemb_gnn.pipeline.flag.flag`.
         positional: name of a field that is given by its place instead of by a flag.
     """
     groups: dict[str | None, Any] = {None: parser}

@@ -6,13 +6,13 @@ from pathlib import Path
 import polars as pl
 from torch_geometric.data import Data
 
-from resemb_gnn.cli.write_table import write_table
-from resemb_gnn.experiment.aligned import aligned
-from resemb_gnn.experiment.flag import flag
-from resemb_gnn.experiment.shared_settings import GraphSettings
-from resemb_gnn.experiment.stages import Stages
-from resemb_gnn.experiment.training import covisits
 from resemb_gnn.graph import QUANTILES, GraphSummary, edge_list, summarize_graph
+from resemb_gnn.io.tables import write_table
+from resemb_gnn.io.text_tables import aligned
+from resemb_gnn.pipeline.flag import flag
+from resemb_gnn.pipeline.shared_settings import GraphSettings
+from resemb_gnn.pipeline.stages import Stages
+from resemb_gnn.pipeline.steps import covisits
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,6 @@ import shutil
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from resemb_gnn.atomic_folder import whole_folder
 from resemb_gnn.cli.command_settings import (
     EvaluateSettings,
     ExportSettings,
@@ -14,15 +13,16 @@ from resemb_gnn.cli.command_settings import (
     SimilarSettings,
 )
 from resemb_gnn.cli.notes import note
-from resemb_gnn.cli.write_table import write_table
-from resemb_gnn.data.frame import read_columns
 from resemb_gnn.datasets.source import TABLE_SUFFIXES
 from resemb_gnn.errors import InputError
-from resemb_gnn.experiment import FitSettings
-from resemb_gnn.experiment.aligned import aligned
 from resemb_gnn.experiment.results import map_numbers
-from resemb_gnn.experiment.shared_settings import DataSettings
-from resemb_gnn.experiment.stages import Stages
+from resemb_gnn.io.atomic import whole_folder
+from resemb_gnn.io.frame import read_columns
+from resemb_gnn.io.tables import write_table
+from resemb_gnn.io.text_tables import aligned
+from resemb_gnn.pipeline.fit_settings import FitSettings
+from resemb_gnn.pipeline.shared_settings import DataSettings
+from resemb_gnn.pipeline.stages import Stages
 from resemb_gnn.saved import TrainedModel, load, train
 from resemb_gnn.saved.layout import refuse_taken
 from resemb_gnn.saved.new_log import is_training_data, renumbered

@@ -8,7 +8,7 @@ import yaml
 
 from resemb_gnn.cli.nearest import did_you_mean
 from resemb_gnn.errors import InputError, brief, shown
-from resemb_gnn.experiment.flag import check_value, may_be_none, takes_several, value_type
+from resemb_gnn.pipeline.flag import check_value, may_be_none, takes_several, value_type
 
 LONGEST = 2**20  # bytes; PyYAML takes a second for so many
 _DEEPEST = 2  # a list in the mapping; PyYAML's time and stack grow with the depth
@@ -24,7 +24,7 @@ def read_settings_file(path: str | Path, settings: type) -> dict[str, Any]:
 
     Args:
         path: the file.
-        settings: a dataclass whose fields were made by :func:`~resemb_gnn.experiment.flag.flag`.
+        settings: a dataclass whose fields were made by :func:`~resemb_gnn.pipeline.flag.flag`.
 
     Raises:
         InputError: if the file cannot be read, or a key is unknown or comes twice, or a value is of

@@ -1,8 +1,6 @@
 """Behaviour logs, splits, negatives and jagged batches."""
 
 from resemb_gnn.data.behavior_log import BehaviorLog
-from resemb_gnn.data.digest import digest
-from resemb_gnn.data.distinct import distinct
 from resemb_gnn.data.examples import Batch, Examples
 from resemb_gnn.data.negatives import NEGATIVES, NegativeSampler
 from resemb_gnn.data.split import SPLITS, Split, split_log
@@ -16,8 +14,6 @@ __all__ = [
     "Examples",
     "NegativeSampler",
     "Split",
-    "digest",
-    "distinct",
     "extend_vocabulary",
     "split_log",
 ]

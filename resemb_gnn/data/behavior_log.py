@@ -8,7 +8,8 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from resemb_gnn.data.frame import (
+from resemb_gnn.errors import InputError
+from resemb_gnn.io.frame import (
     Frame,
     naming,
     parse_ids,
@@ -17,8 +18,7 @@ from resemb_gnn.data.frame import (
     place_of,
     read_columns,
 )
-from resemb_gnn.data.saved_table import distinct_ids, read_saved, whole_numbers, write_saved
-from resemb_gnn.errors import InputError
+from resemb_gnn.io.saved_table import distinct_ids, read_saved, whole_numbers, write_saved
 
 if TYPE_CHECKING:
     from resemb_gnn.data.split import Split

@@ -8,12 +8,12 @@ import polars as pl
 import torch
 
 from resemb_gnn.data import BehaviorLog
-from resemb_gnn.data.frame import parse_labels
 from resemb_gnn.data.split import HISTORY, TEST, TRAIN, VALID, Split, split_by_part
 from resemb_gnn.datasets.behavior_dataset import BehaviorDataset
-from resemb_gnn.datasets.download import fetch, verify
 from resemb_gnn.datasets.raw_table import id_strings, read_raw_table
 from resemb_gnn.errors import InputError, shown
+from resemb_gnn.io.download import fetch, verify
+from resemb_gnn.io.frame import parse_labels
 
 _URL = "https://huggingface.co/datasets/reczoo/AmazonElectronics_x1/resolve/main"
 _CHECKSUMS = {

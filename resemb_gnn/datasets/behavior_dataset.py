@@ -15,7 +15,7 @@ from torch_geometric.data import Dataset, HeteroData
 
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.errors import InputError
-from resemb_gnn.file_digests import file_digest
+from resemb_gnn.io.digests import file_digest
 
 
 class BehaviorDataset(Dataset):

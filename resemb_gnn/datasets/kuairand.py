@@ -9,12 +9,12 @@ from typing import Any
 import polars as pl
 
 from resemb_gnn.data import BehaviorLog
-from resemb_gnn.data.frame import parse_epoch, parse_labels
 from resemb_gnn.datasets.attributes import main_attribute
 from resemb_gnn.datasets.behavior_dataset import BehaviorDataset
-from resemb_gnn.datasets.download import fetch
 from resemb_gnn.datasets.raw_table import id_strings, read_raw_table, tag_strings, whole_times
 from resemb_gnn.errors import InputError
+from resemb_gnn.io.download import fetch
+from resemb_gnn.io.frame import parse_epoch, parse_labels
 
 PAGE = "https://kuairand.com (KuaiRand-Pure.tar.gz at https://zenodo.org/records/10439422)"
 LABELS = ("is_click", "long_view")

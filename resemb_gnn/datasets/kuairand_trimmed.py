@@ -5,11 +5,11 @@ from pathlib import Path
 import polars as pl
 
 from resemb_gnn.data import BehaviorLog
-from resemb_gnn.data.frame import naming
 from resemb_gnn.datasets.behavior_dataset import BehaviorDataset
 from resemb_gnn.datasets.kuairand import PAGE, log_of_exposures, moments, read_exposures, read_tags
 from resemb_gnn.datasets.raw_table import id_strings, read_raw_table
 from resemb_gnn.errors import InputError
+from resemb_gnn.io.frame import naming
 
 _EXPOSURES = ("exposures_val.parquet", "exposures_test.parquet")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from resemb_gnn.data.frame import EXACT, naming, parse_ids, parse_times, read_columns, refuse
+from resemb_gnn.io.frame import EXACT, naming, parse_ids, parse_times, read_columns, refuse
 
 
 def read_raw_table(

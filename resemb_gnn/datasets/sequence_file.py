@@ -5,10 +5,10 @@ from pathlib import Path
 import polars as pl
 
 from resemb_gnn.data import BehaviorLog
-from resemb_gnn.data.files import read_lines
-from resemb_gnn.data.json_text import read_json
 from resemb_gnn.datasets.attributes import main_attribute
 from resemb_gnn.errors import InputError, shown
+from resemb_gnn.io.files import read_lines
+from resemb_gnn.io.json_text import read_json
 
 
 def read_sequence_file(path: str | Path, attributes: str | Path | None = None) -> BehaviorLog:

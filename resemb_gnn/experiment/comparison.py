@@ -11,11 +11,9 @@ from typing import Any, TypeGuard
 import torch
 from torch import nn
 
-from resemb_gnn.atomic import write_atomically
 from resemb_gnn.data import Examples, Split
 from resemb_gnn.datasets import DataSource
 from resemb_gnn.errors import InputError
-from resemb_gnn.experiment.arms import make_embedding, make_model
 from resemb_gnn.experiment.geometry import ItemGeometry, item_geometry
 from resemb_gnn.experiment.results import (
     SCHEMA,
@@ -27,10 +25,12 @@ from resemb_gnn.experiment.results import (
     write_results,
 )
 from resemb_gnn.experiment.settings import CompareSettings
-from resemb_gnn.experiment.stages import Stages
-from resemb_gnn.experiment.tensorboard import TensorBoard
-from resemb_gnn.experiment.training import fit_with, load_split, make_graph
+from resemb_gnn.io.atomic import write_atomically
 from resemb_gnn.nn import ResEmbedding
+from resemb_gnn.pipeline.arms import make_embedding, make_model
+from resemb_gnn.pipeline.stages import Stages
+from resemb_gnn.pipeline.steps import fit_with, load_split, make_graph
+from resemb_gnn.pipeline.tensorboard import TensorBoard
 from resemb_gnn.theory import GapCurve
 from resemb_gnn.training import FitResult, evaluate
 
@@ -118,7 +118,10 @@ def compare(
             f" best epoch {result.best_epoch} of {len(result.curve)},"
             f" {result.examples_per_second:,.0f} examples/s"
         )
-    from resemb_gnn.experiment.report import html, markdown  # matplotlib takes a second to import
+    from resemb_gnn.experiment.report.text import (  # matplotlib takes a second to import
+        html,
+        markdown,
+    )
 
     write_atomically(folder / "results.md", markdown(results))
     with Stages(1, settings.quiet) as stages:

@@ -8,11 +8,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from resemb_gnn.atomic import write_atomically
-from resemb_gnn.data import BehaviorLog, Split, digest
-from resemb_gnn.data.json_text import read_json
+from resemb_gnn.data import BehaviorLog, Split
 from resemb_gnn.datasets import DataSource
 from resemb_gnn.errors import InputError, differences, shown
+from resemb_gnn.io.atomic import write_atomically
+from resemb_gnn.io.digests import tensor_digest
+from resemb_gnn.io.json_text import read_json
 from resemb_gnn.training import FitResult
 
 SCHEMA = 1
@@ -139,7 +140,7 @@ def describe_data(source: DataSource, split: Split) -> dict[str, Any]:
 
 def fingerprint(log: BehaviorLog) -> str:
     """A digest of who acted on what and when, 16 hexadecimal digits."""
-    return digest(log.items, log.ptr, log.times, log.labels, log.item_category)
+    return tensor_digest(log.items, log.ptr, log.times, log.labels, log.item_category)
 
 
 def versions() -> dict[str, str | None]:

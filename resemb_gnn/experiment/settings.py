@@ -4,10 +4,10 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from resemb_gnn.errors import InputError
-from resemb_gnn.experiment.arm_settings import ArmSettings
-from resemb_gnn.experiment.arms import ARMS, EMBEDDINGS
-from resemb_gnn.experiment.flag import flag, value_type
-from resemb_gnn.experiment.shared_settings import TrainingSettings, without
+from resemb_gnn.pipeline.arm_settings import ArmSettings
+from resemb_gnn.pipeline.arms import ARMS, EMBEDDINGS
+from resemb_gnn.pipeline.flag import flag, value_type
+from resemb_gnn.pipeline.shared_settings import TrainingSettings, without
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,13 +9,13 @@ import polars as pl
 import scipy.sparse
 from torch_geometric.data import Data
 
-from resemb_gnn.atomic_folder import whole_folder
-from resemb_gnn.data.saved_table import whole_numbers
-from resemb_gnn.data.tables import read_parquet
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph.covisit import check_at_least_one, graph_of, index_type, symmetric
 from resemb_gnn.graph.covisit_parts import write_parts
 from resemb_gnn.graph.covisit_query import behaviors
+from resemb_gnn.io.atomic import whole_folder
+from resemb_gnn.io.saved_table import whole_numbers
+from resemb_gnn.io.tables import read_parquet
 from resemb_gnn.optional import require
 
 _EDGES = pl.Schema({"item": pl.Int64, "neighbor": pl.Int64, "weight": pl.Float32})

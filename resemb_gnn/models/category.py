@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from resemb_gnn.errors import InputError
-from resemb_gnn.nn.guarded_buffer import register_guarded_buffer
+from resemb_gnn.nn.encoders.guarded_buffer import register_guarded_buffer
 
 
 class WithCategory(nn.Module):

@@ -6,9 +6,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from resemb_gnn.data import Batch, distinct
+from resemb_gnn.data import Batch
 from resemb_gnn.errors import InputError
 from resemb_gnn.models.category import WithCategory
+from resemb_gnn.nn.layers.unique_ids import unique_ids
 
 
 class CTRModel(nn.Module):
@@ -48,7 +49,7 @@ class CTRModel(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         both = torch.cat([batch.history, batch.target])
-        ids, position = distinct(both, getattr(self.embedding, "num_embeddings", None))
+        ids, position = unique_ids(both, getattr(self.embedding, "num_embeddings", None))
         # Only an embedding that knows folds (it has user_fold) is trained on batches of one.
         options = {} if batch.fold is None else {"fold": batch.fold}
         with torch.autocast(ids.device.type, enabled=False):  # embeddings are summed in float32

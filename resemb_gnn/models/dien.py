@@ -11,8 +11,8 @@ from resemb_gnn.data import Batch
 from resemb_gnn.errors import InputError
 from resemb_gnn.models.ctr_model import CTRModel
 from resemb_gnn.nn import AUGRU, BatchNorm, make_mlp
-from resemb_gnn.nn.packing import pack, permute
-from resemb_gnn.nn.segment import expand, segment_index, segment_mean
+from resemb_gnn.nn.layers.packing import pack, permute
+from resemb_gnn.nn.layers.segment import expand, segment_index, segment_mean
 
 
 class DIEN(CTRModel):

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from resemb_gnn.data import Batch
 from resemb_gnn.models.ctr_model import CTRModel
 from resemb_gnn.nn import BatchNorm, make_mlp
-from resemb_gnn.nn.segment import segment_index, segment_mean
+from resemb_gnn.nn.layers.segment import segment_index, segment_mean
 
 
 class PNN(CTRModel):

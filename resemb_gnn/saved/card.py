@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from resemb_gnn.experiment.contents import one_line, pairs
-from resemb_gnn.experiment.markdown import escape_markdown, markdown_table
+from resemb_gnn.io.text_tables import escape_markdown, markdown_table, one_line, pairs
 from resemb_gnn.saved.trained_model import TrainedModel
 
 

@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from resemb_gnn.data.frame import parse_ids
 from resemb_gnn.errors import InputError, shown
+from resemb_gnn.io.frame import parse_ids
 
 
 def number_ids(ids: pl.Series, vocabulary: pl.Series, unknown: str = "refuse") -> pl.Series:

@@ -12,17 +12,17 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import coalesce
 
-from resemb_gnn.data.frame import naming
-from resemb_gnn.data.json_text import read_json
-from resemb_gnn.data.saved_table import distinct_ids, float_vectors, read_saved, whole_numbers
 from resemb_gnn.errors import InputError, brief, shown
-from resemb_gnn.experiment import FitSettings
-from resemb_gnn.experiment.arms import make_embedding, make_model
-from resemb_gnn.experiment.flag import may_be_none, takes_several, value_type
 from resemb_gnn.experiment.results import map_numbers
-from resemb_gnn.file_digests import changed_file
 from resemb_gnn.graph.adjacency import check_graph
+from resemb_gnn.io.digests import changed_file
+from resemb_gnn.io.frame import naming
+from resemb_gnn.io.json_text import read_json
+from resemb_gnn.io.saved_table import distinct_ids, float_vectors, read_saved, whole_numbers
 from resemb_gnn.models import CTRModel
+from resemb_gnn.pipeline.arms import make_embedding, make_model
+from resemb_gnn.pipeline.fit_settings import FitSettings
+from resemb_gnn.pipeline.flag import may_be_none, takes_several, value_type
 from resemb_gnn.saved.histories import Histories
 from resemb_gnn.saved.layout import (
     CATEGORIES,

@@ -8,11 +8,11 @@ import torch
 from safetensors.torch import save_model
 from torch import Tensor
 
-from resemb_gnn.atomic_folder import whole_folder
-from resemb_gnn.data.saved_table import write_saved
 from resemb_gnn.experiment.results import map_numbers
-from resemb_gnn.file_digests import write_digests
 from resemb_gnn.graph import edge_list
+from resemb_gnn.io.atomic import whole_folder
+from resemb_gnn.io.digests import write_digests
+from resemb_gnn.io.saved_table import write_saved
 from resemb_gnn.nn import HardEncoder, ResEmbedding
 from resemb_gnn.saved.card import model_card
 from resemb_gnn.saved.layout import (

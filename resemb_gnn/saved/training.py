@@ -8,12 +8,12 @@ from typing import Any, cast
 import torch
 from torch_geometric.data import Data
 
-from resemb_gnn.experiment import FitSettings
-from resemb_gnn.experiment.arms import make_embedding, make_model
 from resemb_gnn.experiment.results import describe_data, training_figures, versions
-from resemb_gnn.experiment.tensorboard import TensorBoard
-from resemb_gnn.experiment.training import fit_with, load_split, make_graph
 from resemb_gnn.models import CTRModel
+from resemb_gnn.pipeline.arms import make_embedding, make_model
+from resemb_gnn.pipeline.fit_settings import FitSettings
+from resemb_gnn.pipeline.steps import fit_with, load_split, make_graph
+from resemb_gnn.pipeline.tensorboard import TensorBoard
 from resemb_gnn.saved.histories import Histories
 from resemb_gnn.saved.trained_model import TrainedModel
 from resemb_gnn.training import check_device, is_first

@@ -8,9 +8,9 @@ import polars as pl
 import torch
 from torch import nn
 
-from resemb_gnn.data.saved_table import distinct_ids, float_vectors, read_saved, write_saved
 from resemb_gnn.errors import InputError
-from resemb_gnn.file_digests import changed_file, write_digests
+from resemb_gnn.io.digests import changed_file, write_digests
+from resemb_gnn.io.saved_table import distinct_ids, float_vectors, read_saved, write_saved
 from resemb_gnn.optional import require
 
 TABLE, INDEX, DIGESTS = "items.parquet", "items.usearch", "items.sha256"

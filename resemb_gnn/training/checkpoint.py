@@ -8,9 +8,9 @@ from typing import Any, BinaryIO
 
 import torch
 
-from resemb_gnn.atomic import publish, temporary_file
 from resemb_gnn.errors import InputError, TrainingError, brief
-from resemb_gnn.file_digests import file_digest
+from resemb_gnn.io.atomic import publish, temporary_file
+from resemb_gnn.io.digests import file_digest
 
 SCHEMA = 1
 KEPT = 2

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from resemb_gnn.atomic import publish, temporary_file
 from resemb_gnn.data import Batch
 from resemb_gnn.errors import NotFiniteError, TrainingError
+from resemb_gnn.io.atomic import publish, temporary_file
 
 _DEFAULT = (signal.SIG_DFL, signal.default_int_handler)
 

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from resemb_gnn.data import Split, digest
+from resemb_gnn.data import Split
 from resemb_gnn.errors import InputError, differences
+from resemb_gnn.io.digests import tensor_digest
 from resemb_gnn.training.optimizer import TableAdam
 
 _SHOWN = 8
@@ -40,12 +41,12 @@ def run_identity(
             }
     saved = model.state_dict().keys()
     kept = [value for name, value in model.named_buffers() if name not in saved]
-    found["graph and features"] = digest(*kept)
+    found["graph and features"] = tensor_digest(*kept)
     history = split.history
-    found["data: history"] = digest(history.items, history.ptr, history.times)
+    found["data: history"] = tensor_digest(history.items, history.ptr, history.times)
     for name in ("train", "valid", "test"):
         part = getattr(split, name)
-        found[f"data: {name} examples"] = digest(*vars(part).values())
+        found[f"data: {name} examples"] = tensor_digest(*vars(part).values())
     return found
 
 

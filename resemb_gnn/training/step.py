@@ -5,7 +5,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from resemb_gnn.data import Batch
-from resemb_gnn.nn.across import shared_batch
+from resemb_gnn.nn.layers.shared_batch import shared_batch
 from resemb_gnn.training.distributed import add_gradients, total
 from resemb_gnn.training.optimizer import TableAdam
 

@@ -14,9 +14,9 @@ from scipy import stats
 from resemb_gnn import BehaviorLog, covisit_graph
 from resemb_gnn.cli import add_settings
 from resemb_gnn.experiment import CompareSettings
-from resemb_gnn.experiment.arms import ARMS, make_embedding
 from resemb_gnn.experiment.results import SCHEMA
 from resemb_gnn.graph import NodeFeatures
+from resemb_gnn.pipeline.arms import ARMS, make_embedding
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 AUC = {  # by arm, of seeds 0 to 2

@@ -125,7 +125,7 @@ def test_flags_reach_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_flags_go_before_the_settings_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     seen = []
     monkeypatch.setattr(commands, "compare", lambda settings, log: seen.append(settings) or {})
-    monkeypatch.setattr("resemb_gnn.experiment.report.text_table", lambda results: "")
+    monkeypatch.setattr("resemb_gnn.experiment.report.text.text_table", lambda results: "")
     path = tmp_path / "settings.yaml"
     path.write_text("lr: 1e-2\nwindow: 7\nembeddings: [gat, plain]\ncompile: true\n")
     flags = ["--config", str(path), "--lr", "0.5", "--no-compile"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from resemb_gnn import InputError
 from resemb_gnn.cli.settings_file import read_settings_file
 from resemb_gnn.experiment import CompareSettings
-from resemb_gnn.experiment.flag import flag
+from resemb_gnn.pipeline.flag import flag
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import resemb_gnn.experiment.comparison as module
-import resemb_gnn.experiment.training as training
+import resemb_gnn.pipeline.steps as training
 from resemb_gnn import BehaviorLog, InputError, evaluate
 from resemb_gnn.experiment import CompareSettings, compare
 from resemb_gnn.experiment.comparison import command

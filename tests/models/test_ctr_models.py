@@ -23,8 +23,8 @@ from resemb_gnn import (
     covisit_graph,
     fit,
 )
-from resemb_gnn.experiment import arms
 from resemb_gnn.models import CTRModel
+from resemb_gnn.pipeline import arms
 from resemb_gnn.training import TableAdam, training_step
 
 pytestmark = pytest.mark.parametrize("kind", [DIEN, DIN, PNN, PooledMLP, WideDeep])

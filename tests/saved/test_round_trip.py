@@ -12,8 +12,8 @@ from polars.testing import assert_series_equal
 from torch import Tensor
 
 import resemb_gnn as rg
-from resemb_gnn.experiment.arms import EMBEDDINGS, MODELS
 from resemb_gnn.nn import ResEmbedding
+from resemb_gnn.pipeline.arms import EMBEDDINGS, MODELS
 
 
 def every_pair(trained: rg.TrainedModel) -> tuple[pl.Series, pl.Series]:

@@ -12,8 +12,8 @@ from torch import nn
 
 from resemb_gnn import DIN, BehaviorLog, InputError, ResEmbedding, Split, covisit_graph, fit
 from resemb_gnn.nn import BatchNorm, Dice, ResidualOptions
-from resemb_gnn.nn.across import shared_batch
-from resemb_gnn.nn.plain_embedding import PlainEmbedding
+from resemb_gnn.nn.embeddings.plain import PlainEmbedding
+from resemb_gnn.nn.layers.shared_batch import shared_batch
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["resemb_gnn"])

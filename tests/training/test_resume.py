@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from resemb_gnn import DIEN, DIN, BehaviorLog, InputError, ResEmbedding, Split, covisit_graph, fit
 from resemb_gnn.nn import ResidualOptions, TableOptions
-from resemb_gnn.nn.plain_embedding import PlainEmbedding
+from resemb_gnn.nn.embeddings.plain import PlainEmbedding
 from resemb_gnn.theory import GapCurve
 from resemb_gnn.training.checkpoint import CheckpointFolder
 

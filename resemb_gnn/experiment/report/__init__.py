@@ -1,0 +1,1 @@
+"""The report of a comparison: for the terminal, as Markdown, and as a page."""

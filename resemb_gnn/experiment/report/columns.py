@@ -1,0 +1,134 @@
+"""The columns of the report's table: what they hold, and what they mean."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from resemb_gnn.experiment.summary import BASELINE, Difference, Row, Stat
+from resemb_gnn.io.text_tables import NONE
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What stands in a cell, and what a column is sorted by (NaN comes last)."""
+
+    text: str
+    value: float | str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table: title, what it means, and the cell of a row.
+
+    Args:
+        title: heading.
+        cell: makes the cell of a row.
+        meaning: what the figure is, in words.
+        brief: whether the terminal's table, which has less room, shows it too.
+    """
+
+    title: str
+    cell: Callable[[Row], Cell]
+    meaning: str
+    brief: bool = True
+
+
+def _stat(field: str, digits: int = 4) -> Callable[[Row], Cell]:
+    def cell(row: Row) -> Cell:
+        stat: Stat = getattr(row, field)
+        text = format_number(stat.mean, f".{digits}f")
+        return Cell(text if math.isnan(stat.std) else f"{text} ± {stat.std:.{digits}f}", stat.mean)
+
+    return cell
+
+
+def _difference(row: Row) -> Cell:
+    found: Difference | None = row.difference
+    if found is None or math.isnan(found.mean):
+        return Cell(NONE, math.nan)
+    text = f"{found.mean:+.4f}"
+    if not math.isnan(found.low):
+        text += f" [{found.low:+.4f}, {found.high:+.4f}]"
+    return Cell(text, found.mean)
+
+
+COLUMNS = (
+    Column(
+        "Embedding",
+        lambda row: Cell(row.embedding, row.embedding),
+        "What gives an item its vector: plain is an ordinary table with one free row an item, and"
+        " plain-l2, adamar, meda and spectral-start are tables with a penalty, decay, renewal or"
+        " start of their own; lightgcn is a table propagated over the co-visit graph; the others"
+        " are Res-embeddings, a mix of shared centres, weighted by the named encoder of the"
+        " graph or grouping of the items, plus a residual of the item's own.",
+    ),
+    Column(
+        "Test AUC",
+        _stat("test_auc"),
+        "Chance that a positive test example scores above a negative one, all users pooled; a tie"
+        " counts half. 0.5 is guessing.",
+    ),
+    Column(
+        f"Difference to {BASELINE}",
+        _difference,
+        f"Test AUC less that of {BASELINE} with the same seed: the mean of these pairs and, in"
+        " brackets, its 95 % t-interval. The interval covers what varies from seed to seed, not"
+        " what another sample of users would change.",
+    ),
+    Column(
+        "GAUC",
+        _stat("test_gauc"),
+        "Per-user AUC of the test examples, weighted by impressions: GAUC = Σᵤ nᵤ·AUCᵤ / Σᵤ nᵤ"
+        " over the users u with both a positive and a negative, nᵤ being a user's number of"
+        " examples.",
+    ),
+    Column(
+        "Log loss",
+        _stat("test_logloss"),
+        "Mean cross-entropy of the test examples in nats; smaller is better. Always answering"
+        " one half gives 0.693.",
+        brief=False,
+    ),
+    Column(
+        "Gap",
+        _stat("gap"),
+        "Generalisation gap in nats: test log loss minus the log loss of training examples that"
+        " were drawn as the test examples were, with the same weights. The larger, the more was"
+        " memorised.",
+    ),
+    Column(
+        "Valid. AUC",
+        _stat("valid_auc"),
+        "AUC of the validation examples at the chosen epoch. The choice flatters it.",
+        brief=False,
+    ),
+    Column(
+        "s / epoch",
+        _stat("seconds_per_epoch", 1),
+        "Seconds of training an epoch, evaluation not counted.",
+    ),
+    Column(
+        "Parameters",
+        lambda row: Cell(format_number(row.num_parameters, ",.0f"), row.num_parameters),
+        "Learnable numbers of the whole model.",
+        brief=False,
+    ),
+    Column(
+        "Seeds",
+        lambda row: Cell(str(len(row.seeds)), len(row.seeds)),
+        "How many runs the figures are means of; behind ± stands their standard deviation (divisor"
+        " n − 1). A seed decides the start of the weights and the order of the batches; the"
+        " examples are the same in all runs.",
+    ),
+)
+
+PROTOCOL = (
+    "Every run trained on the same training examples. Its epoch was chosen by validation AUC, and"
+    " the test examples were evaluated once, with the weights of that epoch; no choice was made"
+    " on them."
+)
+
+
+def format_number(value: float, spec: str) -> str:
+    """The number, or a dash for NaN."""
+    return NONE if math.isnan(value) else format(value, spec)

@@ -1,0 +1,27 @@
+"""What the report says beside its figures, as text."""
+
+from typing import Any
+
+from resemb_gnn.experiment.summary import Results, missing_seeds
+from resemb_gnn.io.text_tables import one_line
+
+
+def report_title(results: Results) -> str:
+    """Heading of the report."""
+    return f"Embeddings compared on {results['data']['name']}"
+
+
+def incomplete(results: Results) -> list[str]:
+    """A line if the comparison was stopped before its end."""
+    if not results["runs"]:
+        return ["No run has ended yet."]
+    missing = missing_seeds(results)
+    if not missing:
+        return []
+    lacks = [f"{one_line(name)} lacks {', '.join(map(str, s))}" for name, s in missing.items()]
+    return [f"Not complete, seeds are missing: {'; '.join(lacks)}."]
+
+
+def data_card(data: dict[str, Any]) -> dict[str, Any]:
+    """The facts on the data that are not free text."""
+    return {key: value for key, value in data.items() if key not in ("name", "description")}

@@ -1,0 +1,51 @@
+"""The report of a comparison: for the terminal, as Markdown, and as a page."""
+
+from resemb_gnn.experiment.report.columns import COLUMNS, PROTOCOL
+from resemb_gnn.experiment.report.contents import data_card, incomplete, report_title
+from resemb_gnn.experiment.report.page import html
+from resemb_gnn.experiment.summary import BASELINE, Results, Row, summary
+from resemb_gnn.io.text_tables import (
+    aligned,
+    escape_markdown,
+    fenced,
+    markdown_table,
+    one_line,
+    pairs,
+)
+
+__all__ = ["Row", "html", "markdown", "summary", "text_table"]
+
+
+def text_table(results: Results) -> str:
+    """The main columns, aligned for a terminal."""
+    columns = [column for column in COLUMNS if column.brief]
+    rows = [[column.title for column in columns]]
+    rows += [[one_line(c.cell(row).text) for c in columns] for row in summary(results)]
+    notes = [
+        f"mean ± standard deviation over seeds; [95 % interval of the difference to {BASELINE}]"
+    ]
+    return "\n".join([aligned(rows), *notes, *incomplete(results)])
+
+
+def markdown(results: Results) -> str:
+    """Table, protocol, data, settings, command and versions, for ``results.md``."""
+    data = results["data"]
+    titles = [column.title for column in COLUMNS]
+    rows = [[column.cell(row).text for column in COLUMNS] for row in summary(results)]
+    parts = [
+        f"# {escape_markdown(one_line(report_title(results)))}",
+        *map(escape_markdown, incomplete(results)),
+        markdown_table(titles, rows),
+        PROTOCOL,
+        "\n".join(f"- **{column.title}**: {column.meaning}" for column in COLUMNS),
+        "## Data",
+        escape_markdown(str(data.get("description", ""))),
+        markdown_table(["", "value"], pairs(data_card(data))),
+        "## Settings",
+        markdown_table(["setting", "value"], pairs(results["settings"])),
+        "## Command",
+        fenced(str(results["command"])),
+        "## Versions",
+        markdown_table(["package", "version"], pairs(results["versions"])),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"

@@ -1,0 +1,1 @@
+"""Tables, files and folders: read with checks, written whole or not at all."""

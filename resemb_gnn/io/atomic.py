@@ -1,0 +1,75 @@
+"""Files and folders replaced as a whole: a reader, or a crash, sees the old contents or the new."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from resemb_gnn.errors import InputError
+
+
+@contextmanager
+def temporary_file(folder: Path, name: str) -> Iterator[BinaryIO]:
+    """A new file ``.NAME.*`` in the folder, to be published or else removed at the end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
+    os.close(handle)
+    try:
+        with open(temporary, "wb") as file:
+            yield file
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def publish(file: BinaryIO, path: Path) -> None:
+    """Puts a temporary file of the same folder in the place of ``path``, once it is on the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+    os.chmod(file.name, 0o644)
+    os.replace(file.name, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the new name, too, is on the disk
+    finally:
+        os.close(folder)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replaces a file as a whole."""
+    with temporary_file(path.parent, path.name) as file:
+        file.write(text.encode())
+        publish(file, path)
+
+
+@contextmanager
+def whole_folder(folder: str | Path, replace: bool) -> Iterator[Path]:
+    """A temporary folder beside ``folder`` that takes its name when the block ends well.
+
+    A block that fails leaves what was there. Between the old folder's leaving and the new one's
+    coming there is a moment without either; a crash in it leaves both, under ``.NAME.*``.
+
+    Raises:
+        InputError: without ``replace``, if something has the name by then; the new folder is lost.
+    """
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    around = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        new, old = around / "new", around / "old"
+        new.mkdir()
+        yield new
+        if folder.exists():
+            if not replace:
+                raise InputError(f"{folder} exists already")
+            folder.rename(old)
+        try:
+            new.rename(folder)
+        except BaseException:
+            if old.exists():
+                old.rename(folder)
+            raise
+    finally:
+        shutil.rmtree(around, ignore_errors=True)

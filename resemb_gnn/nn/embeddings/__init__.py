@@ -1,0 +1,1 @@
+"""Item embeddings: Res-embedding and the tables that it is compared to."""

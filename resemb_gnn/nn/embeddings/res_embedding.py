@@ -1,0 +1,279 @@
+"""Res-embedding: an item's embedding is its mix of centres plus a small residual."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from resemb_gnn.errors import InputError
+from resemb_gnn.graph import check_graph
+from resemb_gnn.nn.embeddings.cold_items import ColdItems
+from resemb_gnn.nn.embeddings.residual import ResidualOptions, Shrinkage
+from resemb_gnn.nn.embeddings.table_options import TableOptions
+from resemb_gnn.nn.encoders.average import ItemAverageEncoder
+from resemb_gnn.nn.encoders.center_weights import CenterWeights
+from resemb_gnn.nn.encoders.graph_guard import guard_graph
+from resemb_gnn.nn.encoders.make_encoder import make_encoder
+from resemb_gnn.nn.layers.unique_ids import unique_ids
+
+
+class ResEmbedding(ColdItems):
+    r"""Item embeddings as a mix of shared centres plus a residual (after Zhou et al.,
+    "Res-embedding for Deep Learning Based Click-Through Rate Prediction Modeling",
+    arXiv 1906.10304).
+
+    .. math::
+        e_i = \sum_{k=1}^{K} w_{ik} c_k + s_i r_i, \qquad s_i = \frac{n_i}{n_i + n_0}
+
+    The centre weights :math:`w_i` come from an encoder of the co-visit graph. With
+    ``shrinkage=None``, :math:`s_i = 1` as in the paper. Otherwise the residual of an item with
+    :math:`n_i` training behaviours is shrunk as the empirical-Bayes estimate of a mean within
+    its group: a rare item lives at its centres, a well-observed one earns its own place.
+
+    Takes the place of ``torch.nn.Embedding(num_embeddings, embedding_dim)``.
+
+    If the graph was built with ``folds``, a training batch of users of one fold is embedded with
+    ``fold=``, from the graph that these users had no part in; ``fit`` does so (see
+    :func:`~resemb_gnn.covisit_graph`). Without ``fold``, the full graph counts.
+
+    Args:
+        graph: co-visit graph. Its ``x`` are the node features; without ``x``, spectral features
+            and the items' counts are taken (:class:`~resemb_gnn.graph.NodeFeatures`). ``count`` is
+            needed by shrinkage.
+        embedding_dim: width of the embeddings.
+        num_centers: number of centres :math:`K`; ``None`` (``average`` only) for one an item.
+        encoder: ``"average"``, ``"gcn"``, ``"gat"``, ``"gcn-skip"``, or any module with PyG's
+            call ``(x, edge_index, edge_weight) -> [num_nodes, num_centers]`` (logits), whose
+            parameters are drawn anew with the rest; or a
+            :class:`~resemb_gnn.nn.CenterEncoder`, which brings its own weights and centres.
+        temperature: divides the encoder's logits; the smaller, the harder the assignment.
+        normalization: how logits become weights: ``"softmax"``, ``"sparsemax"``, ``"entmax"`` or
+            ``"signed"`` (:class:`~resemb_gnn.nn.CenterWeights`).
+        heads: groups of centres with weights of their own, which divide ``num_centers``.
+        center_std: standard deviation of the centres at the start. By default 0.4 for shared
+            centres, and 0.01 with one centre an item, where the start has nothing to tell apart
+            and a wide one is memorised.
+        residual_std: standard deviation of the residuals at the start.
+        shrinkage: :math:`n_0`, in behaviours, or ``None``.
+        residual_penalty: :math:`\lambda` of :meth:`penalty`.
+        residual_options: learnt shrinkage, caps and training of the residual, all off by default
+            (:class:`~resemb_gnn.nn.ResidualOptions`).
+        feature_dim: number of node features, if they are made; at least 2.
+        hidden: widths of further layers of ``encoder="gcn"``.
+
+    Shapes:
+        - **input:** item ids, int64 ``[*]``; fold, int or ``None``
+        - **output:** embeddings ``[*, embedding_dim]``
+
+    Raises:
+        InputError: if a setting is out of its range, the encoder unknown, or the graph unusable.
+
+    Examples:
+        >>> import torch
+        >>> import resemb_gnn as rg
+        >>> log = rg.InterestDelayModel(num_users=50, num_items=30).sample()
+        >>> emb = rg.ResEmbedding(rg.covisit_graph(log), embedding_dim=16, num_centers=4)
+        >>> ids = torch.tensor([[0, 1, 2], [3, 4, 5]])
+        >>> emb(ids).shape
+        torch.Size([2, 3, 16])
+        >>> weights = emb.center_weights(ids)
+        >>> weights.shape, bool(torch.allclose(weights.sum(dim=-1), torch.ones(2, 3)))
+        (torch.Size([2, 3, 4]), True)
+        >>> bool(torch.allclose(emb.materialize()(ids), emb(ids), atol=1e-6))
+        True
+    """
+
+    user_fold: Tensor | None
+
+    def __init__(
+        self,
+        graph: Data,
+        embedding_dim: int = 32,
+        num_centers: int | None = 64,
+        encoder: str | nn.Module = "gcn",
+        *,
+        temperature: float = 1.0,
+        normalization: str = "softmax",
+        heads: int = 1,
+        center_std: float | None = None,
+        residual_std: float = 0.001,
+        shrinkage: float | None = 1000.0,
+        residual_penalty: float = 1.0,
+        residual_options: ResidualOptions | None = None,
+        feature_dim: int = 32,
+        hidden: tuple[int, ...] = (),
+    ) -> None:
+        super().__init__()
+        _check_settings(locals())
+        check_graph(graph)
+        self.num_embeddings = int(graph.num_nodes or 0)
+        self.embedding_dim = embedding_dim
+        self.residual_std = residual_std
+        self.sparse = False
+        self.residual_penalty = residual_penalty
+        self.options = residual_options or ResidualOptions()
+        self.encoder = make_encoder(
+            graph,
+            encoder,
+            num_centers,
+            temperature,
+            CenterWeights(normalization, heads),
+            feature_dim,
+            hidden,
+        )
+        self.num_centers = self.encoder.num_centers
+        if center_std is None:
+            center_std = 0.4 if num_centers is not None else 0.01
+        self.center_std = center_std
+        self.centers = nn.Parameter(torch.empty(self.num_centers, embedding_dim))
+        self.residual = nn.Parameter(torch.empty(self.num_embeddings, embedding_dim))
+        self.shrinkage: Shrinkage | None = None
+        if shrinkage is not None:
+            self.shrinkage = Shrinkage(graph, shrinkage, self.options.learn_shrinkage)
+        elif self.options.learn_shrinkage:
+            raise InputError("learn_shrinkage needs a shrinkage to start from, not None")
+        self.register_buffer("user_fold", graph.get("user_fold"), persistent=False)
+        guard_graph(self, graph)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draws centres, residuals and the encoder's parameters anew."""
+        self.encoder.reset_parameters()
+        nn.init.normal_(self.centers, std=self.center_std)
+        staged = self.options.staged
+        nn.init.normal_(self.residual, std=0.0 if staged else self.residual_std)
+        if staged:
+            self.residual.requires_grad_(False)
+        if self.shrinkage is not None:
+            self.shrinkage.reset_parameters()
+
+    @torch.no_grad()
+    def release_residual(self) -> bool:
+        """Starts the second stage of ``ResidualOptions(staged=True)``: draws the residuals and
+        lets them train from now on. An optimiser made before does not know them.
+
+        Returns:
+            Whether there was anything to release.
+        """
+        if not self.options.staged or self.residual.requires_grad:
+            return False
+        nn.init.normal_(self.residual, std=self.residual_std)
+        self.residual.requires_grad_(True)
+        return True
+
+    @property
+    def tables(self) -> list[nn.Parameter]:
+        """The parameters with a row an item: their gradients are sparse if ``sparse`` is set, as
+        in ``torch.nn.Embedding``.
+        """
+        per_item = isinstance(self.encoder, ItemAverageEncoder)
+        return [self.residual, self.centers] if per_item else [self.residual]
+
+    @property
+    def table_options(self) -> dict[str, TableOptions]:
+        """How the residuals are trained: read by :class:`~resemb_gnn.training.TableAdam`."""
+        return {"residual": TableOptions(self.options.lr_scale, self.options.decay)}
+
+    @property
+    def residual_scale(self) -> Tensor | None:
+        """:math:`s_i` of all items, ``[num_embeddings, 1]``; ``None`` without shrinkage."""
+        return None if self.shrinkage is None else self.shrinkage()
+
+    def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
+        if ids.dim() == 1:
+            return self._rows(ids, fold)
+        # A batch of padded sequences repeats its items: each is computed once.
+        unique, position = unique_ids(ids.flatten(), self.num_embeddings)
+        rows = self._rows(unique, fold).index_select(0, position)
+        return rows.view(*ids.shape, self.embedding_dim)
+
+    def _rows(self, ids: Tensor, fold: int | None = None) -> Tensor:
+        central = self.encoder.mix(ids, self.centers, fold, self.sparse)
+        residual = nn.functional.embedding(ids, self.residual, sparse=self.sparse)
+        scale = None if self.shrinkage is None else self.shrinkage(ids)
+        if self.options.capped:
+            residual = residual if scale is None else residual * scale
+            return central + self.options.cap(residual, central)
+        return central + residual if scale is None else torch.addcmul(central, residual, scale)
+
+    def center_weights(self, ids: Tensor) -> Tensor:
+        """Centre weights :math:`w_i`, ``[*] -> [*, num_centers]``.
+
+        Rows sum to 1, with several heads to their number; signed weights to anything.
+        """
+        return self.encoder(ids.flatten()).view(*ids.shape, self.num_centers)
+
+    def center_part(self, ids: Tensor) -> Tensor:
+        r"""Central embeddings :math:`\sum_k w_{ik} c_k`, ``[*] -> [*, embedding_dim]``."""
+        mixed = self.encoder.mix(ids.flatten(), self.centers)
+        return mixed.view(*ids.shape, self.embedding_dim)
+
+    def residual_part(self, ids: Tensor) -> Tensor:
+        """Residuals as they are added, :math:`s_i r_i` and capped if there is a cap,
+        ``[*] -> [*, embedding_dim]``.
+        """
+        flat = ids.flatten()
+        residual = nn.functional.embedding(flat, self.residual)
+        if self.shrinkage is not None:
+            residual = residual * self.shrinkage(flat)
+        if self.options.capped:
+            residual = self.options.cap(residual, self.center_part(flat))
+        return residual.view(*ids.shape, self.embedding_dim)
+
+    def penalty(self, ids: Tensor) -> Tensor | None:
+        r"""Residual penalty :math:`\lambda \cdot \mathrm{mean}_i \lVert r_i \rVert^2` over ``ids``
+        (``[*]``), to be added to the loss of the batch that they come from; ``None`` if
+        :math:`\lambda = 0`.
+        """
+        if self.residual_penalty == 0 or not self.residual.requires_grad:
+            return None
+        rows = nn.functional.embedding(ids, self.residual, sparse=self.sparse)
+        return self.residual_penalty * rows.square().sum(dim=-1).mean()
+
+    @torch.no_grad()
+    def materialize(self) -> nn.Embedding:
+        """A plain ``torch.nn.Embedding`` that holds the same rows, for serving."""
+        ids = torch.arange(self.num_embeddings, device=self.residual.device)
+        rows = torch.cat([self._rows(part) for part in ids.split(8192)])
+        return nn.Embedding.from_pretrained(rows, freeze=False)
+
+    def _over(self, graph: Data) -> "ResEmbedding":
+        other = ResEmbedding(
+            graph,
+            self.embedding_dim,
+            self.num_centers,
+            copy.deepcopy(self.encoder.on(graph)),
+            center_std=self.center_std,
+            residual_std=self.residual_std,
+            shrinkage=None if self.shrinkage is None else self.shrinkage.start,
+            residual_penalty=self.residual_penalty,
+            residual_options=self.options,
+        )
+        other.sparse = self.sparse
+        return other.to(self.residual.device)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_embeddings}, {self.embedding_dim}, num_centers={self.num_centers},"
+            f" shrinkage={None if self.shrinkage is None else self.shrinkage.start},"
+            f" residual_penalty={self.residual_penalty}"
+        )
+
+
+def _check_settings(settings: dict[str, object]) -> None:
+    lowest = {
+        "embedding_dim": 1,
+        "num_centers": 1,
+        "feature_dim": 2,
+        "center_std": 0,
+        "residual_std": 0,
+        "shrinkage": 0,
+        "residual_penalty": 0,
+    }
+    for name, low in lowest.items():
+        value = settings[name]
+        if value is not None and not value >= low:  # type: ignore[operator]
+            raise InputError(f"{name} must be at least {low}, not {value}")
+    if not settings["temperature"] > 0:  # type: ignore[operator]
+        raise InputError(f"temperature must be above 0, not {settings['temperature']}")

@@ -1,0 +1,1 @@
+"""Encoders of the co-visit graph: which centres an item belongs to."""

@@ -1,0 +1,56 @@
+"""Encoders by name."""
+
+from torch import nn
+from torch_geometric.data import Data
+
+from resemb_gnn.errors import InputError
+from resemb_gnn.graph import NodeFeatures
+from resemb_gnn.nn.encoders.average import AverageEncoder, ItemAverageEncoder
+from resemb_gnn.nn.encoders.center_encoder import CenterEncoder
+from resemb_gnn.nn.encoders.center_weights import CenterWeights
+from resemb_gnn.nn.encoders.full_graph import FullGraphEncoder
+from resemb_gnn.nn.encoders.gat import GATEncoder
+from resemb_gnn.nn.encoders.gcn import GCNEncoder
+from resemb_gnn.nn.encoders.sign import SkipEncoder
+
+ENCODERS = ("average", "gcn", "gat", "gcn-skip")
+
+
+def make_encoder(
+    graph: Data,
+    encoder: str | nn.Module,
+    num_centers: int | None,
+    temperature: float,
+    normalize: CenterWeights,
+    feature_dim: int,
+    hidden: tuple[int, ...],
+) -> CenterEncoder:
+    """The encoder that :class:`~resemb_gnn.ResEmbedding` names; its arguments mean the same.
+
+    Raises:
+        InputError: if the name is unknown, or an argument does not go with it.
+    """
+    own_weights = isinstance(encoder, CenterEncoder) or num_centers is None
+    if own_weights and normalize != CenterWeights():
+        raise InputError("normalization and heads do not go with weights that are no logits")
+    if isinstance(encoder, CenterEncoder):
+        return encoder
+    if hidden and encoder != "gcn":
+        raise InputError(f"hidden={hidden} goes with encoder='gcn' only")
+    if num_centers is None:
+        if encoder == "average":
+            return ItemAverageEncoder(graph)
+        raise InputError("num_centers=None (one centre an item) goes with encoder='average' only")
+    if graph.x is None:
+        graph = NodeFeatures(feature_dim)(graph)
+    if isinstance(encoder, nn.Module):
+        return FullGraphEncoder(graph, encoder, num_centers, temperature, normalize=normalize)
+    if encoder == "average":
+        return AverageEncoder(graph, num_centers, temperature, normalize=normalize)
+    if encoder == "gcn":
+        return GCNEncoder(graph, num_centers, temperature, hidden, normalize)
+    if encoder == "gat":
+        return GATEncoder(graph, num_centers, temperature, normalize=normalize)
+    if encoder == "gcn-skip":
+        return SkipEncoder(graph, num_centers, temperature, normalize=normalize)
+    raise InputError(f"encoder={encoder!r} is unknown; choose from {', '.join(ENCODERS)}")

@@ -1,0 +1,1 @@
+"""Layers: jagged attention, AUGRU, Dice, segment operations."""

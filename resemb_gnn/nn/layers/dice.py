@@ -1,0 +1,103 @@
+"""Dice, the activation of DIN."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from resemb_gnn.nn.layers.shared_batch import is_shared, normalize_across
+
+
+class Dice(nn.Module):
+    r"""Data-adaptive activation (Zhou et al., "Deep Interest Network for Click-Through Rate
+    Prediction", KDD 2018).
+
+    .. math::
+        f(s) = p(s) \cdot s + (1 - p(s)) \cdot \alpha s, \qquad
+        p(s) = \sigma\left(\frac{s - E[s]}{\sqrt{Var[s] + \epsilon}}\right)
+
+    Mean and variance are the batch's in training (of all processes that share it), and moving
+    averages in evaluation.
+
+    Args:
+        num_features: width of the input.
+        eps: :math:`\epsilon`.
+
+    Shapes:
+        - **input:** ``[n, num_features]``
+        - **output:** ``[n, num_features]``
+    """
+
+    def __init__(self, num_features: int, eps: float = 1e-8) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(num_features, eps=eps, affine=False)
+        self.alpha = nn.Parameter(torch.empty(num_features))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        self.norm.reset_running_stats()
+        nn.init.zeros_(self.alpha)
+
+    def forward(self, s: Tensor) -> Tensor:
+        norm = self.norm
+        mean, variance = norm.running_mean, norm.running_var
+        assert mean is not None
+        assert variance is not None
+        s = s.to(self.alpha.dtype)  # under autocast, a layer before it may have given bfloat16
+        if self.training and is_shared():
+            gate = normalize_across(s, norm).sigmoid()
+            return s * torch.addcmul(self.alpha, gate, 1 - self.alpha)
+        if self.training and s.size(0) > 1:
+            out: Tensor = _BatchDice.apply(s, self.alpha, mean, variance, norm.momentum, norm.eps)
+            return out
+        # In evaluation, and for a single row, which has no variance of its own.
+        gate = ((s - mean) / (variance + norm.eps).sqrt()).sigmoid()
+        return s * torch.addcmul(self.alpha, gate, 1 - self.alpha)
+
+    def extra_repr(self) -> str:
+        return f"{self.alpha.numel()}"
+
+
+class _BatchDice(torch.autograd.Function):
+    """Dice with the batch's statistics, in half the passes over memory that autograd takes."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        s: Tensor,
+        alpha: Tensor,
+        running_mean: Tensor,
+        running_var: Tensor,
+        momentum: float,
+        eps: float,
+    ) -> Tensor:
+        normalized, mean, inverse_std = torch.native_batch_norm(
+            s, None, None, running_mean, running_var, True, momentum, eps
+        )
+        gate = normalized.sigmoid_()
+        slope = torch.addcmul(alpha, gate, 1 - alpha)
+        ctx.save_for_backward(s, gate, slope, alpha, mean, inverse_std)
+        ctx.eps = eps
+        return s * slope
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        s, gate, slope, alpha, mean, inverse_std = ctx.saved_tensors
+        by_slope = grad * s
+        gated = by_slope * gate
+        grad_alpha = by_slope.sum(dim=0) - gated.sum(dim=0)
+        # Through the gate: 1 - alpha goes in as the weight of the batch normalisation.
+        through_gate = gated.addcmul_(gated, gate, value=-1)
+        grad_s, _, _ = torch.ops.aten.native_batch_norm_backward(
+            through_gate,
+            s,
+            1 - alpha,
+            None,
+            None,
+            mean,
+            inverse_std,
+            True,
+            ctx.eps,
+            [True, False, False],
+        )
+        return grad_s.addcmul_(grad, slope), grad_alpha, None, None, None, None

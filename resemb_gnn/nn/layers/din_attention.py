@@ -1,0 +1,96 @@
+"""The local activation unit of DIN, over jagged histories."""
+
+import torch
+from torch import Tensor, nn
+
+from resemb_gnn.errors import InputError
+from resemb_gnn.nn.layers.mlp import make_activation, make_mlp
+from resemb_gnn.nn.layers.segment import expand, segment_index, segment_softmax, segment_sum
+
+NORMALIZATIONS = ("none", "softmax")
+
+
+class DINAttention(nn.Module):
+    r"""Interest of a user with respect to a candidate (Zhou et al., "Deep Interest Network for
+    Click-Through Rate Prediction", KDD 2018).
+
+    .. math::
+        v_b = \sum_{t} a(q_b, k_t)\, k_t, \qquad
+        a(q, k) = \mathrm{MLP}([q, k, q - k, q \odot k])
+
+    summed over the behaviours :math:`t` of example :math:`b` without normalisation, as in the
+    paper, or with :math:`\mathrm{softmax}_t(a(q_b, k_t) / \sqrt d)` in the place of :math:`a`. An
+    empty history gives zeros.
+
+    The first layer is linear in its parts, so it splits:
+    :math:`W[q, k, q-k, q \odot k] = (W_q + W_d) q + (W_k - W_d) k + W_p (q \odot k)`. The first
+    part is computed once an example, the second once a distinct item, and only the last once a
+    behaviour.
+
+    Args:
+        dim: width :math:`d` of queries and keys.
+        hidden: widths of the MLP's hidden layers.
+        activation: ``"dice"``, ``"prelu"`` or ``"relu"``.
+        normalization: ``"none"`` or ``"softmax"``.
+
+    Shapes:
+        - **input:** query ``[batch_size, dim]``, keys ``[num_keys, dim]``, which key each
+          behaviour has, int64 ``[num_behaviors]``, ptr int64 ``[batch_size + 1]``
+        - **output:** ``[batch_size, dim]``
+
+    Raises:
+        InputError: if ``hidden`` is empty or a name is unknown.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        hidden: tuple[int, ...] = (36,),
+        activation: str = "dice",
+        normalization: str = "none",
+    ) -> None:
+        super().__init__()
+        if normalization not in NORMALIZATIONS:
+            raise InputError(
+                f"normalization={normalization!r} is unknown;"
+                f" choose from {', '.join(NORMALIZATIONS)}"
+            )
+        if not hidden:
+            raise InputError("the attention needs at least one hidden layer")
+        self.dim = dim
+        self.normalization = normalization
+        self.first = nn.Linear(4 * dim, hidden[0])
+        self.activation = make_activation(activation, hidden[0])
+        self.rest = make_mlp(hidden[0], hidden[1:], activation)
+
+    def forward(self, query: Tensor, keys: Tensor, key_index: Tensor, ptr: Tensor) -> Tensor:
+        example = segment_index(ptr, key_index.numel())
+        behavior = keys.index_select(0, key_index)  # [num_behaviors, dim]
+        weight = self._weights(query, keys, key_index, ptr, example, behavior)
+        return segment_sum(weight.unsqueeze(1) * behavior, ptr, example)
+
+    def weights(self, query: Tensor, keys: Tensor, key_index: Tensor, ptr: Tensor) -> Tensor:
+        """Attention of each behaviour, ``[num_behaviors]``; shapes as in ``forward``."""
+        example = segment_index(ptr, key_index.numel())
+        behavior = keys.index_select(0, key_index)
+        return self._weights(query, keys, key_index, ptr, example, behavior)
+
+    def _weights(
+        self,
+        query: Tensor,
+        keys: Tensor,
+        key_index: Tensor,
+        ptr: Tensor,
+        example: Tensor,
+        behavior: Tensor,
+    ) -> Tensor:
+        w_query, w_key, w_difference, w_product = self.first.weight.split(self.dim, dim=1)
+        per_example = torch.addmm(self.first.bias, query, (w_query + w_difference).t())
+        per_key = keys @ (w_key - w_difference).t()
+        product = expand(query, ptr, example) * behavior
+        hidden = torch.addmm(per_key.index_select(0, key_index), product, w_product.t())
+        hidden = hidden + expand(per_example, ptr, example)
+        score: Tensor = self.rest(self.activation(hidden)).squeeze(1)
+        if self.normalization == "softmax":
+            score = segment_softmax(score / self.dim**0.5, ptr, example)
+        return score
