@@ -1,7 +1,8 @@
 """Errors, and how values are shown in their messages."""
 
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 _SHORT = reprlib.Repr()
@@ -57,3 +58,9 @@ def brief(error: BaseException) -> str:
     text = str(error).strip() or type(error).__name__
     first = text.splitlines()[0]
     return first if len(first) <= 300 else f"{first[:300]}..."
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``"; did you mean NAME?"`` with the nearest known name, or nothing if none is near."""
+    near = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else ""

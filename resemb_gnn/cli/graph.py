@@ -9,10 +9,10 @@ from torch_geometric.data import Data
 from resemb_gnn.graph import QUANTILES, GraphSummary, edge_list, summarize_graph
 from resemb_gnn.io.tables import write_table
 from resemb_gnn.io.text_tables import aligned
-from resemb_gnn.pipeline.flag import flag
-from resemb_gnn.pipeline.shared_settings import GraphSettings
-from resemb_gnn.pipeline.stages import Stages
-from resemb_gnn.pipeline.steps import covisits
+from resemb_gnn.pipeline.progress import Stages
+from resemb_gnn.pipeline.task import covisits, read_source
+from resemb_gnn.settings import GraphSettings
+from resemb_gnn.settings.setting import setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,15 +23,15 @@ class GraphCommandSettings(GraphSettings):
         InputError: if a choice is unknown or a number out of range.
     """
 
-    most: int = flag(10, "most joined items to list")
-    out: str | None = flag(None, "Parquet file of the edges: item, other, weight")
-    quiet: bool = flag(False, "show no progress")
+    most: int = setting(10, "most joined items to list")
+    out: str | None = setting(None, "Parquet file of the edges: item, other, weight")
+    quiet: bool = setting(False, "show no progress")
 
 
 def run_graph(settings: GraphCommandSettings) -> None:
     """Builds the graph of the training behaviours, prints what it is like, writes it if asked."""
     with Stages(4 if settings.out is None else 5, settings.quiet) as stages:
-        source = stages.run(f"reading {settings.data}", settings.load)
+        source = stages.run(f"reading {settings.data}", lambda: read_source(settings))
         split = stages.run(
             "splitting", lambda: source.make_split(settings.split, settings.negatives)
         )

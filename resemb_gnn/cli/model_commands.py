@@ -15,17 +15,17 @@ from resemb_gnn.cli.command_settings import (
 from resemb_gnn.cli.notes import note
 from resemb_gnn.datasets.source import TABLE_SUFFIXES
 from resemb_gnn.errors import InputError
-from resemb_gnn.experiment.results import map_numbers
 from resemb_gnn.io.atomic import whole_folder
 from resemb_gnn.io.frame import read_columns
+from resemb_gnn.io.json_text import map_numbers
 from resemb_gnn.io.tables import write_table
 from resemb_gnn.io.text_tables import aligned
-from resemb_gnn.pipeline.fit_settings import FitSettings
-from resemb_gnn.pipeline.shared_settings import DataSettings
-from resemb_gnn.pipeline.stages import Stages
+from resemb_gnn.pipeline.progress import Stages
+from resemb_gnn.pipeline.task import read_source
 from resemb_gnn.saved import TrainedModel, load, train
 from resemb_gnn.saved.layout import refuse_taken
 from resemb_gnn.saved.new_log import is_training_data, renumbered
+from resemb_gnn.settings import DataSettings, FitSettings
 from resemb_gnn.training import is_first
 
 FIGURES = {"auc": "AUC", "gauc": "AUC by user", "logloss": "log loss"}
@@ -55,7 +55,7 @@ def run_evaluate(settings: EvaluateSettings) -> None:
     with Stages(2, settings.quiet) as stages:
         trained = _load(settings, stages)
         data = _data_settings(settings, trained)
-        source = stages.run(f"reading {data.data}", data.load)
+        source = stages.run(f"reading {data.data}", lambda: read_source(data))
     same = is_training_data(trained, source.log)
     if not same:
         source, dropped = renumbered(trained, source)

@@ -13,9 +13,8 @@ from dataclasses import fields
 from resemb_gnn import __version__
 from resemb_gnn.cli.commands import COMMANDS
 from resemb_gnn.cli.flags import add_settings, flag_name, make_settings
-from resemb_gnn.cli.nearest import did_you_mean
 from resemb_gnn.cli.settings_file import read_settings_file
-from resemb_gnn.errors import InputError, TrainingError
+from resemb_gnn.errors import InputError, TrainingError, did_you_mean
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 

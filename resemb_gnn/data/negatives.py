@@ -6,7 +6,6 @@ from torch import Tensor
 
 from resemb_gnn.errors import InputError
 
-NEGATIVES = ("uniform", "popularity")
 _ROUNDS = 30  # of rejection before the few rows left are enumerated
 
 

@@ -12,25 +12,21 @@ import torch
 from torch import nn
 
 from resemb_gnn.data import Examples, Split
-from resemb_gnn.datasets import DataSource
 from resemb_gnn.errors import InputError
 from resemb_gnn.experiment.geometry import ItemGeometry, item_geometry
 from resemb_gnn.experiment.results import (
     SCHEMA,
-    describe_data,
     read_results,
     refuse_other_settings,
-    training_figures,
-    versions,
     write_results,
 )
-from resemb_gnn.experiment.settings import CompareSettings
 from resemb_gnn.io.atomic import write_atomically
 from resemb_gnn.nn import ResEmbedding
-from resemb_gnn.pipeline.arms import make_embedding, make_model
-from resemb_gnn.pipeline.stages import Stages
-from resemb_gnn.pipeline.steps import fit_with, load_split, make_graph
+from resemb_gnn.pipeline.facts import describe_data, training_figures, versions
+from resemb_gnn.pipeline.progress import Stages
+from resemb_gnn.pipeline.task import Task, fit_with, read_task
 from resemb_gnn.pipeline.tensorboard import TensorBoard
+from resemb_gnn.settings import CompareSettings
 from resemb_gnn.theory import GapCurve
 from resemb_gnn.training import FitResult, evaluate
 
@@ -67,9 +63,10 @@ def compare(
             raise InputError(
                 f"{present} exists: add --resume to go on with it, or choose another --out"
             )
-    source, split = load_split(settings, settings.embeddings)
-    log(f"{source.name}: {source.log}")
-    results = new_results(source, split, settings)
+    task = read_task(settings, settings.embeddings)
+    split = task.split
+    log(f"{task.source.name}: {task.source.log}")
+    results = new_results(task, settings)
     if path.exists():
         old = read_results(path)
         refuse_other_settings(path, old, results)
@@ -80,14 +77,10 @@ def compare(
     pairs = [(seed, name) for seed in range(settings.seeds) for name in settings.embeddings]
     todo = [(seed, name) for seed, name in pairs if (name, seed) not in done]
     if todo:  # a finished comparison is only reported again
-        graph = make_graph(source, split, settings)
-        log(f"{split}, graph: {graph.num_nodes} items, {graph.edge_index.size(1) // 2} edges")
+        log(str(task))
     for seed, name in todo:
-        torch.manual_seed(seed)
         own = settings.of(name)
-        category = source.log.item_category
-        embedding = make_embedding(name, graph, own, category)
-        model = make_model(settings.model, embedding, category if settings.use_category else None)
+        model = task.make_model(name, own, seed)
         gaps = GapCurve(model, split.train_sample, max_history=settings.max_history)
         result = fit_with(
             own,
@@ -98,9 +91,11 @@ def compare(
             checkpoints=stopped / f"{name}-{seed}",
             resume=settings.resume,
         )
-        if seed == 0 and _has_geometry(embedding):
+        if seed == 0 and _has_geometry(model.embedding):
             (folder / "geometry").mkdir(parents=True, exist_ok=True)
-            item_geometry(embedding.cpu(), count=graph.count).save(_geometry_path(folder, name))
+            item_geometry(model.embedding.cpu(), count=task.graph.count).save(
+                _geometry_path(folder, name)
+            )
         overrides = settings.overrides(name)
         record = run_record(name, settings.model, seed, overrides, result)
         record["test_rare"] = _rare_metrics(result.model, split, settings)
@@ -136,11 +131,11 @@ def _on_epoch(settings: CompareSettings, run: str, gaps: GapCurve) -> GapCurve |
     return TensorBoard(Path(settings.tensorboard) / run, gaps)
 
 
-def new_results(source: DataSource, split: Split, settings: CompareSettings) -> dict[str, Any]:
+def new_results(task: Task, settings: CompareSettings) -> dict[str, Any]:
     """The contents of results.json before the first run."""
     return {
         "schema": SCHEMA,
-        "data": describe_data(source, split),
+        "data": describe_data(task.source, task.split),
         "settings": settings.identity() | {"threads": torch.get_num_threads()},
         "runs": [],
         "versions": versions(),

@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from resemb_gnn.data import NEGATIVES, BehaviorLog, NegativeSampler
+from resemb_gnn.data import BehaviorLog, NegativeSampler
 from resemb_gnn.data.split import TEST, TRAIN, VALID, split_parts
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph.covisit import covisit_graph
+from resemb_gnn.settings.names import NEGATIVES
 
 NAME = "ogbl-covisit"
 _VERSION = 1  # OGB's loaders ask on standard input unless RELEASE_v{version}.txt is there

@@ -7,7 +7,7 @@ import torch
 from resemb_gnn.data import BehaviorLog, extend_vocabulary
 from resemb_gnn.datasets import DataSource
 from resemb_gnn.errors import InputError
-from resemb_gnn.experiment.results import fingerprint
+from resemb_gnn.pipeline.facts import fingerprint
 from resemb_gnn.saved.trained_model import TrainedModel
 
 

@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import save_model
 from torch import Tensor
 
-from resemb_gnn.experiment.results import map_numbers
 from resemb_gnn.graph import edge_list
 from resemb_gnn.io.atomic import whole_folder
 from resemb_gnn.io.digests import write_digests
+from resemb_gnn.io.json_text import map_numbers
 from resemb_gnn.io.saved_table import write_saved
 from resemb_gnn.nn import HardEncoder, ResEmbedding
 from resemb_gnn.saved.card import model_card

@@ -14,10 +14,10 @@ from torch_geometric.data import Data
 from resemb_gnn.data import Examples
 from resemb_gnn.errors import InputError, shown
 from resemb_gnn.models import CTRModel
-from resemb_gnn.pipeline.fit_settings import FitSettings
 from resemb_gnn.saved.histories import Histories
 from resemb_gnn.saved.ids import number_ids
 from resemb_gnn.serving import ItemIndex
+from resemb_gnn.settings import FitSettings
 from resemb_gnn.training import Metrics, evaluate, predict
 
 

@@ -9,11 +9,12 @@ import polars as pl
 import pytest
 
 import resemb_gnn.experiment.comparison as module
-import resemb_gnn.pipeline.steps as training
+import resemb_gnn.pipeline.task as training
 from resemb_gnn import BehaviorLog, InputError, evaluate
-from resemb_gnn.experiment import CompareSettings, compare
+from resemb_gnn.experiment import compare
 from resemb_gnn.experiment.comparison import command
 from resemb_gnn.experiment.results import read_results
+from resemb_gnn.settings import CompareSettings
 
 
 @pytest.fixture
@@ -140,7 +141,7 @@ def test_a_run_stopped_between_epochs_goes_on_from_its_checkpoint(
 
 def test_the_same_seed_gives_the_same_results_file(table: Path, tmp_path: Path) -> None:
     """All but times and paths: with the same seed, machine and number of threads."""
-    options = {"embeddings": ("plain-l2", "gat", "adamar"), "seeds": 1, "model": "dien"}
+    options = {"embeddings": ("plain:l2", "gat", "plain:adamar"), "seeds": 1, "model": "dien"}
     for name in ("one", "other"):
         compare(settings(table, tmp_path / name, **options))
     one, other = (
@@ -302,7 +303,7 @@ def test_a_finished_comparison_is_only_reported_again(
     def refuse(*args: object) -> None:
         raise AssertionError("the graph is built although nothing is left to train")
 
-    monkeypatch.setattr(module, "make_graph", refuse)
+    monkeypatch.setattr(training, "covisits", refuse)
     again = compare(settings(table, tmp_path / "out", resume=True, **options))
     assert again["runs"] == first["runs"]
     assert "gcn" in (tmp_path / "out" / "report.html").read_text()

@@ -24,7 +24,8 @@ from resemb_gnn import (
     fit,
 )
 from resemb_gnn.models import CTRModel
-from resemb_gnn.pipeline import arms
+from resemb_gnn.pipeline import embeddings
+from resemb_gnn.settings.names import MODELS
 from resemb_gnn.training import TableAdam, training_step
 
 pytestmark = pytest.mark.parametrize("kind", [DIEN, DIN, PNN, PooledMLP, WideDeep])
@@ -236,5 +237,5 @@ def test_settings(kind: type[CTRModel]) -> None:
 
 
 def test_has_a_name_in_comparisons(kind: type[CTRModel]) -> None:
-    models = [arms.make_model(name, nn.Embedding(NUM_ITEMS, 3), CATEGORY) for name in arms.MODELS]
+    models = [embeddings.make_model(name, nn.Embedding(NUM_ITEMS, 3), CATEGORY) for name in MODELS]
     assert [type(model) for model in models].count(kind) == 1
