@@ -1,5 +1,6 @@
 """Layers: centre encoders, Res-embedding, jagged DIN attention, AUGRU, Dice."""
 
+from resemb_gnn.nn.embeddings.item_embedding import ItemEmbedding, as_item_embedding
 from resemb_gnn.nn.embeddings.lightgcn import LightGCNEmbedding
 from resemb_gnn.nn.embeddings.plain import PlainEmbedding
 from resemb_gnn.nn.embeddings.res_embedding import ResEmbedding
@@ -37,12 +38,14 @@ __all__ = [
     "HardEncoder",
     "HashedCrosses",
     "ItemAverageEncoder",
+    "ItemEmbedding",
     "LightGCNEmbedding",
     "PlainEmbedding",
     "ResEmbedding",
     "ResidualOptions",
     "SIGNEncoder",
     "TableOptions",
+    "as_item_embedding",
     "entmax",
     "make_activation",
     "make_mlp",

@@ -13,7 +13,7 @@ from resemb_gnn.io.atomic import whole_folder
 from resemb_gnn.io.digests import write_digests
 from resemb_gnn.io.json_text import map_numbers
 from resemb_gnn.io.saved_table import write_saved
-from resemb_gnn.nn import HardEncoder, ResEmbedding
+from resemb_gnn.nn import ResEmbedding, as_item_embedding
 from resemb_gnn.saved.card import model_card
 from resemb_gnn.saved.layout import (
     CARD,
@@ -114,9 +114,9 @@ def _items(trained: TrainedModel) -> pl.DataFrame:
     table = pl.DataFrame({"item_id": trained.item_ids, "behaviors": graph.count.numpy()})
     if trained.item_category is not None:
         table = table.with_columns(category=pl.Series(trained.item_category.numpy()))
-    encoder = getattr(trained.embedding, "encoder", None)
-    if isinstance(encoder, HardEncoder):
-        table = table.with_columns(center=pl.Series(encoder.view(None).center.cpu().numpy()))
+    groups = as_item_embedding(trained.embedding).item_groups
+    if groups is not None:
+        table = table.with_columns(center=pl.Series(groups.cpu().numpy()))
     features = pl.Series(graph.x.numpy(), dtype=pl.Array(pl.Float32, graph.x.size(1)))
     return table.with_columns(features=features)
 

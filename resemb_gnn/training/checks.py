@@ -5,6 +5,21 @@ from torch import nn
 
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.errors import InputError
+from resemb_gnn.nn import ItemEmbedding, as_item_embedding
+
+
+def embedding_of(model: nn.Module) -> ItemEmbedding:
+    """The item embedding of a model, its ``embedding``: one that asks for nothing if it has none.
+
+    Raises:
+        InputError: if it has no ``embedding_dim``.
+    """
+    embedding = getattr(model, "embedding", None)
+    return as_item_embedding(embedding) if isinstance(embedding, nn.Module) else _NoEmbedding()
+
+
+class _NoEmbedding(ItemEmbedding):
+    num_embeddings = None
 
 
 def check_vocabulary(model: nn.Module, log: BehaviorLog) -> None:
@@ -13,13 +28,13 @@ def check_vocabulary(model: nn.Module, log: BehaviorLog) -> None:
     Raises:
         InputError: with both numbers.
     """
-    embedding = getattr(model, "embedding", None)
-    size = getattr(embedding, "num_embeddings", log.num_items)
-    if size != log.num_items:
+    items = embedding_of(model)
+    if items.num_embeddings not in (None, log.num_items):
         raise InputError(
-            f"the embedding (and its graph) has {size} items, but the log {log.num_items}"
+            f"the embedding (and its graph) has {items.num_embeddings} items, but the log"
+            f" {log.num_items}"
         )
-    user_fold = getattr(embedding, "user_fold", None)
+    user_fold = items.user_fold
     if user_fold is not None and user_fold.numel() != log.num_users:
         raise InputError(
             f"the graph's folds deal out {user_fold.numel()} users, but the log has {log.num_users}"

@@ -7,6 +7,7 @@ from torch import nn
 from tqdm import tqdm
 
 from resemb_gnn.data import Examples
+from resemb_gnn.training.checks import embedding_of
 from resemb_gnn.training.distributed import own_part
 from resemb_gnn.training.guards import Interrupts
 from resemb_gnn.training.saver import Saver
@@ -41,7 +42,7 @@ class EpochLoop:
         """Trains on what is left of the epoch that the state is in."""
         state = self.saver.state
         self.model.train()
-        user_fold = getattr(getattr(self.model, "embedding", None), "user_fold", None)
+        user_fold = embedding_of(self.model).user_fold
         with interrupts.held():
             state.begin_epoch()
             plan = self.train.plan(self.batch_size, state.generator, user_fold)

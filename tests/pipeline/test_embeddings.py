@@ -12,6 +12,7 @@ from torch_geometric.data import Data
 from resemb_gnn import DIN, BehaviorLog, InputError, ResEmbedding, covisit_graph, fit
 from resemb_gnn.experiment import compare
 from resemb_gnn.graph import NodeFeatures, PermuteNodes
+from resemb_gnn.nn import as_item_embedding
 from resemb_gnn.pipeline.embeddings import make_embedding
 from resemb_gnn.settings import CompareSettings, FitSettings
 from resemb_gnn.settings.embedding import (
@@ -73,7 +74,7 @@ def portrait(embedding: nn.Module, num_items: int) -> list[Any]:
         embedding(ids).tolist(),
         {name: value.tolist() for name, value in embedding.state_dict().items()},
         None if penalty is None else penalty.item(),
-        getattr(embedding, "table_options", None),
+        as_item_embedding(embedding).tables,
         frozen,
     ]
 
@@ -195,8 +196,8 @@ def test_what_the_arms_are_made_of(graph: Data, log: BehaviorLog) -> None:
     assert torch.allclose(residual_only(ids), scale[:, None] * residual_only.residual)
     assert isinstance(residual_only, ResEmbedding)
     assert made("average").num_centers == log.num_items
-    assert made("plain:adamar", table_decay=0.2).table_options["weight"].decay == 0.2
-    assert made("plain:meda").table_options["weight"].renew
+    assert made("plain:adamar", table_decay=0.2).tables["weight"].decay == 0.2
+    assert made("plain:meda").tables["weight"].renew
     assert made("plain:l2", l2=0.3).l2 == 0.3
 
 

@@ -86,8 +86,6 @@ class ResEmbedding(ColdItems):
         True
     """
 
-    user_fold: Tensor | None
-
     def __init__(
         self,
         graph: Data,
@@ -123,7 +121,6 @@ class ResEmbedding(ColdItems):
         self.num_embeddings = int(graph.num_nodes or 0)
         self.embedding_dim = embedding_dim
         self.residual_std = residual_std
-        self.sparse = False
         self.residual_penalty = residual_penalty
         self.options = residual_options or ResidualOptions()
         self.encoder = make_encoder(
@@ -146,7 +143,7 @@ class ResEmbedding(ColdItems):
             self.shrinkage = Shrinkage(graph, shrinkage, self.options.learn_shrinkage)
         elif self.options.learn_shrinkage:
             raise InputError("learn_shrinkage needs a shrinkage to start from, not None")
-        self.register_buffer("user_fold", graph.get("user_fold"), persistent=False)
+        self.user_fold = graph.get("user_fold")
         guard_graph(self, graph)
         self.reset_parameters()
 
@@ -176,17 +173,15 @@ class ResEmbedding(ColdItems):
         return True
 
     @property
-    def tables(self) -> list[nn.Parameter]:
-        """The parameters with a row an item: their gradients are sparse if ``sparse`` is set, as
-        in ``torch.nn.Embedding``.
-        """
-        per_item = isinstance(self.encoder, ItemAverageEncoder)
-        return [self.residual, self.centers] if per_item else [self.residual]
+    def tables(self) -> dict[str, TableOptions]:
+        own = {"residual": TableOptions(self.options.lr_scale, self.options.decay)}
+        if isinstance(self.encoder, ItemAverageEncoder):  # one centre an item
+            own["centers"] = TableOptions()
+        return own
 
     @property
-    def table_options(self) -> dict[str, TableOptions]:
-        """How the residuals are trained: read by :class:`~resemb_gnn.training.TableAdam`."""
-        return {"residual": TableOptions(self.options.lr_scale, self.options.decay)}
+    def item_groups(self) -> Tensor | None:
+        return self.encoder.item_groups
 
     @property
     def residual_scale(self) -> Tensor | None:
@@ -243,13 +238,6 @@ class ResEmbedding(ColdItems):
             return None
         rows = nn.functional.embedding(ids, self.residual, sparse=self.sparse)
         return self.residual_penalty * rows.square().sum(dim=-1).mean()
-
-    @torch.no_grad()
-    def materialize(self) -> nn.Embedding:
-        """A plain ``torch.nn.Embedding`` that holds the same rows, for serving."""
-        ids = torch.arange(self.num_embeddings, device=self.residual.device)
-        rows = torch.cat([self._rows(part) for part in ids.split(8192)])
-        return nn.Embedding.from_pretrained(rows, freeze=False)
 
     def _over(self, graph: Data) -> "ResEmbedding":
         other = ResEmbedding(
