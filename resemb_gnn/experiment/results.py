@@ -1,6 +1,5 @@
 """The results file: schema, atomic replacement, resumption."""
 
-import json
 import math
 import platform
 from dataclasses import asdict
@@ -11,9 +10,8 @@ from typing import Any
 from resemb_gnn.data import BehaviorLog, Split
 from resemb_gnn.datasets import DataSource
 from resemb_gnn.errors import InputError, differences, shown
-from resemb_gnn.io.atomic import write_atomically
 from resemb_gnn.io.digests import tensor_digest
-from resemb_gnn.io.json_text import read_json
+from resemb_gnn.io.json_text import read_json, write_json
 from resemb_gnn.training import FitResult
 
 SCHEMA = 1
@@ -41,9 +39,8 @@ def training_figures(result: FitResult) -> dict[str, Any]:
 
 
 def write_results(path: Path, results: dict[str, Any]) -> None:
-    """Writes ``results`` as JSON; a value that is not finite becomes ``null``."""
-    text = json.dumps(map_numbers(results, to_file=True), indent=1, allow_nan=False)
-    write_atomically(path, text + "\n")
+    """Writes ``results`` as JSON, a run a line; a value that is not finite becomes ``null``."""
+    write_json(path, map_numbers(results, to_file=True))
 
 
 def read_results(path: Path) -> dict[str, Any]:
