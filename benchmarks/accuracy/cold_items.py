@@ -1,6 +1,6 @@
 """Items held out of training entirely: AUC of their vectors by embed_new, and of simpler ones.
 
-    python benchmarks/cold_items.py --data Beauty.txt --attributes Beauty_item2attributes.json
+    python -m benchmarks.accuracy.cold_items --data Beauty.txt --attributes ATTRIBUTES.json
 
 A random tenth of the items is taken out of the log with all their behaviours; a DIN over a
 Res-embedding is trained on what is left, with the settings of `resemb-gnn compare`. Then the items
@@ -28,6 +28,7 @@ revealing users, start and batches.
 import argparse
 import copy
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,12 +41,15 @@ from sklearn.preprocessing import normalize
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from resemb_gnn import DIN, BehaviorLog, Examples, ResEmbedding, covisit_graph, evaluate, fit
+from benchmarks.tables import table
+from resemb_gnn import DIN, BehaviorLog, Examples, ResEmbedding, covisit_graph, evaluate
 from resemb_gnn.datasets import load_source
 from resemb_gnn.experiment import CompareSettings
-from resemb_gnn.experiment.results import versions, write_atomically, write_results
+from resemb_gnn.experiment.results import versions, write_results
 from resemb_gnn.graph import Adjacency, NodeFeatures
+from resemb_gnn.io.atomic import write_atomically
 from resemb_gnn.pipeline.arms import res_embedding
+from resemb_gnn.pipeline.steps import fit_with
 
 CONTENT_NEIGHBORS = 10
 
@@ -96,8 +100,8 @@ def content_neighbors(world: World, log: BehaviorLog, path: str) -> Adjacency:
     ]
     row, column = (np.array(part) for part in zip(*pairs, strict=True))
     row = world.number.numpy()[row]
-    counts = scipy.sparse.csr_array((np.ones(row.size), (row, column)))
-    counts.resize(log.num_items, counts.shape[1])
+    size = (log.num_items, int(column.max()) + 1)
+    counts = scipy.sparse.csr_array((np.ones(row.size), (row, column)), shape=size)
     vectors = normalize(TfidfTransformer().fit_transform(counts))
     similarity = (vectors[world.num_warm :] @ vectors[: world.num_warm].T).toarray()
     nearest = np.argpartition(-similarity, CONTENT_NEIGHBORS)[:, :CONTENT_NEIGHBORS]
@@ -118,8 +122,8 @@ def scaled(rows: Adjacency, graph: Data) -> Adjacency:
 
 
 def _rows(matrix: "scipy.sparse.csr_array") -> Adjacency:
-    parts = (matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64))
-    return Adjacency(*map(torch.from_numpy, parts), torch.from_numpy(matrix.data).float())
+    ptr, index = (torch.from_numpy(each).long() for each in (matrix.indptr, matrix.indices))
+    return Adjacency(ptr, index, torch.from_numpy(matrix.data).float())
 
 
 def cold_examples(world: World, revealing: Tensor, rng: np.random.Generator) -> Examples:
@@ -158,8 +162,8 @@ def cold_vectors(
     table = emb.materialize().weight
     found = {}
     for name, rows in neighbors.items():
-        own = {"neighbors": (rows.index, rows.ptr), "weights": rows.weight}
-        found[f"embed_new, {name}"] = emb.embed_new(**own)
+        near = (rows.index, rows.ptr)
+        found[f"embed_new, {name}"] = emb.embed_new(neighbors=near, weights=rows.weight)
         total = rows.matmul(torch.ones(len(table), 1)).clamp(min=1e-12)
         found[f"mean of the neighbours, {name}"] = rows.matmul(table) / total
     size = len(next(iter(found.values())))
@@ -169,10 +173,10 @@ def cold_vectors(
     return found
 
 
-def with_rows(model: DIN, rows: Tensor) -> DIN:
-    """The model over a table that has these rows after its own."""
+def with_rows(model: nn.Module, emb: ResEmbedding, rows: Tensor) -> nn.Module:
+    """The model over a table that has these rows after those of its embedding."""
     served = copy.copy(model)
-    table = torch.cat([model.embedding.materialize().weight.detach(), rows])
+    table = torch.cat([emb.materialize().weight.detach(), rows])
     embedding = nn.Embedding.from_pretrained(table)
     served._modules = model._modules | {"embedding": embedding, "features": embedding}
     return served
@@ -180,7 +184,8 @@ def with_rows(model: DIN, rows: Tensor) -> DIN:
 
 def run(log: BehaviorLog, arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
     """One seed: test AUC of each way, and of the trained items' own test examples."""
-    settings = CompareSettings(data=arguments.data, epochs=arguments.epochs)
+    quiet = arguments.quiet
+    settings = CompareSettings(data=arguments.data, epochs=arguments.epochs, quiet=quiet)
     generator = torch.Generator().manual_seed(seed)
     world = make_world(log, arguments.share, generator)
     revealing = torch.rand(log.num_users, generator=generator) < arguments.revealed
@@ -189,16 +194,7 @@ def run(log: BehaviorLog, arguments: argparse.Namespace, seed: int) -> dict[str,
     graph = NodeFeatures()(graph)
     torch.manual_seed(seed)
     emb = res_embedding(graph, settings, encoder=arguments.encoder)
-    result = fit(
-        DIN(emb),
-        split,
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        lr=settings.lr,
-        patience=settings.patience,
-        seed=seed,
-        progress=not arguments.quiet,
-    )
+    result = fit_with(settings, DIN(emb), split, seed=seed)
     neighbors = {"co-visits": covisits(world, revealing, settings.window)}
     if arguments.attributes:
         near = content_neighbors(world, log, arguments.attributes)
@@ -206,7 +202,9 @@ def run(log: BehaviorLog, arguments: argparse.Namespace, seed: int) -> dict[str,
         neighbors["attributes, scaled"] = scaled(near, graph)
     test = cold_examples(world, revealing, np.random.default_rng(seed))
     vectors = cold_vectors(emb, graph.count.float(), neighbors)
-    found = {name: evaluate(with_rows(result.model, rows), test) for name, rows in vectors.items()}
+    found = {
+        name: evaluate(with_rows(result.model, emb, rows), test) for name, rows in vectors.items()
+    }
     lonely = {name: int((rows.ptr.diff() == 0).sum()) for name, rows in neighbors.items()}
     return {
         "seed": seed,
@@ -218,7 +216,7 @@ def run(log: BehaviorLog, arguments: argparse.Namespace, seed: int) -> dict[str,
     }
 
 
-def main(argv: list[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="sequence file, such as Amazon Beauty")
     parser.add_argument("--attributes", help="JSON: item id -> list of attribute numbers")
@@ -227,39 +225,40 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--revealed", type=float, default=0.1, help="of the users")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--out", default=str(Path(__file__).parent / "results" / "cold-items"))
+    parser.add_argument("--out", default="benchmarks/accuracy/results/cold-items")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     arguments = parser.parse_args(argv)
     log = load_source(arguments.data).log
     names = {name: Path(getattr(arguments, name) or "").name for name in ("data", "attributes")}
-    contents = {"settings": vars(arguments) | names, "versions": versions(), "runs": []}
-    del contents["settings"]["out"]
+    settings = {name: value for name, value in vars(arguments).items() if name != "out"} | names
+    contents: dict[str, Any] = {"settings": settings, "versions": versions(), "runs": []}
     for seed in range(arguments.seeds):
         contents["runs"].append(run(log, arguments, seed))
         write_results(Path(arguments.out) / "cold_items.json", contents)
-    text = table(contents)
+    text = markdown(contents)
     write_atomically(Path(arguments.out) / "cold_items.md", text)
     print(text)
 
 
-def table(contents: dict[str, Any]) -> str:
+def markdown(contents: dict[str, Any]) -> str:
     """Mean and range over the seeds."""
     runs, settings = contents["runs"], contents["settings"]
     first = runs[0]
+    rows = []
+    for name in first["auc"]:
+        values = [run["auc"][name] for run in runs]
+        lowest_to_highest = f"{min(values):.4f} to {max(values):.4f}"
+        rows.append([name, f"{np.mean(values):.4f}", lowest_to_highest])
     lines = [
-        f"`python benchmarks/cold_items.py --data {settings['data']}"
+        f"`python -m benchmarks.accuracy.cold_items --data {settings['data']}"
         + (f" --attributes {settings['attributes']}" if settings["attributes"] else "")
         + f"`: `{settings['encoder']}`, {len(runs)} seeds, {first['num_cold']} cold items,"
         f" {first['test_positives']} test positives (seed 0), without any neighbour:"
         f" {first['without_neighbors']}. AUC of the trained items' own test:"
         f" {np.mean([run['trained_items_auc'] for run in runs]):.4f}.",
         "",
-        "| vectors of cold items | test AUC | lowest to highest |",
-        "|---|---|---|",
+        *table(["vectors of cold items", "test AUC", "lowest to highest"], rows),
     ]
-    for name in first["auc"]:
-        values = [run["auc"][name] for run in runs]
-        lines.append(f"| {name} | {np.mean(values):.4f} | {min(values):.4f} to {max(values):.4f} |")
     return "\n".join(lines) + "\n"
 
 

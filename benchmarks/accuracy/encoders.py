@@ -1,7 +1,7 @@
 """Which graph layer makes the best centre encoder? Eight of PyG's, with the same budget.
 
-    python benchmarks/encoders.py --data Beauty.txt
-    python benchmarks/encoders.py --data Beauty.txt --time 3
+    python -m benchmarks.accuracy.encoders --data Beauty.txt
+    python -m benchmarks.accuracy.encoders --data Beauty.txt --time 3
 
 Each layer is handed to ResEmbedding as `encoder=`, with the settings of `resemb-gnn compare`; a
 plain table and the toolkit's own encoders stand beside them. The layers encode the whole graph at
@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -33,18 +32,15 @@ from torch_geometric.nn import (
     TransformerConv,
 )
 
+from benchmarks.runs import RunFile, command
 from resemb_gnn.data import Split
 from resemb_gnn.datasets import load_source
 from resemb_gnn.experiment import CompareSettings
 from resemb_gnn.experiment.comparison import new_results, run_record
 from resemb_gnn.experiment.report.text import markdown
-from resemb_gnn.experiment.results import (
-    read_results,
-    refuse_other_settings,
-    versions,
-    write_atomically,
-    write_results,
-)
+from resemb_gnn.experiment.results import read_results, versions
+from resemb_gnn.io.atomic import write_atomically
+from resemb_gnn.io.json_text import write_json
 from resemb_gnn.pipeline.arms import make_embedding, make_model, res_embedding
 from resemb_gnn.pipeline.steps import fit_with, make_graph
 from resemb_gnn.training import TableAdam, training_step
@@ -117,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--num-centers", type=int, default=64)
     parser.add_argument("--top-k", type=int, help="keep each item's so many heaviest edges")
     parser.add_argument("--folds", type=int, default=10)
-    parser.add_argument("--out", default=str(Path(__file__).parent / "results" / "encoders"))
+    parser.add_argument("--out", default="benchmarks/accuracy/results/encoders")
     parser.add_argument("--time", type=int, metavar="STEPS", help="measure so many steps only")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     arguments = vars(parser.parse_args(argv))
@@ -126,74 +122,39 @@ def main(argv: Sequence[str] | None = None) -> None:
     source = load_source(settings.data)
     split = source.make_split(settings.split, settings.negatives)
     graph = make_graph(source, split, settings)
-    folder = Path(settings.out)
+
+    def model(name: str, seed: int) -> nn.Module:
+        torch.manual_seed(seed)
+        return make_model(settings.model, embedding(name, graph, settings), None)
+
     if steps is not None:
-        measure(layers, steps, graph, split, settings, folder)
-    else:
-        results = new_results(source, split, settings)
-        named = {settings.data: Path(settings.data).name}
-        words = [named.get(word, word) for word in (sys.argv[1:] if argv is None else argv)]
-        results["command"] = " ".join(["python benchmarks/encoders.py", *words])
-        train(layers, graph, split, settings, folder, results)
-
-
-def measure(
-    layers: list[str],
-    steps: int,
-    graph: Data,
-    split: Split,
-    settings: CompareSettings,
-    folder: Path,
-) -> None:
-    """Writes seconds.json: seconds of a step and, from them, of an epoch of each layer."""
-    num_steps = -(-len(split.train) // settings.batch_size)
-    seconds: dict[str, Any] = {}
-    for name in layers:
-        torch.manual_seed(0)
-        model = make_model(settings.model, embedding(name, graph, settings), None)
-        step = seconds_a_step(model, split, settings, steps)
-        seconds[name] = {"step": step, "epoch": step * num_steps}
-        print(f"{name}: {step:.3f} s a step, {step * num_steps:.0f} s an epoch", file=sys.stderr)
-    contents = {
-        "steps": steps,
-        "steps_per_epoch": num_steps,
-        "num_items": graph.num_nodes,
-        "num_edges": graph.num_edges // 2,
-        "threads": torch.get_num_threads(),
-        "seconds": seconds,
-        "versions": versions(),
-    }
-    write_results(folder / "seconds.json", contents)
-
-
-def train(
-    layers: list[str],
-    graph: Data,
-    split: Split,
-    settings: CompareSettings,
-    folder: Path,
-    results: dict[str, Any],
-) -> None:
-    """Trains each layer over each seed; writes results.json after each run, then results.md."""
-    path = folder / "results.json"
-    if path.exists():
-        old = read_results(path)
-        refuse_other_settings(path, old, results)
-        results["runs"] = old["runs"]
-    done = {(run["embedding"], run["seed"]) for run in results["runs"]}
+        num_steps = -(-len(split.train) // settings.batch_size)
+        contents = {
+            "steps": steps,
+            "steps_per_epoch": num_steps,
+            "num_items": graph.num_nodes,
+            "num_edges": graph.num_edges // 2,
+            "threads": torch.get_num_threads(),
+            "seconds": {},
+            "versions": versions(),
+        }
+        for name in layers:
+            step = seconds_a_step(model(name, 0), split, settings, steps)
+            contents["seconds"][name] = {"step": step, "epoch": step * num_steps}
+            print(f"{name}: {step:.3f} s a step, {step * num_steps:.0f} s an epoch")
+        write_json(Path(settings.out) / "seconds.json", contents)
+        return
+    head = new_results(source, split, settings)
+    head["command"] = command("benchmarks.accuracy.encoders", argv, settings.data)
+    results = RunFile(Path(settings.out) / "results.json", head)
     for seed in range(settings.seeds):
         for name in layers:
-            if (name, seed) in done:
+            if results.holds(embedding=name, seed=seed):
                 continue
-            torch.manual_seed(seed)
-            model = make_model(settings.model, embedding(name, graph, settings), None)
-            result = fit_with(settings, model, split, seed=seed)
-            if path.exists():  # another process, with other --layers, may have put runs there
-                results["runs"] = read_results(path)["runs"]
-            results["runs"].append(run_record(name, settings.model, seed, {}, result))
-            write_results(path, results)
+            result = fit_with(settings, model(name, seed), split, seed=seed)
+            results.add(run_record(name, settings.model, seed, {}, result))
             print(f"{name}, seed {seed}: test AUC {result.test.auc:.4f}", file=sys.stderr)
-    write_atomically(folder / "results.md", markdown(results))
+    write_atomically(Path(settings.out) / "results.md", markdown(read_results(results.path)))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Do item embeddings trained on clicks know which items will be visited together next?
 
-    python benchmarks/link_prediction.py --data Beauty.txt
+    python -m benchmarks.accuracy.link_prediction --data Beauty.txt
 
 Writes the co-visit graph with `to_ogb`, reads it with OGB's own loader, and ranks the co-visits
 that the held-out behaviours add (none of them is in the training graph) among negatives, by OGB's
@@ -10,37 +10,35 @@ other `--arms`.
 """
 
 import argparse
-import contextlib
-import io
 import sys
-import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 import torch
-from ogb.linkproppred import Evaluator, PygLinkPropPredDataset
 from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.nn import LightGCN
 from torch_geometric.utils import to_undirected
 
 import resemb_gnn as rg
-from resemb_gnn.data import NEGATIVES
-from resemb_gnn.datasets.sequence_file import read_sequence_file
-from resemb_gnn.experiment.results import (
-    SCHEMA,
-    fingerprint,
-    refuse_other_settings,
-    versions,
-    write_atomically,
-    write_results,
+from benchmarks.accuracy.link_ranking import (
+    Score,
+    Task,
+    facts,
+    judge,
+    make_task,
+    rank,
+    similarities,
 )
-from resemb_gnn.graph import Adjacency, NodeFeatures, symmetric_adjacency
-from resemb_gnn.io.json_text import read_json
+from benchmarks.runs import RunFile
+from benchmarks.tables import mean_and_std, table
+from resemb_gnn.data import NEGATIVES
+from resemb_gnn.datasets import read_sequence_file
+from resemb_gnn.experiment.results import SCHEMA, fingerprint, versions
+from resemb_gnn.graph import Adjacency, symmetric_adjacency
+from resemb_gnn.io.atomic import write_atomically
 from resemb_gnn.nn.layers.propagate import propagate
 from resemb_gnn.pipeline.arm_settings import ArmSettings
 from resemb_gnn.pipeline.arms import make_embedding
@@ -60,86 +58,7 @@ ABOUT = {
     "gcn": "DIN on clicks, Res-embedding",
     "gat": "DIN on clicks, Res-embedding",
 }
-METRICS = ("mrr", "hits@1", "hits@3", "hits@10")
 LIGHTGCN_GRID = [(layers, lr) for layers in (1, 3) for lr in (1e-2, 1e-3)]
-Queries = dict[str, dict[str, Tensor]]
-Score = Callable[[Tensor], Tensor]  # [n] source nodes -> [n, num_nodes]
-
-
-@dataclass(frozen=True)
-class Task:
-    """What every arm is given: the log cut in three, the training graph, the links to rank."""
-
-    log: rg.BehaviorLog
-    split: rg.Split
-    graph: Data
-    queries: dict[str, Queries]  # by kind of negatives, then valid and test
-
-
-def make_task(log: rg.BehaviorLog, settings: dict[str, Any]) -> Task:
-    """Splits by each user's last behaviours: these files have no times."""
-    split = log.split(by="last")
-    queries = {}
-    for negatives in NEGATIVES:
-        with tempfile.TemporaryDirectory() as folder, rg.ogb_globals():
-            meta = rg.to_ogb(
-                log,
-                Path(folder) / "covisit",
-                by="last",
-                window=settings["window"],
-                negatives=negatives,
-                num_negatives=settings["num_negatives"],
-                max_pairs=settings["max_pairs"],
-            )
-            quiet = io.StringIO()
-            with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
-                dataset = PygLinkPropPredDataset("ogbl-covisit", meta_dict=meta)
-            queries[negatives] = dataset.get_edge_split()
-    graph = rg.covisit_graph(split.history, settings["window"], folds=10)
-    loaded = dataset[0]
-    assert torch.equal(loaded.edge_index, graph.edge_index)  # nothing of the held-out part
-    assert torch.equal(loaded.edge_weight, graph.edge_weight)
-    return Task(log, split, NodeFeatures(settings["dim"])(graph), queries)
-
-
-def rank(score: Score, part: dict[str, Tensor], batch_size: int = 1024) -> dict[str, float]:
-    """Mean reciprocal rank and hits of the targets among their negatives, by OGB's evaluator."""
-    # Its rules go by OGB's own data sets; this one has a negative list a query, as we do.
-    evaluator = Evaluator("ogbl-citation2")
-    lists: dict[str, list[Tensor]] = {name: [] for name in METRICS}
-    columns = (part[name].split(batch_size) for name in ("source_node", "target_node"))
-    negatives = part["target_node_neg"].split(batch_size)
-    for source, target, negative in zip(*columns, negatives, strict=True):
-        scores = score(source)
-        result = evaluator.eval(
-            {
-                "y_pred_pos": scores.gather(1, target[:, None]).flatten(),
-                "y_pred_neg": scores.gather(1, negative),
-            }
-        )
-        for name in METRICS:
-            lists[name].append(result[f"{name}_list"])
-    return {name: float(torch.cat(parts).double().mean()) for name, parts in lists.items()}
-
-
-def similarities(vectors: Tensor) -> dict[str, Score]:
-    """The two ways to score a pair by its items' vectors."""
-    unit = torch.nn.functional.normalize(vectors, dim=1)
-    return {
-        "dot": lambda source: vectors[source] @ vectors.T,
-        "cosine": lambda source: unit[source] @ unit.T,
-    }
-
-
-def judge(scores: dict[str, Score], queries: dict[str, Queries]) -> dict[str, Any]:
-    """For each kind of negatives: the similarity is chosen on validation, then test is ranked."""
-    out = {}
-    for negatives, parts in queries.items():
-        valid = {name: rank(score, parts["valid"]) for name, score in scores.items()}
-        best = max(valid, key=lambda name: valid[name]["mrr"])
-        test = rank(scores[best], parts["test"])
-        out[negatives] = {"similarity": best, "valid": valid[best], "test": test}
-    return out
 
 
 def click_vectors(arm: str, task: Task, seed: int, settings: dict[str, Any]) -> Tensor:
@@ -210,9 +129,9 @@ def lightgcn_vectors(
     return best, best_mrr
 
 
-def run_arm(arm: str, task: Task, seed: int, results: dict[str, Any]) -> dict[str, Any]:
+def run_arm(arm: str, task: Task, seed: int, results: RunFile) -> dict[str, Any]:
     """Trains and ranks an arm; what LightGCN was tuned to with seed 0 serves the other seeds."""
-    settings = results["settings"]
+    settings = results.contents["settings"]
     chosen: dict[str, Any] = {}
     if arm == "popularity":
         count = task.split.history.item_counts().float()
@@ -221,7 +140,7 @@ def run_arm(arm: str, task: Task, seed: int, results: dict[str, Any]) -> dict[st
         graph = rg.covisit_graph(task.split.history, settings["window"])
         scores = similarities(rg.SpectralFeatures(settings["dim"])(graph).x)
     elif arm in LIGHTGCN:
-        tuned = [run["chosen"] for run in results["runs"] if run["arm"] == arm]
+        tuned = [run["chosen"] for run in results.runs if run["arm"] == arm]
         grid = [(tuned[0]["layers"], tuned[0]["lr"])] if tuned else LIGHTGCN_GRID
         tried = {pair: lightgcn_vectors(arm, task, seed, settings, *pair) for pair in grid}
         layers, lr = max(tried, key=lambda pair: tried[pair][1])
@@ -232,85 +151,50 @@ def run_arm(arm: str, task: Task, seed: int, results: dict[str, Any]) -> dict[st
     return {"arm": arm, "seed": seed, "chosen": chosen, **judge(scores, task.queries)}
 
 
-def table(results: dict[str, Any], arms: list[str]) -> list[str]:
-    """Markdown rows of the arms: mean ± standard deviation over seeds, on the test part."""
-    lines = []
-    for arm in arms:
-        runs = [run for run in results["runs"] if run["arm"] == arm]
-        cells = [arm, str(len(runs))]
-        for negatives in NEGATIVES:
-            cells.append("/".join(sorted({run[negatives]["similarity"] for run in runs})))
-            for metric in ("mrr", "hits@1", "hits@10"):
-                values = [run[negatives]["test"][metric] for run in runs]
-                spread = f" ± {stdev(values):.4f}" if len(values) > 1 else ""
-                cells.append(f"{fmean(values):.4f}{spread}")
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
-
-
 def report(results: dict[str, Any]) -> str:
+    """The test part, mean ± standard deviation over seeds."""
     data, settings = results["data"], results["settings"]
-    arms = [arm for arm in ARMS if any(run["arm"] == arm for run in results["runs"])]
-    tuned = {run["arm"]: run["chosen"] for run in results["runs"] if run["chosen"]}
-    notes = [
-        f"- `{arm}`: {ABOUT[arm]}"
-        + (f"; {tuned[arm]['layers']} layers, lr {tuned[arm]['lr']}" if arm in tuned else "")
-        for arm in arms
-    ]
-    head = ["embedding", "seeds"] + [
-        f"{name}, {negatives}" if name == "MRR" else name
-        for negatives in NEGATIVES
+    runs = {arm: [run for run in results["runs"] if run["arm"] == arm] for arm in ARMS}
+    rows, notes = [], []
+    for arm, some in ((arm, some) for arm, some in runs.items() if some):
+        cells = [arm, str(len(some))]
+        for kind in NEGATIVES:
+            cells.append("/".join(sorted({run[kind]["similarity"] for run in some})))
+            for metric in ("mrr", "hits@1", "hits@10"):
+                cells.append(mean_and_std([run[kind]["test"][metric] for run in some]))
+        rows.append(cells)
+        chosen = some[-1]["chosen"]
+        tuned = f"; {chosen['layers']} layers, lr {chosen['lr']}" if chosen else ""
+        notes.append(f"- `{arm}`: {ABOUT[arm]}{tuned}")
+    titles = [
+        f"{name}, {kind}" if name == "MRR" else name
+        for kind in NEGATIVES
         for name in ("by", "MRR", "Hits@1", "Hits@10")
     ]
-    return "\n".join(
-        [
-            "# Held-out co-visits ranked by item embeddings",
-            "",
-            f"`{results['command']}`, one thread. Raw results in results.json.",
-            "",
-            f"{data['name']}: {data['num_users']:,} users, {data['num_items']:,} items;"
-            f" {data['train_edges']:,} training edges. Test:"
-            f" {data['test_queries']:,} queries ({data['max_pairs_note']}), each target among"
-            f" {settings['num_negatives']:,} negatives drawn uniformly or by training popularity.",
-            f"{data['cold_test']:.1%} of the test queries ask from or for an item without a"
-            " training behaviour.",
-            "",
-            "Test, mean ± standard deviation over seeds 0, 1, ... (`popularity` and `spectral` have"
-            " nothing random). `by`: similarity, chosen on validation.",
-            "",
-            f"| {' | '.join(head)} |",
-            f"|{'---|' * len(head)}",
-            *table(results, arms),
-            "",
-            *notes,
-            "",
-        ]
-    )
+    lines = [
+        "# Held-out co-visits ranked by item embeddings",
+        "",
+        f"`{results['command']}`, one thread. Raw results in results.json.",
+        "",
+        f"{data['name']}: {data['num_users']:,} users, {data['num_items']:,} items;"
+        f" {data['train_edges']:,} training edges. Test:"
+        f" {data['test_queries']:,} queries ({data['max_pairs_note']}), each target among"
+        f" {settings['num_negatives']:,} negatives drawn uniformly or by training popularity.",
+        f"{data['cold_test']:.1%} of the test queries ask from or for an item without a"
+        " training behaviour.",
+        "",
+        "Test, mean ± standard deviation over seeds 0, 1, ... (`popularity` and `spectral` have"
+        " nothing random). `by`: similarity, chosen on validation.",
+        "",
+        *table(["embedding", "seeds", *titles], rows),
+        "",
+        *notes,
+        "",
+    ]
+    return "\n".join(lines)
 
 
-def describe(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
-    test = task.queries["uniform"]["test"]
-    seen = task.split.history.item_counts() > 0
-    cold = ~(seen[test["source_node"]] & seen[test["target_node"]])
-    return {
-        "num_users": task.log.num_users,
-        "num_items": task.log.num_items,
-        "train_edges": task.graph.num_edges // 2,
-        "test_queries": test["source_node"].numel(),
-        "max_pairs_note": f"{settings['max_pairs']:,} new pairs drawn at random, both ways round",
-        "cold_test": float(cold.float().mean()),
-    }
-
-
-def refresh(path: Path, results: dict[str, Any]) -> None:
-    """Takes over the runs that stand in the file, another process's too."""
-    if path.exists():
-        old = read_json(path)
-        refuse_other_settings(path, old, results)
-        results["runs"], results["data"] = old["runs"], old["data"]
-
-
-def main(arguments: list[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="sequence file, such as Amazon Beauty")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
@@ -319,8 +203,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--negatives", type=int, default=1000, help="negatives a query")
     parser.add_argument("--epochs", type=int, default=8, help="most epochs of DIN")
     parser.add_argument("--steps", type=int, default=500, help="most steps of LightGCN")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/link_prediction"))
-    options = parser.parse_args(arguments)
+    parser.add_argument(
+        "--out", type=Path, default=Path("benchmarks/accuracy/results/link_prediction")
+    )
+    options = parser.parse_args(argv)
     settings = {
         "window": 5,
         "dim": 32,
@@ -332,40 +218,37 @@ def main(arguments: list[str] | None = None) -> None:
         "lightgcn_batch": 16_384,
     }
     name = Path(options.data).name
-    changed = [
+    changed = [  # of all processes that share the work
         f"--{key.replace('_', '-')} {value}"
         for key, value in vars(options).items()
         if key not in ("data", "arms", "seeds", "out") and value != parser.get_default(key)
     ]
+    words = ["python -m benchmarks.accuracy.link_prediction --data", name, *changed]
     log = read_sequence_file(options.data)
-    results = {
+    head = {
         "schema": SCHEMA,
         "data": {"name": name, "fingerprint": fingerprint(log)},
         "settings": settings,
-        "runs": [],
         "versions": versions(),
-        "command": " ".join(["python benchmarks/link_prediction.py --data", name, *changed]),
+        "command": " ".join(words),
     }
-    path = options.out / "results.json"
+    results = RunFile(options.out / "results.json", head)
     task = None  # made when there is something left to run
     for seed in range(options.seeds):
         for arm in options.arms:
-            refresh(path, results)
-            done = {(run["arm"], run["seed"]) for run in results["runs"]}
-            if (arm, seed) in done or (seed and arm in DETERMINISTIC):
+            results.refresh()
+            if results.holds(arm=arm, seed=seed) or (seed and arm in DETERMINISTIC):
                 continue
             if task is None:
                 task = make_task(log, settings)
-                results["data"] |= describe(task, settings)
+                results.contents["data"] |= facts(task, settings)
             started = time.perf_counter()
             run = run_arm(arm, task, seed, results)
             run["seconds"] = round(time.perf_counter() - started, 1)
-            refresh(path, results)
-            results["runs"].append(run)
-            write_results(path, results)
+            results.add(run)
             line = " ".join(f"{kind} {run[kind]['test']['mrr']:.4f}" for kind in NEGATIVES)
             print(f"{arm}, seed {seed}: test MRR {line} ({run['seconds']} s)", file=sys.stderr)
-    write_atomically(options.out / "README.md", report(results))
+    write_atomically(options.out / "README.md", report(results.contents))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""The table of benchmarks/engines.py, made of its results files."""
+"""The tables of engines.py, made of its results files."""
 
-import json
 from pathlib import Path
 from typing import Any
+
+from benchmarks.tables import table
+from resemb_gnn.io.json_text import read_json
 
 GIB = 2**30
 
@@ -13,7 +15,7 @@ def markdown(folder: Path) -> str:
     for question in ("same", "large"):
         path = folder / f"{question}.json"
         if path.exists():
-            parts.append(_section(json.loads(path.read_text())))
+            parts.append(_section(read_json(path)))
     return "\n".join(parts)
 
 
@@ -23,6 +25,27 @@ def _section(results: dict[str, Any]) -> str:
     if results["hard_limit_bytes"]:
         limits += f"; {results['hard_limit_bytes'] / GIB:.3g} GiB for the process, by the kernel"
     machine = results["machine"]
+    runs = [
+        [
+            run["engine"],
+            f"{run['engine_seconds']:,.0f}",
+            f"{results['behaviors'] / run['engine_seconds']:,.0f}",
+            "Java's not counted" if run["engine"] == "Spark" else f"{run['cpu']:,.0f}",
+            f"{run['peak_bytes'] / GIB:.2f}",
+            f"{run['disk_bytes'] / 1e9:.2f}",
+            f"{run['result_bytes'] / 1e9:.2f}",
+        ]
+        for run in results["runs"]
+    ]
+    checks = [
+        [
+            name.replace("_", " "),
+            ("yes" if value else "NO") if isinstance(value, bool) else f"{value:,.0f}",
+        ]
+        for name, value in results.get("check", {}).items()
+    ]
+    titles = ["engine", "seconds", "behaviours a second", "seconds of processor"]
+    titles += ["peak memory, GiB", "disk for parts and spill, GB", "result, GB"]
     lines = [
         f"`{results['command']}`",
         "",
@@ -32,20 +55,8 @@ def _section(results: dict[str, Any]) -> str:
         "",
         f"{results['behaviors']:,} behaviours, {results['log_bytes'] / 1e9:.2f} GB of Parquet:",
         "",
-        "| engine | seconds | behaviours a second | seconds of processor | peak memory, GiB |"
-        " disk for parts and spill, GB | result, GB |",
-        "|---|---|---|---|---|---|---|",
+        *table(titles, runs),
+        "",
+        *table(["check", "found"], checks),
     ]
-    for run in results["runs"]:
-        cpu = "Java's not counted" if run["engine"] == "Spark" else f"{run['cpu']:,.0f}"
-        lines.append(
-            f"| {run['engine']} | {run['engine_seconds']:,.0f} |"
-            f" {results['behaviors'] / run['engine_seconds']:,.0f} | {cpu} |"
-            f" {run['peak_bytes'] / GIB:.2f} | {run['disk_bytes'] / 1e9:.2f} |"
-            f" {run['result_bytes'] / 1e9:.2f} |"
-        )
-    lines += ["", "| check | found |", "|---|---|"]
-    for name, value in results.get("check", {}).items():
-        shown = ("yes" if value else "NO") if isinstance(value, bool) else f"{value:,.0f}"
-        lines.append(f"| {name.replace('_', ' ')} | {shown} |")
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""Tables and figures of scale.py, made from its results file alone."""
+"""Tables and figures of growth.py, made from its results file alone."""
 
 import math
 from pathlib import Path
@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.ticker import EngFormatter
-from timing import spread
 
+from benchmarks.tables import table
+from benchmarks.timing import spread
 from resemb_gnn.experiment.report.plotting import MARKERS, legend_below, line_style, new_figure
 
 STAGES = {
@@ -65,19 +66,7 @@ def markdown(results: dict[str, Any]) -> str:
     settings = results["settings"]
     place = settings["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in settings["versions"].items())
-    lines = [
-        f"`{results['command']}`",
-        "",
-        f"{place['processor']}, {place['cores']} cores, {_threads(settings['threads'])};"
-        f" {versions}. Seconds of the processor's work on the process / by the clock (other work"
-        " went on beside it), and in brackets the stage's peak of resident memory in GiB, all that"
-        " the process then holds included. A training step: the median of"
-        f" {settings['batch_size']} examples of the size's own log, histories of at most"
-        f" {settings['max_history']}, `gcn`. Graphs without folds: each fold is a graph more.",
-        "",
-        f"| items | behaviours | edges | {' | '.join(STAGES.values())} |",
-        "|---|---|---|" + "---|" * len(STAGES),
-    ]
+    rows = []
     for size in results["sizes"]:
         stages = {part["stage"]: part for part in size["stages"]}
         peaks = stages | {"step": stages.get("steps")}
@@ -89,53 +78,64 @@ def markdown(results: dict[str, Any]) -> str:
             for name in STAGES
         ]
         edges = f"{stages['done']['edges']:,}" if "done" in stages else ""
-        head = f"{size['items']:,} | {size['behaviors']:,} | {edges}"
-        lines.append(f"| {head} | {' | '.join(cells)} |")
+        rows.append([f"{size['items']:,}", f"{size['behaviors']:,}", edges, *cells])
     for title, column in (("exponent of the time", 1), ("exponent of the memory", 2)):
         found = [series(results, name) for name in STAGES]
-        slopes = [_exponent(each[0], each[column]) for each in found]
-        lines.append(f"| {title} | | | {' | '.join(slopes)} |")
-    return "\n".join([*lines, "", *_must_show(results)]) + "\n"
+        rows.append([title, "", "", *(_exponent(each[0], each[column]) for each in found)])
+    lines = [
+        f"`{results['command']}`",
+        "",
+        f"{place['processor']}, {place['cores']} cores, {_threads(settings['threads'])};"
+        f" {versions}. Seconds of the processor's work on the process / by the clock (other work"
+        " went on beside it), and in brackets the stage's peak of resident memory in GiB, all that"
+        " the process then holds included. A training step: the median of"
+        f" {settings['batch_size']} examples of the size's own log, histories of at most"
+        f" {settings['max_history']}, `gcn`. Graphs without folds: each fold is a graph more.",
+        "",
+        *table(["items", "behaviours", "edges", *STAGES.values()], rows),
+        "",
+        *table(["figure", "bound", "found: median [quartiles]"], _must_show(results)),
+    ]
+    return "\n".join(lines) + "\n"
 
 
-def _must_show(results: dict[str, Any]) -> list[str]:
-    settings = results["settings"]
-    lines = ["| figure | bound | found: median [quartiles] |", "|---|---|---|"]
-    complete = [size for size in results["sizes"] if size["complete"]]
+def _must_show(results: dict[str, Any]) -> list[list[str]]:
+    rows = []
     turns = results.get("same_batch", [])
-    if turns:
-        sizes = sorted({turn["items"] for turn in turns})
-        for clock, words in (("cpu", "processor time"), ("wall", "by the clock")):
-            times = {n: [turn[clock] for turn in turns if turn["items"] == n] for n in sizes}
-            for size in sizes[1:]:
-                pairs = zip(times[size], times[sizes[0]], strict=True)
-                middle, low, high = spread([a / b for a, b in pairs])
-                lines.append(
-                    f"| gcn step, same batch, {size:,} items / {sizes[0]:,}, {words} |"
-                    f" <= {MOST_STEP_RATIO} | {middle:.3f} [{low:.3f}, {high:.3f}] |"
-                )
-    for size in complete[-1:]:
-        peak = max(part["peak_bytes"] for part in size["stages"]) / GIB
-        lines.append(
-            f"| peak memory, {size['items']:,} items, {size['behaviors']:,} behaviours |"
-            f" <= {MOST_GIB} GiB | {peak:.2f} GiB |"
-        )
-        stages = {part["stage"]: part for part in size["stages"]}
-        examples = stages["done"]["examples"]
-        steps = math.ceil(examples / settings["batch_size"])
-        step, number = stages["step"], len(stages["step"]["steps"])
-        lines.append(
-            f"| the same, one epoch of {examples:,} examples, extrapolated from {number} steps |"
-            f" runs | {steps:,} steps of {step['cpu']:.3f} s of processor work:"
-            f" {steps * step['cpu'] / 60:,.0f} min |"
-        )
-        if "training epoch" in stages:
-            seconds = stages["training epoch"]["seconds"]
-            lines.append(
-                f"| the same, one epoch of training | runs | {seconds:,.0f} s by the clock,"
-                f" {examples / seconds:,.0f} examples a second |"
-            )
-    return lines
+    sizes = sorted({turn["items"] for turn in turns})
+    for clock, words in (("cpu", "processor time"), ("wall", "by the clock")):
+        times = {n: [turn[clock] for turn in turns if turn["items"] == n] for n in sizes}
+        for size in sizes[1:]:
+            pairs = zip(times[size], times[sizes[0]], strict=True)
+            middle, low, high = spread([a / b for a, b in pairs])
+            title = f"gcn step, same batch, {size:,} items / {sizes[0]:,}, {words}"
+            rows.append([title, f"<= {MOST_STEP_RATIO}", f"{middle:.3f} [{low:.3f}, {high:.3f}]"])
+    complete = [size for size in results["sizes"] if size["complete"]]
+    return rows + _largest(complete[-1], results["settings"]) if complete else rows
+
+
+def _largest(size: dict[str, Any], settings: dict[str, Any]) -> list[list[str]]:
+    """Memory and epoch of the largest size."""
+    peak = max(part["peak_bytes"] for part in size["stages"]) / GIB
+    stages = {part["stage"]: part for part in size["stages"]}
+    examples = stages["done"]["examples"]
+    steps = math.ceil(examples / settings["batch_size"])
+    step, number = stages["step"], len(stages["step"]["steps"])
+    head = f"peak memory, {size['items']:,} items, {size['behaviors']:,} behaviours"
+    rows = [
+        [head, f"<= {MOST_GIB} GiB", f"{peak:.2f} GiB"],
+        [
+            f"the same, one epoch of {examples:,} examples, extrapolated from {number} steps",
+            "runs",
+            f"{steps:,} steps of {step['cpu']:.3f} s of processor work:"
+            f" {steps * step['cpu'] / 60:,.0f} min",
+        ],
+    ]
+    if "training epoch" in stages:
+        seconds = stages["training epoch"]["seconds"]
+        found = f"{seconds:,.0f} s by the clock, {examples / seconds:,.0f} examples a second"
+        rows.append(["the same, one epoch of training", "runs", found])
+    return rows
 
 
 def _threads(number: int) -> str:

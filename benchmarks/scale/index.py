@@ -1,7 +1,7 @@
 """How fast does the index of item vectors grow, and how many bytes does it take?
 
-    python benchmarks/index_scale.py                 # needs the extra serve
-    python benchmarks/index_scale.py --items 1000000 --threads 1
+    python -m benchmarks.scale.index                 # needs the extra serve
+    python -m benchmarks.scale.index --items 1000000 --threads 1
 
 Unit vectors around 1,000 centres, with a spread of half the centres' own, go into the index that
 ``export_items`` builds: usearch, inner product, float32, its default graph. Each tenth is timed,
@@ -11,18 +11,17 @@ for the rate falls as the graph grows. Recall of the 10 nearest is against the e
 import argparse
 import json
 import os
-import shlex
-import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from timing import machine
 
-from resemb_gnn.experiment.results import write_atomically
+from benchmarks.runs import command
+from benchmarks.timing import machine
+from resemb_gnn.io.json_text import write_json
 
 # After torch: loaded before it, usearch makes the import of torch-geometric hang (torch 2.13).
 from usearch.index import Index  # isort: skip
@@ -40,25 +39,20 @@ def vectors(items: int, seed: int = 0) -> "np.ndarray":
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--items", type=int, default=1_000_000)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/index_scale"))
-    args = parser.parse_args()
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/scale/results"))
+    args = parser.parse_args(argv)
     rows = vectors(args.items)
     index = Index(ndim=DIM, metric="ip", dtype="f32")
-    turns: list[dict[str, Any]] = []
+    turns: list[dict[str, float]] = []
     for part in np.array_split(np.arange(args.items), 10):
         wall, cpu = time.perf_counter(), time.process_time()
         index.add(part, rows[part], threads=args.threads)
-        turns.append(
-            {
-                "items": len(index),
-                "seconds": time.perf_counter() - wall,
-                "cpu": time.process_time() - cpu,
-            }
-        )
+        took = {"seconds": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+        turns.append({"items": len(index)} | took)
         print(json.dumps(turns[-1]), flush=True)
     queries = rows[np.random.default_rng(1).choice(args.items, QUERIES, replace=False)]
     start = time.perf_counter()
@@ -70,7 +64,7 @@ def main() -> None:
         index.save(str(Path(folder) / "index"))
         size = (Path(folder) / "index").stat().st_size
     results = {
-        "command": shlex.join(sys.argv),
+        "command": command("benchmarks.scale.index", argv),
         "items": args.items,
         "dim": DIM,
         "threads": args.threads,
@@ -85,8 +79,8 @@ def main() -> None:
         "recall_at_10": float(recall),
         "turns": turns,
     }
-    write_atomically(args.out / "index_scale.json", json.dumps(results, indent=1) + "\n")
-    print(json.dumps({k: v for k, v in results.items() if k != "turns"}, indent=1))
+    write_json(args.out / "index.json", results)
+    print(json.dumps(results | {"turns": None}, indent=1))
 
 
 if __name__ == "__main__":

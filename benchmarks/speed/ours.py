@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score
-from synthetic_log import synthetic_log
-from timing import Contender
 from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.nn import GATConv, GCNConv
 
 import resemb_gnn as rg
+from benchmarks.synthetic_log import synthetic_log
+from benchmarks.timing import Contender, always
 from resemb_gnn.datasets import read_sequence_file
 from resemb_gnn.training import TableAdam, auc, gauc, log_loss, training_step
 from resemb_gnn.training.fit import SPARSE_ROWS
@@ -52,12 +52,15 @@ class Task(NamedTuple):
         return self.train.batch(index, MAX_HISTORY)
 
 
-def make_task(path: Path | None) -> Task:
+def make_log(path: Path | None) -> rg.BehaviorLog:
+    """A sequence file, or a synthetic log of the size of Beauty."""
     if path is not None:
-        log = read_sequence_file(path)
-    else:
-        log = rg.BehaviorLog.from_frame(synthetic_log(*BEAUTY), "user", "item", "time")
-    split = log.split(by="last")
+        return read_sequence_file(path)
+    return rg.BehaviorLog.from_frame(synthetic_log(*BEAUTY), "user", "item", "time")
+
+
+def make_task(path: Path | None) -> Task:
+    split = make_log(path).split(by="last")
     graph = rg.SpectralFeatures(DIM)(rg.covisit_graph(split.history))
     order = torch.randperm(len(split.train), generator=torch.Generator().manual_seed(0))
     return Task(split, graph, order)
@@ -76,22 +79,25 @@ def plain(task: Task) -> nn.Module:
     return nn.Embedding(task.num_items, DIM)
 
 
-def res(task: Task, encoder: str | nn.Module) -> nn.Module:
+def din(task: Task, encoder: str | nn.Module | None = None) -> rg.DIN:
+    """Our DIN, with a plain table or with Res-embedding around an encoder."""
+    if encoder is None:
+        return make_din(plain(task))
     centers = None if encoder == "average" else CENTERS
-    return rg.ResEmbedding(task.graph, DIM, centers, encoder=encoder)
+    return make_din(rg.ResEmbedding(task.graph, DIM, centers, encoder=encoder))
 
 
 def contender(
     name: str,
     task: Task,
-    embedding: nn.Module,
+    model: rg.models.CTRModel,
     steps: int,
     prepared: bool = False,
     flops: Callable[[int], float] | None = None,
     compiled: bool = False,
 ) -> Contender:
-    """Training steps of our DIN; with ``prepared``, on batches cut beforehand."""
-    model = make_din(embedding).train()
+    """Training steps of a model of ours; with ``prepared``, on batches cut beforehand."""
+    model.train()
     if compiled:
         model.compile()
     optimizer = make_optimizer(model)
@@ -110,31 +116,30 @@ def contender(
 
 
 def embeddings(task: Task, steps: int) -> list[Contender]:
-    return [
-        contender("plain table", task, plain(task), steps),
-        contender("Res, average", task, res(task, "average"), steps),
-        contender("Res, gcn", task, res(task, "gcn"), steps),
-        contender("Res, gat", task, res(task, "gat"), steps),
-        contender("plain table, compiled", task, plain(task), steps, compiled=True),
-        contender("Res, gcn, compiled", task, res(task, "gcn"), steps, compiled=True),
+    encoders = {
+        "plain table": None,
+        "Res, average": "average",
+        "Res, gcn": "gcn",
+        "Res, gat": "gat",
+    }
+    made = [contender(name, task, din(task, encoder), steps) for name, encoder in encoders.items()]
+    return made + [
+        contender(f"{name}, compiled", task, din(task, encoders[name]), steps, compiled=True)
+        for name in ("plain table", "Res, gcn")
     ]
 
 
 def full_graph(task: Task, steps: int) -> list[Contender]:
     """PyG's own layers, as they are, on the full graph at each step."""
     width = task.graph.num_features
-    return [
-        contender("Res, gcn", task, res(task, "gcn"), steps),
-        contender("Res, gat", task, res(task, "gat"), steps),
-        contender("Res, GCNConv", task, res(task, GCNConv(width, CENTERS)), steps),
-        contender(
-            "Res, GCNConv(cached=True)",
-            task,
-            res(task, GCNConv(width, CENTERS, cached=True)),
-            steps,
-        ),
-        contender("Res, GATConv", task, res(task, GATConv(width, CENTERS)), steps),
-    ]
+    encoders: dict[str, str | nn.Module] = {
+        "gcn": "gcn",
+        "gat": "gat",
+        "GCNConv": GCNConv(width, CENTERS),
+        "GCNConv(cached=True)": GCNConv(width, CENTERS, cached=True),
+        "GATConv": GATConv(width, CENTERS),
+    }
+    return [contender(f"Res, {name}", task, din(task, e), steps) for name, e in encoders.items()]
 
 
 def din_flops(behaviors: int, examples: int) -> float:
@@ -159,7 +164,7 @@ def limit(task: Task, steps: int) -> list[Contender]:
         return din_flops(int(length.sum()), rows.numel())
 
     made = [
-        contender(name, task, plain(task), steps, prepared=True, flops=flops, compiled=compiled)
+        contender(name, task, din(task), steps, prepared=True, flops=flops, compiled=compiled)
         for name, compiled in (("plain step", False), ("plain step, compiled", True))
     ]
     typical = task.batch(task.rows(0, 1)[0]).history.numel()
@@ -190,19 +195,12 @@ def metrics() -> list[Contender]:
     reference = roc_auc_score(label.numpy(), logit.numpy())
     if abs(auc(logit, label) - reference) > 1e-9:
         raise AssertionError("the AUC differs from scikit-learn's")
-    return [
-        Contender(
-            "AUC, GAUC and log loss",
-            lambda number: (
-                lambda: (
-                    auc(logit, label),
-                    gauc(logit, label, user),
-                    log_loss(logit, label),
-                )
-            ),
+    jobs: dict[str, Callable[[], object]] = {
+        "AUC, GAUC and log loss": lambda: (
+            auc(logit, label),
+            gauc(logit, label, user),
+            log_loss(logit, label),
         ),
-        Contender(
-            "scikit-learn's AUC alone",
-            lambda number: lambda: roc_auc_score(label.numpy(), logit.numpy()),
-        ),
-    ]
+        "scikit-learn's AUC alone": lambda: roc_auc_score(label.numpy(), logit.numpy()),
+    }
+    return [always(name, job) for name, job in jobs.items()]

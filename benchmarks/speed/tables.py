@@ -1,9 +1,10 @@
-"""The tables of speed.py, made from its results file alone."""
+"""The tables of `python -m benchmarks.speed`, made from its results file alone."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from timing import spread
+from benchmarks.tables import table
+from benchmarks.timing import spread
 
 Turns = dict[tuple[str, str], list[dict[str, Any]]]  # by group and name, in the order of rounds
 OURS, PLAIN_STEP = "resemb_gnn, plain table", "plain step"
@@ -11,6 +12,7 @@ COMPILED = f"{OURS}, compiled"
 REFERENCE = {
     "embeddings": "plain table",
     "full-graph": "Res, gcn",
+    "models": "DIN",
     "limit": PLAIN_STEP,
     "peers-model": OURS,
     "peers-end-to-end": OURS,
@@ -141,7 +143,7 @@ def markdown(results: dict[str, Any], clock: str = "wall") -> str:
         *_must_show(by_threads, settings["max_history"]),
     ]
     for threads, turns in by_threads.items():
-        lines += ["", f"### {threads} thread{'s' if threads > 1 else ''}", ""]
+        lines += ["", f"### {_threads(threads)}", ""]
         lines += _measured(turns, data["examples"])
     return "\n".join(lines) + "\n"
 
@@ -155,9 +157,12 @@ def _by_contender(turns: list[dict[str, Any]], threads: int, clock: str) -> Turn
     return found
 
 
+def _threads(number: int) -> str:
+    return f"{number} thread{'s' if number > 1 else ''}"
+
+
 def _must_show(by_threads: dict[int, Turns], max_history: int) -> list[str]:
-    head = " | ".join(f"{threads} thread{'s' if threads > 1 else ''}" for threads in by_threads)
-    lines = [f"| figure | bound | {head} |", "|---|---|" + "---|" * len(by_threads)]
+    rows = []
     for figure in figures(max_history):
         cells = []
         for turns in by_threads.values():
@@ -168,18 +173,15 @@ def _must_show(by_threads: dict[int, Turns], max_history: int) -> list[str]:
             else:
                 cells.append("not run")
         if any(cell != "not run" for cell in cells):
-            bound = f"{'<=' if figure.at_most else '>='} {figure.bound:g}"
-            lines.append(f"| {figure.name} | {bound} | {' | '.join(cells)} |")
-    return lines
+            rows.append(
+                [figure.name, f"{'<=' if figure.at_most else '>='} {figure.bound:g}", *cells]
+            )
+    return table(["figure", "bound", *map(_threads, by_threads)], rows)
 
 
 def _measured(turns: Turns, epoch: int) -> list[str]:
-    lines = [
-        "| group | contender | learnable numbers | ms | examples a second | epoch, s | GFLOP/s |"
-        " time / reference |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
     speed = rates(turns)
+    rows = []
     for (group, name), some in turns.items():
         step = some[0]["examples"]
         milliseconds = [1e3 * turn["seconds"] for turn in some]
@@ -194,8 +196,9 @@ def _measured(turns: Turns, epoch: int) -> list[str]:
             f"{spread(speed[name])[0] / 1e9:.1f}" if group == "limit" else "",
             _quartiles(ratio(group, name, REFERENCE[group])(turns)) if group != "limit" else "",
         ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
+        rows.append(cells)
+    titles = ["group", "contender", "learnable numbers", "ms", "examples a second", "epoch, s"]
+    return table([*titles, "GFLOP/s", "time / reference"], rows)
 
 
 def _quartiles(values: list[float]) -> str:

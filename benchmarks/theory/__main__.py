@@ -1,12 +1,12 @@
 """Does the generalisation gap follow the envelope radius, and do learnt centres find the interests?
 
-    python benchmarks/theory.py radius --users 300 1000
-    python benchmarks/theory.py radius --data Beauty.txt --epochs 4
-    python benchmarks/theory.py tune --users 500 --seeds 100 101
-    python benchmarks/theory.py recovery --users 250 1000 4000
-    python benchmarks/theory.py long --users 500 --epochs 30
-    python benchmarks/theory.py schematic
-    python benchmarks/theory.py report
+    python -m benchmarks.theory radius --users 300 1000
+    python -m benchmarks.theory radius --data Beauty.txt --epochs 4
+    python -m benchmarks.theory tune --users 500 --seeds 100 101
+    python -m benchmarks.theory recovery --users 250 1000 4000
+    python -m benchmarks.theory long --users 500 --epochs 30
+    python -m benchmarks.theory schematic
+    python -m benchmarks.theory report
 
 ``radius``: the envelope radius is dialled by what holds the residual (shrinkage, penalty, nothing)
 and by the number of centres; radius, gap and test AUC are measured after the same number of
@@ -27,12 +27,13 @@ Runs land in ``<out>/<question>-<data>.json`` as they end and are not made again
 
 import argparse
 import json
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from theory_report import draw, markdown
-from theory_runs import (
+from benchmarks.runs import RunFile, command
+from benchmarks.theory.report import draw, markdown
+from benchmarks.theory.runs import (
     CENTERS,
     L2_VALUES,
     LONG,
@@ -42,10 +43,11 @@ from theory_runs import (
     recovery_run,
     tune_run,
 )
-from theory_schematic import schematic
-from theory_tasks import Task, file_task, world_task
-
-from resemb_gnn.experiment.results import versions, write_atomically
+from benchmarks.theory.schematic import schematic
+from benchmarks.theory.tasks import Task, file_task, world_task
+from resemb_gnn.experiment.results import versions
+from resemb_gnn.io.atomic import write_atomically
+from resemb_gnn.io.json_text import read_json
 
 RUNS = {"radius": radius_run, "tune": tune_run, "recovery": recovery_run, "long": long_run}
 ARMS: dict[str, list[dict[str, Any]]] = {
@@ -57,13 +59,7 @@ ARMS: dict[str, list[dict[str, Any]]] = {
 EPOCHS = {"radius": 10, "tune": 30, "recovery": 20, "long": 30}
 
 
-def command(options: argparse.Namespace) -> str:
-    """The command line, with the data's name alone."""
-    words = [Path(word).name if word == options.data else word for word in sys.argv[1:]]
-    return " ".join(["python benchmarks/theory.py", *words])
-
-
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("question", choices=[*RUNS, "schematic", "report"])
     parser.add_argument("--data", help="path of a sequence file; without it, synthetic worlds")
@@ -71,30 +67,27 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
     parser.add_argument("--epochs", type=int, help="10; recovery 20, tune and long 30")
     parser.add_argument("--folds", type=int, default=10, help="of the graph; 1 for none")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/theory"))
-    options = parser.parse_args()
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/theory/results"))
+    options = parser.parse_args(argv)
     if options.data and options.question in ("recovery", "schematic"):
         parser.error(f"{options.question} needs planted interests: leave --data out")
     options.out.mkdir(parents=True, exist_ok=True)
     if options.question == "schematic":
-        schematic(options.out / "schematic.png")
-    else:
-        if options.question != "report":
-            run_all(options)
-        draw(options.out)
-        write_atomically(options.out / "README.md", markdown(options.out))
+        schematic(options.out / "schematic.png", options.epochs)
+        return
+    if options.question != "report":
+        run_all(options, command("benchmarks.theory", argv, options.data))
+    draw(options.out)
+    write_atomically(options.out / "README.md", markdown(options.out))
 
 
-def run_all(options: argparse.Namespace) -> None:
+def run_all(options: argparse.Namespace, words: str) -> None:
     """Makes the runs that do not stand in the results file yet."""
     question = options.question
-    data = Path(options.data).stem if options.data else "world"
-    path = options.out / f"{question}-{data}.json"
-    results: dict[str, Any] = {"commands": [], "versions": versions(), "runs": []}
-    if path.exists():
-        results = json.loads(path.read_text())
-    if command(options) not in results["commands"]:
-        results["commands"].append(command(options))
+    path = options.out / f"{question}-{Path(options.data).stem if options.data else 'world'}.json"
+    commands = read_json(path)["commands"] if path.exists() else []
+    commands = [*commands, *({words} - set(commands))]
+    results = RunFile(path, {"commands": commands, "versions": versions()})
     epochs = options.epochs or EPOCHS[question]
     for users in [None] if options.data else options.users:
         for seed in options.seeds:
@@ -102,17 +95,16 @@ def run_all(options: argparse.Namespace) -> None:
             for arm in ARMS[question]:
                 key = {"users": users, "seed": seed, "epochs": epochs, "folds": options.folds}
                 key["arm"] = arm
-                if any(key.items() <= run.items() for run in results["runs"]):
+                if results.holds(**key):
                     continue
                 if task is None:
                     task = make_task(options, users, seed)
-                results["runs"].append(key | RUNS[question](task, arm, seed, epochs))
-                print(json.dumps(results["runs"][-1]), flush=True)
-                write_atomically(path, json.dumps(results, indent=1) + "\n")
+                results.add(key | RUNS[question](task, arm, seed, epochs))
+                print(json.dumps(results.runs[-1]), flush=True)
 
 
-def make_task(options: argparse.Namespace, users: int, seed: int) -> Task:
-    if options.data:
+def make_task(options: argparse.Namespace, users: int | None, seed: int) -> Task:
+    if users is None:
         return file_task(Path(options.data), options.folds)
     return world_task(users, seed, options.folds)
 

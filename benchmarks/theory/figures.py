@@ -1,13 +1,13 @@
-"""The pictures of theory.py, made from its results files."""
+"""The pictures, made from the results files."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
-from theory_runs import CENTERS, LONG, RESIDUALS
-from theory_statistics import Runs, pooled
 
+from benchmarks.theory.runs import CENTERS, LONG, RESIDUALS
+from benchmarks.theory.statistics import Runs, pooled
 from resemb_gnn.experiment.report.plotting import (
     INK,
     MARKERS,

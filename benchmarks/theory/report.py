@@ -1,14 +1,15 @@
-"""The tables (README.md) and pictures of theory.py, made from its results files alone."""
+"""Tables (README.md) and pictures of this question, made from its results files alone."""
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from theory_figures import long_figure, radius_figure, recovery_figure
-from theory_runs import LONG
-from theory_statistics import Runs, by_dial, by_seed, group, mean, pooled, spearman
+
+from benchmarks.tables import table
+from benchmarks.theory.figures import long_figure, radius_figure, recovery_figure
+from benchmarks.theory.runs import LONG
+from benchmarks.theory.statistics import Runs, by_dial, by_seed, group, mean, pooled, spearman
+from resemb_gnn.io.json_text import read_json
 
 RADII = {"rms": "rms", "largest": "largest distance", "ball": "enclosing ball"}
 DIALS = {"residual": "residual, centres fixed", "num_centers": "centres, residual fixed"}
@@ -46,7 +47,7 @@ def markdown(out: Path) -> str:
 
 
 def _commands(out: Path) -> str:
-    results = [json.loads(path.read_text()) for path in sorted(out.glob("*.json"))]
+    results = [read_json(path) for path in sorted(out.glob("*.json"))]
     lines = [line for each in results for line in each["commands"]]
     versions = results[0]["versions"] if results else {}
     text = ", ".join(f"{name} {value}" for name, value in versions.items() if value)
@@ -164,14 +165,11 @@ def _recovery(out: Path) -> Iterator[str]:
     yield _table(
         ["users", "Bayes", "Res-embedding", "points below Bayes", "plain", "points below Bayes"],
         [
-            [f"{some[0]['users']:,}", _mean(some, lambda run: run["bayes_auc"])]
+            [f"{some[0]['users']:,}", _mean(some, "bayes_auc")]
             + [
                 text
                 for name in ("test_auc", "plain_test_auc")
-                for text in (
-                    _mean(some, lambda run, name=name: run[name]),
-                    _points(some, name),
-                )
+                for text in (_mean(some, name), _points(some, name))
             ]
             for some in by_users
         ],
@@ -196,10 +194,7 @@ def _long(out: Path) -> Iterator[str]:
             ],
             [
                 [f"{some[0]['arm']['l2']:g}", str(len(some))]
-                + [
-                    _mean(some, lambda run, name=name: run[name])
-                    for name in ("valid_logloss", "valid_auc", "best_valid_auc")
-                ]
+                + [_mean(some, name) for name in ("valid_logloss", "valid_auc", "best_valid_auc")]
                 for some in sorted(
                     group(tuned, lambda run: run["arm"]), key=lambda some: some[0]["arm"]["l2"]
                 )
@@ -252,12 +247,12 @@ def _parts(out: Path, question: str) -> Iterator[tuple[str, str, Runs]]:
 
 def _load(out: Path, name: str) -> Runs:
     path = out / f"{name}.json"
-    runs: Runs = json.loads(path.read_text())["runs"] if path.exists() else []
+    runs: Runs = read_json(path)["runs"] if path.exists() else []
     return runs
 
 
-def _mean(runs: Runs, of: Callable[[dict[str, Any]], float]) -> str:
-    return f"{np.mean([of(run) for run in runs]):.4f}"
+def _mean(runs: Runs, name: str) -> str:
+    return f"{np.mean([run[name] for run in runs]):.4f}"
 
 
 def _points(runs: Runs, name: str) -> str:
@@ -274,5 +269,4 @@ def _signs(values: list[float]) -> str:
 
 
 def _table(titles: list[str], rows: list[list[str]]) -> str:
-    lines = [titles, ["---"] * len(titles), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return "\n".join(table(titles, rows))

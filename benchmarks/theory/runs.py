@@ -1,14 +1,14 @@
-"""One run of each question of theory.py: an embedding is trained, and what came out is measured."""
+"""One run of each question: an embedding is trained, and what came out is measured."""
 
 import copy
 from typing import Any
 
 import torch
 from sklearn.cluster import KMeans
-from theory_tasks import NUM_INTERESTS, Task
 from torch import Tensor, nn
 
 import resemb_gnn as rg
+from benchmarks.theory.tasks import NUM_INTERESTS, Task
 from resemb_gnn.nn import PlainEmbedding
 from resemb_gnn.theory import (
     Gap,
@@ -93,9 +93,14 @@ def recovery_run(task: Task, arm: dict[str, Any], seed: int, epochs: int) -> dic
     All stop early on validation. Histories are shorter than the task's: users have often moved on.
     """
     task = task._replace(max_history=RECOVERY_HISTORY)
-    few, few_auc = _stopped(task, "few", seed, epochs)
-    plain, plain_auc = _stopped(task, "plain", seed, epochs)
-    _, wide_auc = _stopped(task, "wide", seed, epochs)
+    torch.manual_seed(seed)
+    few = rg.ResEmbedding(task.graph, task.dim, **SHARP)
+    few_auc = _stopped(task, few, seed, epochs)
+    torch.manual_seed(seed)
+    plain = PlainEmbedding(task.interest.numel(), task.dim)
+    plain_auc = _stopped(task, plain, seed, epochs)
+    torch.manual_seed(seed)
+    wide_auc = _stopped(task, rg.ResEmbedding(task.graph, task.dim), seed, epochs)
     found = {
         "centres": main_centers(few),
         "k-means of Res-embedding": clusters(vectors(few), seed),
@@ -111,15 +116,11 @@ def recovery_run(task: Task, arm: dict[str, Any], seed: int, epochs: int) -> dic
     }
 
 
-def _stopped(task: Task, name: str, seed: int, epochs: int) -> tuple[nn.Module, float]:
-    torch.manual_seed(seed)
-    embedding: nn.Module = PlainEmbedding(task.interest.numel(), task.dim)
-    if name != "plain":
-        settings = SHARP if name == "few" else {}
-        embedding = rg.ResEmbedding(task.graph, task.dim, **settings)
+def _stopped(task: Task, embedding: nn.Module, seed: int, epochs: int) -> float:
+    """Test AUC of a DIN around the embedding."""
     model = rg.DIN(embedding)
     fit(task, model, seed, epochs, patience=4)
-    return embedding, rg.evaluate(model, task.test, max_history=task.max_history).auc
+    return rg.evaluate(model, task.test, max_history=task.max_history).auc
 
 
 def clusters(table: Tensor, seed: int) -> Tensor:
@@ -168,7 +169,6 @@ def tune_run(task: Task, arm: dict[str, Any], seed: int, epochs: int) -> dict[st
     }
 
 
-def vectors(embedding: nn.Module) -> Tensor:
+def vectors(embedding: rg.ResEmbedding | PlainEmbedding) -> Tensor:
     table = embedding.materialize() if isinstance(embedding, rg.ResEmbedding) else embedding
-    weight: Tensor = table.weight
-    return weight.detach()
+    return table.weight.detach()

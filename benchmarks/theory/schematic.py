@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from theory_runs import RESIDUALS, train_to_the_end, vectors
-from theory_tasks import Task
 
 import resemb_gnn as rg
+from benchmarks.theory.runs import RESIDUALS, train_to_the_end, vectors
+from benchmarks.theory.tasks import Task
 from resemb_gnn.experiment.geometry import ItemGeometry, item_geometry
 from resemb_gnn.experiment.report.item_figures import draw_items
 from resemb_gnn.experiment.report.plotting import legend_below, new_figure
@@ -19,7 +19,7 @@ INTERESTS, ITEMS, USERS, EPOCHS, SEED = 4, 120, 100, 40, 0
 PANELS = {"free residual": "free", "residual held small": "shrinkage 100"}
 
 
-def schematic(path: Path) -> None:
+def schematic(path: Path, epochs: int | None = None) -> None:
     """Draws a small world's items after training with a free residual, and with one held small.
 
     As many centres as interests; both panels are drawn in units of the spread of all items, and
@@ -32,7 +32,8 @@ def schematic(path: Path) -> None:
     task = Task(
         "schematic", split, split.train, test, graph, world.item_interests, 5, 8, 3e-3, float("nan")
     )
-    found = [trained(task, RESIDUALS[residual]) for residual in PANELS.values()]
+    settings = [RESIDUALS[residual] for residual in PANELS.values()]
+    found = [trained(task, each, epochs or EPOCHS) for each in settings]
     with new_figure(4.4) as (figure, first):
         figure.set_figwidth(2 * figure.get_figwidth())
         first.remove()
@@ -49,11 +50,11 @@ def schematic(path: Path) -> None:
         figure.savefig(path, dpi=130, facecolor="white")
 
 
-def trained(task: Task, settings: dict[str, Any]) -> tuple[ItemGeometry, float, float]:
+def trained(task: Task, settings: dict[str, Any], epochs: int) -> tuple[ItemGeometry, float, float]:
     """Items and centres of a trained model in units of their spread, its radius (rms) and gap."""
     torch.manual_seed(SEED)
     embedding = rg.ResEmbedding(task.graph, task.dim, INTERESTS, temperature=0.3, **settings)
-    gap = train_to_the_end(task, embedding, SEED, EPOCHS)[-1].logloss
+    gap = train_to_the_end(task, embedding, SEED, epochs)[-1].logloss
     found = envelope_radius(vectors(embedding), task.interest)
     geometry = item_geometry(embedding, count=task.graph.count)
     points = {

@@ -5,7 +5,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata, spearmanr, t
+from scipy.stats import rankdata, spearmanr
+
+from resemb_gnn.experiment.summary import difference
 
 DRAWS = 5000  # of the bootstrap
 Runs = list[dict[str, Any]]
@@ -62,11 +64,8 @@ def by_dial(runs: Runs, measure: str, dial: str) -> list[float]:
 
 def mean(values: list[float]) -> Estimate:
     """Mean with its 95 % t-interval (NaN for a single value)."""
-    array = np.array(values)
-    middle, half = float(array.mean()), float("nan")
-    if array.size > 1:
-        half = float(t.ppf(0.975, array.size - 1) * array.std(ddof=1) / np.sqrt(array.size))
-    return Estimate(middle, middle - half, middle + half)
+    found = difference(values)
+    return Estimate(found.mean, found.low, found.high)
 
 
 def group(runs: list[T], key: Callable[[T], Any]) -> list[list[T]]:

@@ -1,4 +1,4 @@
-"""What the runs of theory.py are trained and measured on: synthetic worlds and sequence files."""
+"""What the runs are trained and measured on: synthetic worlds and sequence files."""
 
 import json
 from collections import Counter
@@ -54,6 +54,7 @@ def world_task(users: int, seed: int, folds: int) -> Task:
     test = fresh.split(by="last").train
     # The training rows are all but each user's last two.
     trains = fresh.times < world.impressions_per_user - 2
+    assert fresh.labels is not None  # a world tells who clicked
     bayes = rg.training.auc(world.bayes_probability(fresh)[trains], fresh.labels[trains])
     graph = NodeFeatures(16)(rg.covisit_graph(split.history, folds=folds if folds > 1 else None))
     return Task("world", split, split.train, test, graph, world.item_interests, 5, 16, 3e-3, bayes)

@@ -49,10 +49,10 @@ def write_json(path: Path, contents: dict[str, Any], depth: int = 1) -> None:
 
 def _laid_out(value: Any, depth: int) -> str:
     if isinstance(value, dict) and value and depth > 0:
-        lines = [f"{json.dumps(str(key))}: {_laid_out(part, depth - 1)}" for key, part in value.items()]
+        lines = [f"{json.dumps(key)}: {_laid_out(part, depth - 1)}" for key, part in value.items()]
         return "{\n" + ",\n".join(lines) + "\n}"
     if isinstance(value, list) and value and all(isinstance(part, dict) for part in value):
-        return "[\n" + ",\n".join(json.dumps(part, allow_nan=False) for part in value) + "\n]"
+        return "[\n" + ",\n".join(_laid_out(part, 0) for part in value) + "\n]"
     return json.dumps(value, allow_nan=False)
 
 

@@ -1,18 +1,20 @@
 """Which lines of resemb_gnn the suite runs, by package (``make coverage``).
 
-    coverage json -o - | python benchmarks/coverage_table.py
+    coverage json -o - | python -m tests.tools.coverage_table
 
-Reads coverage's JSON and writes ``results/tests/coverage.md``.
+Reads coverage's JSON and writes ``results/coverage.md``.
 """
 
 import json
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
+from resemb_gnn.io.atomic import write_atomically
 from resemb_gnn.io.text_tables import markdown_table
 
-OUT = Path(__file__).parent / "results" / "tests" / "coverage.md"
+OUT = Path(__file__).parent / "results" / "coverage.md"
 LOW = 90.0  # percent; files below are named
 
 
@@ -20,8 +22,8 @@ def row(name: str, lines: int, covered: int) -> list[str]:
     return [name, f"{lines:,}", f"{covered:,}", f"{100 * covered / max(lines, 1):.1f}"]
 
 
-def page(report: dict) -> str:
-    packages = defaultdict(lambda: [0, 0])
+def page(report: dict[str, Any]) -> str:
+    packages: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     low = []
     for name, file in sorted(report["files"].items()):
         summary = file["summary"]
@@ -50,6 +52,5 @@ def page(report: dict) -> str:
 
 
 if __name__ == "__main__":
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(page(json.load(sys.stdin)))
+    write_atomically(OUT, page(json.load(sys.stdin)))
     print(f"wrote {OUT}")

@@ -1,31 +1,32 @@
 """Two processes against one with twice the batch, and a worker that is killed.
 
-    python benchmarks/distributed.py       # writes results/distributed
+    python -m tests.tools.distributed       # writes results/distributed.json and .md
 
 The same script is the worker that torchrun starts (``--worker``). Synthetic log of 500 users and
 300 items, DIN, two epochs; one thread a process, gloo on the CPU.
 """
 
 import argparse
-import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from faults_jobs import make_model, make_split
-from timing import machine, thread_environment
 from torch import nn
 
+from benchmarks.tables import table
+from benchmarks.timing import machine, module, thread_environment
 from resemb_gnn import fit, predict
 from resemb_gnn.experiment.results import versions
 from resemb_gnn.io.atomic import write_atomically
+from resemb_gnn.io.json_text import write_json
+from tests.tools.faults_jobs import make_model, make_split
 
-DEFAULT_OUT = Path(__file__).parent / "results" / "distributed"
+DEFAULT_OUT = Path(__file__).parent / "results"
 BATCH = 256  # of all processes
 KINDS = {
     "gcn": "`gcn`, two folds, dense Adam",
@@ -42,9 +43,9 @@ def worker(options: argparse.Namespace) -> None:
     folder: Path = options.worker
     killed, steps = folder / "killed", 0
 
-    def count(module: nn.Module, arguments: Any) -> None:
+    def count(model: nn.Module, arguments: Any) -> None:
         nonlocal steps
-        steps += module.training
+        steps += model.training
         if options.kill_at == steps and rank == processes - 1 and not killed.exists():
             killed.touch()
             os.kill(os.getpid(), signal.SIGKILL)
@@ -73,10 +74,11 @@ def worker(options: argparse.Namespace) -> None:
 def run(folder: Path, kind: str, processes: int, kill_at: int = 0) -> dict[str, Any]:
     """What a run in so many processes ends with."""
     folder.mkdir()
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    launch += ["--max-restarts", "1"]
-    words = [__file__, "--worker", str(folder), "--kind", kind, "--kill-at", str(kill_at)]
-    command = [sys.executable, *(launch if processes > 1 else []), *words]
+    words = ("tests.tools.distributed", "--worker", folder, "--kind", kind, "--kill-at", kill_at)
+    launch = ("torch.distributed.run", "--standalone", "--nproc-per-node", processes)
+    command = (
+        module(*launch, "--max-restarts", 1, "-m", *words) if processes > 1 else module(*words)
+    )
     done = subprocess.run(
         command, env=thread_environment(1), capture_output=True, text=True, check=False
     )
@@ -104,37 +106,43 @@ def compared(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 
 def markdown(results: dict[str, Any]) -> str:
+    rows = [
+        [
+            KINDS[row["kind"]],
+            row["compared"],
+            *(f"{row[name]:.1e}" for name in ("weights", "logits", "loss")),
+            "yes" if row["equal"] else "no",
+        ]
+        for row in results["rows"]
+    ]
     lines = [
         "# Two processes against one",
         "",
-        f"`python benchmarks/distributed.py` (torch {results['torch']}, gloo, one thread a"
+        f"`python -m tests.tools.distributed` (torch {results['torch']}, gloo, one thread a"
         f" process): {results['steps']} steps of {BATCH} examples, in one process, and in two of"
         f" {BATCH // 2} each. Largest absolute differences.",
         "",
-        "| model | compared | weights | test logits | loss and AUC | the same bits |",
-        "|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {KINDS[row['kind']]} | {row['compared']} | {row['weights']:.1e} | {row['logits']:.1e} |"
-        f" {row['loss']:.1e} | {'yes' if row['equal'] else 'no'} |"
-        for row in results["rows"]
+        *table(
+            ["model", "compared", "weights", "test logits", "loss and AUC", "the same bits"], rows
+        ),
     ]
     return "\n".join([*lines, ""])
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT)
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--kind", default="gcn", help=argparse.SUPPRESS)
     parser.add_argument("--kill-at", type=int, default=0, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     if options.worker is not None:
         worker(options)
         return
-    rows = []
+    results: dict[str, Any] = {"rows": []}
     with tempfile.TemporaryDirectory() as name:
-        for kind in KINDS:
+        for kind in options.kinds:
             folder = Path(name) / kind
             folder.mkdir()
             one = run(folder / "one", kind, 1)
@@ -144,15 +152,11 @@ def main() -> None:
                 ("two processes and one", one, two),
                 ("a worker killed at step 50, torchrun starts anew; and not", two, killed),
             ):
-                rows.append({"kind": kind, "compared": text, **compared(before, after)})
-                print(rows[-1], flush=True)
-    results = {
-        "rows": rows,
-        "steps": one["steps"],
-        "machine": machine(),
-        "torch": versions()["torch"],
-    }
-    write_atomically(options.out / "distributed.json", json.dumps(results, indent=1) + "\n")
+                results["rows"].append({"kind": kind, "compared": text, **compared(before, after)})
+                print(results["rows"][-1], flush=True)
+            results["steps"] = one["steps"]
+    results |= {"machine": machine(), "torch": versions()["torch"]}
+    write_json(options.out / "distributed.json", results)
     write_atomically(options.out / "distributed.md", markdown(results))
     print(markdown(results))
 

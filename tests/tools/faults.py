@@ -1,7 +1,7 @@
 """Faults injected into training: what was survived, and what was lost.
 
-    python benchmarks/faults.py                      # all of it, writes results/faults
-    python benchmarks/faults.py --faults sigkill --kills 50 --seed 0    # its row of the table anew
+    python -m tests.tools.faults                     # all of it, writes results/faults.json, .md
+    python -m tests.tools.faults --faults sigkill --kills 50 --seed 0   # its row of the table anew
 
 Every run is a process of its own on a synthetic log of 500 users and 300 items, with one thread.
 "Survived": resumed to the end, the run has the weights of the uninterrupted one to the bit, and
@@ -10,7 +10,6 @@ touched. "Lost" is everything else.
 """
 
 import argparse
-import json
 import multiprocessing
 import os
 import random
@@ -19,19 +18,21 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from faults_jobs import INTERRUPTED, KINDS, REFUSED, Job, run, same
-from timing import machine
 
+from benchmarks.tables import table
+from benchmarks.timing import machine
 from resemb_gnn.experiment.results import versions
 from resemb_gnn.io.atomic import write_atomically
+from resemb_gnn.io.json_text import read_json, write_json
+from tests.tools.faults_jobs import INTERRUPTED, KINDS, REFUSED, Job, run, same
 
-DEFAULT_OUT = Path(__file__).parent / "results" / "faults"
+DEFAULT_OUT = Path(__file__).parent / "results"
 CONTEXT = multiprocessing.get_context("forkserver")  # imports once, then forks each run
 
 
@@ -290,40 +291,46 @@ def outcomes(bench: Bench, kills: int) -> dict[str, Callable[[], Outcome]]:
 
 
 def markdown(results: dict[str, Any]) -> str:
+    found = results["outcomes"].values()
     rows = [
-        f"| {one['what']} | {one['injected']} | {one['survived']} |"
-        f" {one['injected'] - one['survived']} | `{one['command']}` |"
-        for one in results["outcomes"].values()
+        [
+            one["what"],
+            one["injected"],
+            one["survived"],
+            one["injected"] - one["survived"],
+            f"`{one['command']}`",
+        ]
+        for one in found
     ]
-    kinds = "\n".join(f"- `{name}`: {what}" for name, what in KINDS.items())
-    notes = "\n".join(
-        f"- **{one['fault']}**: {'; '.join(one['notes'])}." for one in results["outcomes"].values()
-    )
     seconds = results["seconds"].values()
-    head = [
+    lines = [
         "# Faults",
         "",
-        f"`python benchmarks/faults.py` made this table (seed {results['seed']}, torch"
+        f"`python -m tests.tools.faults` made this table (seed {results['seed']}, torch"
         f" {results['torch']}, one thread, {results['machine']['cores']} cores, with other work"
         " beside it). Survived: resumed to the end, the run has the weights of the uninterrupted"
         " one to the bit and the same figures; or it was refused, or stopped, with a clear message"
         " and sound checkpoints.",
         "",
-        "| fault | injected | survived | lost | command |",
-        "|---|---|---|---|---|",
+        *table(["fault", "injected", "survived", "lost", "command"], rows),
+        "",
+        f"The runs, of {min(seconds):.0f} to {max(seconds):.0f} seconds, in turn:",
+        "",
+        *(f"- `{name}`: {what}" for name, what in KINDS.items()),
+        "",
+        *(f"- **{one['fault']}**: {'; '.join(one['notes'])}." for one in found),
     ]
-    runs = f"The runs, of {min(seconds):.0f} to {max(seconds):.0f} seconds, in turn:"
-    return "\n".join([*head, *rows, "", runs, "", kinds, "", notes, ""])
+    return "\n".join([*lines, ""])
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--faults", nargs="+", help="some of them (default: all)")
     parser.add_argument("--kills", type=int, default=52)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT)
-    options = parser.parse_args()
-    CONTEXT.set_forkserver_preload(["faults_jobs"])
+    options = parser.parse_args(argv)
+    CONTEXT.set_forkserver_preload(["tests.tools.faults_jobs"])
     results: dict[str, Any] = {
         "seed": options.seed,
         "machine": machine(),
@@ -333,7 +340,7 @@ def main() -> None:
     }
     path = options.out / "faults.json"
     if path.exists():
-        before = json.loads(path.read_text())
+        before = read_json(path)
         if all(before[key] == results[key] for key in ("seed", "torch")):
             results |= {key: before[key] for key in ("seconds", "outcomes")}
     with tempfile.TemporaryDirectory() as folder:
@@ -342,11 +349,11 @@ def main() -> None:
         for name in options.faults or list(faults):
             outcome = faults[name]()
             print(f"{name}: {outcome.survived} of {outcome.injected} survived", flush=True)
-            command = f"python benchmarks/faults.py --faults {name}"
+            command = f"python -m tests.tools.faults --faults {name}"
             rows = results["outcomes"] | {name: vars(outcome) | {"command": command}}
             results["outcomes"] = {one: rows[one] for one in faults if one in rows}
             results["seconds"] |= {kind: seconds for kind, (_, seconds) in bench.wholes.items()}
-            write_atomically(path, json.dumps(results, indent=1) + "\n")
+            write_json(path, results, depth=3)
             write_atomically(options.out / "faults.md", markdown(results))
 
 

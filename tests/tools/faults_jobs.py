@@ -1,4 +1,4 @@
-"""The training runs that benchmarks/faults.py stops: each is a process of its own."""
+"""The training runs that faults.py stops: each is a process of its own."""
 
 import resource
 import sys
@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import torch
-from synthetic_log import synthetic_log
 from torch import Tensor, nn
 
+from benchmarks.synthetic_log import synthetic_log
 from resemb_gnn import DIEN, DIN, BehaviorLog, ResEmbedding, Split, covisit_graph, fit
 from resemb_gnn.errors import InputError
 from resemb_gnn.nn import ResidualOptions
@@ -55,7 +54,7 @@ class Job:
 
 
 def make_split(seed: int) -> Split:
-    frame: pl.DataFrame = synthetic_log(500, 300, 6_000, seed)
+    frame = synthetic_log(500, 300, 6_000, seed)
     return BehaviorLog.from_frame(frame, "user", "item", "time").split()
 
 

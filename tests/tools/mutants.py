@@ -1,10 +1,10 @@
 """Mutation testing of resemb_gnn/nn and resemb_gnn/graph: which changed operators, constants and
 arguments do tests/nn and tests/graph notice?
 
-    python benchmarks/mutants.py --seed 0            # draws, runs those not run yet, writes results
-    python benchmarks/mutants.py --seed 0 --again    # runs the survivors of that draw again
+    python -m tests.tools.mutants --seed 0           # draws, runs those not run yet, writes results
+    python -m tests.tools.mutants --seed 0 --again   # runs the survivors of that draw again
 
-mutmut makes all mutants (pyproject.toml, [tool.mutmut]; benchmarks/requirements-mutants.txt); of
+mutmut makes all mutants (pyproject.toml, [tool.mutmut]; tests/tools/requirements.txt); of
 each folder ``--each`` are drawn. Killed means that a test failed; mutants that ran out of time are
 counted apart, and as not killed, and so are those that no test runs. mutmut first runs the tests
 without a mutant, and stops if one fails.
@@ -17,7 +17,7 @@ import random
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,12 @@ from mutmut.mutation.diff_apply import get_diff_for_mutant
 from mutmut.stats import status_by_exit_code
 from scipy.stats import binomtest
 
+from resemb_gnn.io.atomic import write_atomically
+from resemb_gnn.io.json_text import read_json, write_json
 from resemb_gnn.io.text_tables import fenced, markdown_table
 
-ROOT = Path(__file__).parents[1]
-RESULTS = Path(__file__).parent / "results" / "tests"
+ROOT = Path(__file__).parents[2]
+RESULTS = Path(__file__).parent / "results"
 FOLDERS = ("nn", "graph")
 SMALL = "resemb_gnn.nn.layers.mlp*"  # mutmut makes all mutants before it runs some: these are few
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
@@ -36,7 +38,7 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 
 def run(names: list[str]) -> None:
     """Has mutmut run these mutants, one after another; it keeps their outcomes in mutants/."""
-    command = [Path(sys.executable).with_name("mutmut"), "run", "--max-children", "1", *names]
+    command = [str(Path(sys.executable).with_name("mutmut")), "run", "--max-children", "1", *names]
     subprocess.run(command, cwd=ROOT, env=os.environ | ENVIRONMENT, check=True)
 
 
@@ -44,7 +46,7 @@ def outcomes(folder: str) -> dict[str, str]:
     """The folder's mutants by name: "killed", "survived", "timeout", "no tests", "not checked"."""
     return {
         name: status_by_exit_code[code]
-        for path in sorted((ROOT / "mutants" / "resemb_gnn" / folder).glob("*.meta"))
+        for path in sorted((ROOT / "mutants" / "resemb_gnn" / folder).rglob("*.meta"))
         for name, code in json.loads(path.read_text())["exit_code_by_key"].items()
     }
 
@@ -101,17 +103,8 @@ def table(entries: dict[str, Any]) -> str:
         first = sum(entry["first"] == "killed" for entry in group)
         others = len(group) - sum(counts)
         rows.append([title, len(group), first, *counts, others])
-    titles = [
-        "file",
-        "drawn",
-        "killed at first",
-        "killed",
-        "survived",
-        "no tests",
-        "timeout",
-        "other",
-    ]
-    return markdown_table(titles, [[str(cell) for cell in row] for row in rows])
+    titles = ["file", "drawn", "killed at first", "killed", "survived", "no tests", "timeout"]
+    return markdown_table([*titles, "other"], [[str(cell) for cell in row] for row in rows])
 
 
 def page(results: dict[str, Any]) -> str:
@@ -135,18 +128,18 @@ def page(results: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     parser.add_argument("--each", type=int, default=100, help="mutants drawn of each folder")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--again", action="store_true", help="run the survivors again")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     os.chdir(ROOT)  # mutmut's own functions look there
 
     if not all_outcomes():
         run([SMALL])
     path = RESULTS / "mutants.json"
-    results = json.loads(path.read_text()) if path.exists() else {}
+    results = read_json(path) if path.exists() else {}
     seed = str(args.seed)
     before = results.get(seed, {}).get("mutants", {})
     names = list(before) or draw(args.each, args.seed)  # drawn once: the code may change since
@@ -159,9 +152,8 @@ def main() -> None:
 
     made = {folder: len(outcomes(folder)) for folder in FOLDERS}
     results[seed] = {"each": args.each, "made": made, "mutants": record(names, before)}
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-    path.with_suffix(".md").write_text(page(results))
+    write_json(path, results, depth=3)
+    write_atomically(path.with_suffix(".md"), page(results))
     print(f"wrote {path} and {path.with_suffix('.md')}")
 
 

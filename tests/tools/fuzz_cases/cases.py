@@ -1,16 +1,17 @@
-"""What the cases of benchmarks/fuzz.py are made of: values, damage, and the second reading."""
+"""What the cases of tests/tools/fuzz.py are made of: values, damage, and the second reading."""
 
 import itertools
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from resemb_gnn import BehaviorLog
 
 INT64 = range(-(2**63), 2**63)
-ODD = ("007", "+5", "-0", "1e3", " 7", "7 ", "NA", "null", "NaN", "None", "true", "é", "\u2028")
+ODD: tuple[str, ...] = ("007", "+5", "-0", "1e3", " 7", "7 ", "NA", "null", "NaN", "None", "true")
+ODD += ("é", "\u2028")
 ODD += ("日本", "a,b", 'q"q', "two\nlines", "<b>", "</script>", "=1+1", "a|b", "\ufeff", "\u0000x")
 ODD += ("x" * 300, str(2**63), str(-(2**63) - 1), "1" * 40, "../../etc/passwd", "🛒")
 
@@ -59,53 +60,33 @@ def some_place(rng: random.Random, tree: Any, stop: float) -> tuple[Any, Any]:
 
 def damage(data: bytes, rng: random.Random) -> bytes:
     """Some bytes changed, cut out, doubled or put in."""
-    data = bytearray(data)
+    changed = bytearray(data)
     for _ in range(rng.choice((1, 1, 1, 2, 5, 20))):
-        at = rng.randrange(len(data) + 1)
+        at = rng.randrange(len(changed) + 1)
         kind = rng.randrange(7)
-        if kind == 0 and data:
-            data[at % len(data)] = rng.randrange(256)
-        elif kind == 1 and data:
-            data[at % len(data)] ^= 1 << rng.randrange(8)
+        if kind == 0 and changed:
+            changed[at % len(changed)] = rng.randrange(256)
+        elif kind == 1 and changed:
+            changed[at % len(changed)] ^= 1 << rng.randrange(8)
         elif kind == 2:
-            del data[at : at + rng.choice((1, 2, 10, 1000))]
+            del changed[at : at + rng.choice((1, 2, 10, 1000))]
         elif kind == 3:
-            data[at:at] = rng.choice(PIECES)
+            changed[at:at] = rng.choice(PIECES)
         elif kind == 4:
             end = at + rng.choice((1, 4, 30))
-            data[at:at] = bytes(data[at:end]) * rng.choice((1, 1, 50))
+            changed[at:at] = bytes(changed[at:end]) * rng.choice((1, 1, 50))
         elif kind == 5:
-            data[at:at] = rng.randbytes(rng.choice((1, 3, 8)))
+            changed[at:at] = rng.randbytes(rng.choice((1, 3, 8)))
         else:
-            del data[at:]
-    return bytes(data)
+            del changed[at:]
+    return bytes(changed)
 
 
-PIECES = [
-    b'"',
-    b"'",
-    b",",
-    b"\n",
-    b"\r",
-    b"\r\n",
-    b"\0",
-    b"\xff",
-    b"\xef\xbb\xbf",
-    b"\xfe\xff",
-    b"{",
-]
-PIECES += [b"}", b"[" * 200, b"]", b":", b"null", b"NaN", b"Infinity", b"-1", b"1e999", b"9" * 30]
-PIECES += [b"9" * 5000, b" ", b"\t", b"\\u0000", b"\\ud800", b"\xed\xa0\x80", b"\xe2\x80\xa8", b"#"]
-PIECES += [
-    b"!!python/object:os.system",
-    b"&a",
-    b"*a",
-    b"1.5",
-    b"2022-02-30",
-    b"0x10",
-    b"true",
-    b"\x85",
-]
+PIECES = [b'"', b"'", b",", b"\n", b"\r", b"\r\n", b"\0", b"\xff", b"\xef\xbb\xbf", b"\xfe\xff"]
+PIECES += [b"{", b"}", b"[" * 200, b"]", b":", b"null", b"NaN", b"Infinity", b"-1", b"1e999"]
+PIECES += [b"9" * 30, b"9" * 5000, b" ", b"\t", b"\\u0000", b"\\ud800", b"\xed\xa0\x80"]
+PIECES += [b"\xe2\x80\xa8", b"#", b"!!python/object:os.system", b"&a", b"*a", b"1.5"]
+PIECES += [b"2022-02-30", b"0x10", b"true", b"\x85"]
 
 
 def some_ids(rng: random.Random, count: int) -> list[str]:
@@ -120,7 +101,7 @@ def some_ids(rng: random.Random, count: int) -> list[str]:
     return [rng.choice(ODD) for _ in range(count)]
 
 
-def typed(ids: list[str | None]) -> list[int | str | None]:
+def typed(ids: Sequence[str | None]) -> list[int | str | None]:
     """Ids as the library means them: numbers where all are spelt as such and fit 64 bits."""
     filled = [one for one in ids if one is not None]
     if all(one.isascii() and one.lstrip("-").isdigit() for one in filled):
@@ -169,6 +150,7 @@ def form_of_log(log: BehaviorLog, ordered: bool = True) -> Any:
     behaviors = {user: did[ptr[i] : ptr[i + 1]] for i, user in enumerate(users)}
     if log.item_category is None:
         return behaviors, None
+    assert log.category_ids is not None
     kinds = log.category_ids.to_list()
     return behaviors, dict(zip(ids, (kinds[i] for i in log.item_category.tolist()), strict=True))
 

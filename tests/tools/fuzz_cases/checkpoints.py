@@ -1,4 +1,4 @@
-"""Cases for benchmarks/fuzz.py: checkpoints, from the file to the state of a run."""
+"""Cases for tests/tools/fuzz.py: checkpoints, from the file to the state of a run."""
 
 import functools
 import hashlib
@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from fuzz_cases import Case, Expected, Refused, damage, some_place
 from torch import Tensor, nn
 
 from resemb_gnn.training.optimizer import TableAdam
 from resemb_gnn.training.saver import Saver
 from resemb_gnn.training.state import TrainingState
+from tests.tools.fuzz_cases.cases import Case, Expected, Refused, damage, some_place
 
 IDENTITY = {"lr": 0.1, "model": "two layers"}
 

@@ -1,22 +1,28 @@
-"""The readers that benchmarks/fuzz.py tries, by name."""
+"""The readers that tests/tools/fuzz.py tries, by name."""
 
 import random
 from collections.abc import Callable
 from pathlib import Path
 
-from fuzz_cases import Case
-from fuzz_checkpoints import checkpoint
-from fuzz_results import geometry_file, results_file, saved_log
-from fuzz_saved import covisit_folder, item_index, model_folder
-from fuzz_sets import (
+from tests.tools.fuzz_cases.cases import Case
+from tests.tools.fuzz_cases.checkpoints import checkpoint
+from tests.tools.fuzz_cases.results import geometry_file, results_file, saved_log
+from tests.tools.fuzz_cases.saved import covisit_folder, item_index, model_folder
+from tests.tools.fuzz_cases.sets import (
     amazon_electronics_x1,
     amazon_reviews,
     kuairand,
     kuairand_trimmed,
     sequence_file,
 )
-from fuzz_settings import settings_file
-from fuzz_tables import csv_file, csv_gz_file, pandas_frame, parquet_file, polars_frame
+from tests.tools.fuzz_cases.settings import settings_file
+from tests.tools.fuzz_cases.tables import (
+    csv_file,
+    csv_gz_file,
+    pandas_frame,
+    parquet_file,
+    polars_frame,
+)
 
 READERS: dict[str, Callable[[random.Random, Path], Case]] = {
     "csv": csv_file,

@@ -1,4 +1,4 @@
-"""Cases for benchmarks/fuzz.py: what the package itself wrote: logs, results, pictures."""
+"""Cases for tests/tools/fuzz.py: what the package itself wrote: logs, results, pictures."""
 
 import copy
 import json
@@ -7,22 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fuzz_cases import Case, Expected, damage, form_of_log, some_place
-from fuzz_tables import NAMES, _frame
 
 from resemb_gnn import BehaviorLog
 from resemb_gnn.experiment.geometry import ItemGeometry
 from resemb_gnn.experiment.report.text import markdown, text_table
 from resemb_gnn.experiment.results import read_results
+from tests.tools.fuzz_cases.cases import Case, Expected, damage, form_of_log, some_place
+from tests.tools.fuzz_cases.tables import NAMES, _frame
 
 FIGURES = {"auc": 0.7, "gauc": None, "logloss": 0.6}
 RUN = {"embedding": "plain", "model": "din", "seed": 0, "test": FIGURES, "valid": FIGURES}
 RUN |= {"train": FIGURES, "gap": 0.1, "best_epoch": 3, "epochs": 5, "seconds_per_epoch": 5.5}
-RUN |= {
-    "examples_per_second": 1e4,
-    "num_parameters": 100,
-    "curve": [{"train_loss": 0.5, "valid": FIGURES}],
-}
+RUN |= {"examples_per_second": 1e4, "num_parameters": 100}
+RUN["curve"] = [{"train_loss": 0.5, "valid": FIGURES}]
 RESULTS: dict[str, Any] = {
     "schema": 1,
     "data": {"name": "log", "description": "A log.", "num_users": 5, "fingerprint": "00ff"},
@@ -55,21 +52,8 @@ def results_file(rng: random.Random, folder: Path) -> Case:
     kind = rng.randrange(3)
     if kind == 0:
         parent, key = some_place(rng, results, 0.3)
-        odd = (
-            None,
-            "x",
-            "",
-            -1,
-            1e308,
-            10**400,
-            True,
-            [],
-            {},
-            [1],
-            {"a": [None]},
-            "<script>",
-            "|\n",
-        )
+        odd: tuple[Any, ...] = (None, "x", "", -1, 1e308, 10**400, True, [], {}, [1])
+        odd += ({"a": [None]}, "<script>", "|\n")
         parent[key] = rng.choice(odd)
         if rng.random() < 0.2:
             del parent[key]
@@ -118,13 +102,9 @@ def geometry_file(rng: random.Random, folder: Path) -> Case:
     kind = rng.randrange(3)
     good = {name: part.tolist() for name, part in parts.items()}
     if kind == 0:
-        odd = (np.array(["x"]), np.array([{}]), np.zeros((0, 2)), np.array(np.nan), np.array(-1))
-        odd += (
-            np.zeros((2, 2, 2)),
-            np.full((size, 2), np.inf),
-            np.arange(size) + 100,
-            np.array(2**62),
-        )
+        odd: tuple[Any, ...] = (np.array(["x"]), np.array([{}]), np.zeros((0, 2)))
+        odd += (np.array(np.nan), np.array(-1), np.zeros((2, 2, 2)), np.full((size, 2), np.inf))
+        odd += (np.arange(size) + 100, np.array(2**62))
         parts[rng.choice(list(parts))] = rng.choice(odd)
     path = folder / "items.npz"
     with path.open("wb") as file:

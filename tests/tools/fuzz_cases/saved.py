@@ -1,4 +1,4 @@
-"""Cases for benchmarks/fuzz.py: folders of saved models, item vectors and co-visit graphs."""
+"""Cases for tests/tools/fuzz.py: folders of saved models, item vectors and co-visit graphs."""
 
 import copy
 import functools
@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-from fuzz_cases import Case, Expected, Refused, damage
 from safetensors.numpy import load as load_weights
 from safetensors.numpy import save as save_weights
 
@@ -22,6 +21,7 @@ from resemb_gnn.io.digests import tensor_digest
 from resemb_gnn.saved.layout import DIGESTS, READ
 from resemb_gnn.serving import ItemIndex, export_embeddings
 from resemb_gnn.serving.item_index import DIGESTS as INDEX_DIGESTS
+from tests.tools.fuzz_cases.cases import Case, Expected, Refused, damage
 
 KINDS = (
     {"embedding": "gcn", "category": "kind"},
@@ -63,7 +63,8 @@ def models() -> list[tuple[dict[str, bytes], Any]]:
         path, folder = Path(place) / "log.csv", Path(place) / "model"
         table.write_csv(path)
         columns = {"data": str(path), "user": "user", "item": "item", "time": "time"}
-        small = {"epochs": 1, "quiet": True, "embedding_dim": 4, "num_centers": 3, "folds": 1}
+        small: dict[str, Any] = {"epochs": 1, "quiet": True, "folds": 1}
+        small |= {"embedding_dim": 4, "num_centers": 3}
         for kind in KINDS:
             trained = rg.train(**(columns | small | kind))
             trained.save(folder, replace=True)
@@ -128,7 +129,8 @@ def _other_json(rng: random.Random, data: bytes) -> bytes:
         if not isinstance(part[key], dict) or not part[key] or rng.random() < 0.1:
             break
         part = part[key]
-    odd = (None, "x", "", -1, 0, 3, 5, 1e308, 10**9, 2**62, 10**400, True, [], {}, [1], "plain")
+    odd: tuple[Any, ...] = (None, "x", "", -1, 0, 3, 5, 1e308, 10**9, 2**62, 10**400, True)
+    odd += ([], {}, [1], "plain")
     part[key] = rng.choice(odd)
     if rng.random() < 0.1:
         del part[key]
@@ -139,12 +141,8 @@ def _other_weights(rng: random.Random, data: bytes) -> bytes:
     weights = load_weights(data)
     name = rng.choice(list(weights))
     value = weights[name]
-    odd = (
-        value[:1] if value.ndim else value,
-        np.zeros(0),
-        value.astype(np.float64),
-        value.astype(np.int8),
-    )
+    odd: tuple[Any, ...] = (value[:1] if value.ndim else value, np.zeros(0))
+    odd += (value.astype(np.float64), value.astype(np.int8))
     odd += (np.full_like(value, np.nan if value.dtype.kind == "f" else 7), value[None], value * 0)
     weights[name] = np.ascontiguousarray(rng.choice(odd))
     kind = rng.randrange(4)
@@ -194,9 +192,8 @@ def covisit_folder(rng: random.Random, folder: Path) -> Case:
     if kind == 0 and edges:
         at = rng.randrange(len(edges))
         low, high, _ = edges[at]
-        odd = ((low, size, 1.0), (-1, high, 1.0), (low, low, 1.0), (high, low, 1.0))
-        odd += ((low, high, -1.0), (low, high, float("nan")), (low, high, float("inf")))
-        odd += ((low, high, 0.0),)
+        odd = [(low, size, 1.0), (-1, high, 1.0), (low, low, 1.0), (high, low, 1.0)]
+        odd += [(low, high, wrong) for wrong in (-1.0, float("nan"), float("inf"), 0.0)]
         edges[at] = rng.choice(odd)
         expected = Refused(f"the edge {edges[at]}")
     elif kind == 0:

@@ -1,4 +1,4 @@
-"""Cases for benchmarks/fuzz.py: the readers of published data sets and of sequence files."""
+"""Cases for tests/tools/fuzz.py: the readers of published data sets and of sequence files."""
 
 import csv
 import gzip
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from fuzz_cases import Case, Expected, Refused, damage, form_of_log, form_of_rows, some_ids, typed
 
 from resemb_gnn.datasets import (
     AmazonElectronicsX1,
@@ -18,6 +17,16 @@ from resemb_gnn.datasets import (
     KuaiRandPure,
     KuaiRandPureTrimmed,
     read_sequence_file,
+)
+from tests.tools.fuzz_cases.cases import (
+    Case,
+    Expected,
+    Refused,
+    damage,
+    form_of_log,
+    form_of_rows,
+    some_ids,
+    typed,
 )
 
 SPACES = (" ", "  ", "\t", "\u3000", "\u00a0")
@@ -27,7 +36,7 @@ def files_case(
     rng: random.Random, folder: Path, files: dict[str, bytes], value: Any, read: Any
 ) -> Case:
     """Files of which, in two of three cases, one is damaged (in gz: before or after)."""
-    expected = Expected(value, valid=True)
+    expected: Expected | None = Expected(value, valid=True)
     if rng.randrange(3):
         name = rng.choice(list(files))
         files = files | {name: damage(files[name], rng)}
@@ -204,7 +213,8 @@ def kuairand_trimmed(rng: random.Random, folder: Path) -> Case:
         f"exposures_{name}.parquet": pl.DataFrame(part, schema=columns, orient="row")
         for name, part in zip(("val", "test"), parts, strict=True)
     }
-    schema = {"user_id": pl.Int64, "last_time_ms": pl.Int64, "positive_history": pl.List(pl.Int64)}
+    schema: Any = {"user_id": pl.Int64, "last_time_ms": pl.Int64}
+    schema["positive_history"] = pl.List(pl.Int64)
     frames["histories.parquet"] = pl.DataFrame(histories, schema=schema, orient="row")
     frames["items.parquet"] = pl.DataFrame(videos, schema=["video_id", "tag"], orient="row")
     odd = rng.random() < 0.3
@@ -230,7 +240,9 @@ def kuairand_trimmed(rng: random.Random, folder: Path) -> Case:
 
 def amazon_electronics_x1(rng: random.Random, folder: Path) -> Case:
     """AmazonElectronics_x1's train and test files, made from the users' sequences."""
-    train, test, rows = [], [], []
+    train: list[Any] = []
+    test: list[Any] = []
+    rows = []
     for user in range(rng.randint(1, 3)):
         items = [rng.randrange(9) for _ in range(rng.randint(2, 4))]
         rows.append((user, items[0], 0, items[0] * 7 % 5, 1))

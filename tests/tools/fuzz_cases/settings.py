@@ -1,4 +1,4 @@
-"""Cases for benchmarks/fuzz.py: settings files in YAML."""
+"""Cases for tests/tools/fuzz.py: settings files in YAML."""
 
 import random
 from dataclasses import fields
@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from fuzz_cases import ODD, Case, Expected, Refused, damage
 
 from resemb_gnn.cli.settings_file import read_settings_file
 from resemb_gnn.experiment import CompareSettings
 from resemb_gnn.pipeline.flag import may_be_none, takes_several, value_type
+from tests.tools.fuzz_cases.cases import ODD, Case, Expected, Refused, damage
 
 KNOWN = {spec.name: spec for spec in fields(CompareSettings)}
 ENTRIES = (
@@ -87,7 +87,7 @@ def _meant(data: bytes) -> Expected | Refused | None:
         return Expected({})
     if not isinstance(found, dict) or found.keys() - KNOWN.keys():
         return Refused("not settings by name")
-    values = {}
+    values: dict[str, Any] = {}
     for name, value in found.items():
         spec = KNOWN[name]
         if isinstance(value, dict) or isinstance(value, list) != takes_several(spec):

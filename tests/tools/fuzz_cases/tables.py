@@ -1,4 +1,4 @@
-"""Cases for benchmarks/fuzz.py: BehaviorLog.from_frame on CSV, Parquet, polars and pandas."""
+"""Cases for tests/tools/fuzz.py: BehaviorLog.from_frame on CSV, Parquet, polars and pandas."""
 
 import csv
 import datetime
@@ -15,7 +15,9 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from fuzz_cases import (
+
+from resemb_gnn import BehaviorLog
+from tests.tools.fuzz_cases.cases import (
     ODD,
     Case,
     Expected,
@@ -27,8 +29,6 @@ from fuzz_cases import (
     some_ids,
     typed,
 )
-
-from resemb_gnn import BehaviorLog
 
 NAMES = ("user", "item", "time", "category", "label")
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -63,7 +63,7 @@ def spell(rows: list[list[str]], rng: random.Random) -> bytes:
     table = [columns] + [row + [rng.choice(ODD) for _ in columns[5:]] for row in rows]
     end = rng.choice(("\n", "\r\n"))
     text = io.StringIO()
-    quoting = rng.choice((csv.QUOTE_MINIMAL, csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
+    quoting: Any = rng.choice((csv.QUOTE_MINIMAL, csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
     writer = csv.writer(text, lineterminator=end, quoting=quoting)
     blank = rng.random() < 0.2
     for row in table:
@@ -223,7 +223,7 @@ def _frame(rng: random.Random) -> tuple[pl.DataFrame, Expected | Refused | None]
         ),
     }
     if time[0][:4] == "2022":
-        columns["time"] = columns["time"].cast(pl.Datetime(rng.choice(("us", "us"))))
+        columns["time"] = columns["time"].cast(pl.Datetime(rng.choice(["us", "us"])))
     expected: Expected | Refused | None = meant(rows)
     assert isinstance(expected, Expected)
     expected = Expected(expected.value, valid=True)
@@ -259,10 +259,8 @@ def pandas_frame(rng: random.Random, folder: Path) -> Case:
     kind = rng.randrange(4)
     if kind == 0:
         name = rng.choice([name for name in NAMES if name in table] or ["none"])
-        mixed = [
-            rng.choice((1, "1", None, 2.5, b"x", [1], {}, pd.NA, 2**70, object))
-            for _ in range(len(table))
-        ]
+        values: tuple[Any, ...] = (1, "1", None, 2.5, b"x", [1], {}, pd.NA, 2**70, object)
+        mixed: list[Any] = [rng.choice(values) for _ in range(len(table))]
         table[name] = pd.Series(mixed, dtype=object, index=table.index)
         expected = None
     elif kind == 1:
@@ -278,7 +276,7 @@ def parquet_file(rng: random.Random, folder: Path) -> Case:
     """A Parquet file by polars or Arrow: sound, damaged, or with odd columns."""
     frame, expected = _frame(rng)
     path = folder / "log.parquet"
-    compression = rng.choice(("zstd", "snappy", "uncompressed", "gzip"))
+    compression: Any = rng.choice(("zstd", "snappy", "uncompressed", "gzip"))
     if rng.random() < 0.5:
         frame.write_parquet(path, compression=compression)
     else:

@@ -1,21 +1,20 @@
 """The same number of tuning trials for each arm, chosen on validation alone.
 
-    python benchmarks/tuning.py --data Beauty.txt --final Sports_and_Outdoors.txt
-    python benchmarks/tuning.py --data Beauty.txt --final kuairand:kuairand_pure complete-journey
-    python benchmarks/tuning.py --data kuairand:kuairand_pure --out OUT
+    python -m benchmarks.accuracy.research.tuning --data Beauty.txt --final Sports_and_Outdoors.txt
+    python -m benchmarks.accuracy.research.tuning --data kuairand:kuairand_pure --out OUT
 
 Optuna's TPE (seed 0) searches what an arm names as `tuned` (resemb_gnn/pipeline/arms.py); the
 first trial is the arm's defaults (or the next one, where they are not among those in its file). A
 trial trains DIN with seed 0 and is worth its best validation AUC; test examples are not scored.
 With `--final`, the best three are trained on other data sets too, and the best mean of the
-validation AUCs is the arm's choice, which `research.py` takes for all data sets. Every trial stands
+validation AUCs is the arm's choice, which a cell takes on every data set. Every trial stands
 in OUT/ARM.json as it ends, and a search goes on where that file ends.
 """
 
 import argparse
-import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,14 +27,15 @@ from optuna.distributions import (
     FloatDistribution,
 )
 from optuna.trial import create_trial
-from research_settings import ABLATIONS, BUDGET, defaults, finalists
 from torch import Tensor
 from torch_geometric.data import Data
 
+from benchmarks.accuracy.research.settings import ABLATIONS, BUDGET, defaults, finalists
 from resemb_gnn.data import Split
 from resemb_gnn.datasets import load_source
 from resemb_gnn.experiment import CompareSettings
-from resemb_gnn.experiment.results import versions, write_atomically
+from resemb_gnn.experiment.results import versions
+from resemb_gnn.io.json_text import read_json, write_json
 from resemb_gnn.pipeline.arms import ARMS, Range, make_embedding, make_model
 from resemb_gnn.pipeline.steps import fit_with, make_graph
 
@@ -125,7 +125,7 @@ def tune(arm: str, trials: int, path: Path, on: Prepared) -> None:
         done.append(train(arm, asked.params, on))
         study.tell(asked, done[-1]["valid_auc"])
         found |= {"arm": arm, **on.made_with(), "trials": done}
-        write(path, found)
+        write_json(path, found)
         print(f"{arm}, trial {len(done)}: {done[-1]}", file=sys.stderr, flush=True)
 
 
@@ -140,21 +140,16 @@ def try_finalists(arm: str, path: Path, on: Prepared) -> None:
     for trial in finalists(path, found["trials"]):
         if trial["params"] not in tried:
             trials.append(train(arm, trial["params"], on))
-            write(path, found | {"finals": list(finals.values())})
+            write_json(path, found | {"finals": list(finals.values())})
             print(f"{arm}, finalist: {trials[-1]}", file=sys.stderr, flush=True)
 
 
 def read(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    found: dict[str, Any] = read_json(path) if path.exists() else {}
     return found
 
 
-def write(path: Path, contents: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, json.dumps(contents, indent=1) + "\n")
-
-
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="as `resemb-gnn compare` takes it")
     parser.add_argument(
@@ -163,8 +158,8 @@ def main() -> None:
     parser.add_argument("--arms", nargs="+", choices=ARMS)
     parser.add_argument("--trials", type=int, default=BUDGET)
     parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/tuning"))
-    options = parser.parse_args()
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/accuracy/results/tuning"))
+    options = parser.parse_args(argv)
     arms = options.arms or [name for name, arm in ARMS.items() if not arm.needs_category]
     paths = {arm: options.out / f"{arm}.json" for arm in arms if arm not in ABLATIONS}
     on = Prepared.of(options.data, options.epochs)

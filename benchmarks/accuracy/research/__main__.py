@@ -1,25 +1,25 @@
 """Does Res-embedding help, where, and against what? Data sets x models x arms, over seeds.
 
-    python benchmarks/research.py --data-folder ../shared/data --jobs 2
-    python benchmarks/research.py --data-folder ../shared/data --only beauty-uniform-din --jobs 2
-    python benchmarks/research.py --data-folder ../shared/data --arms plain gcn centers-only
+    python -m benchmarks.accuracy.research --data-folder DATA --jobs 2
+    python -m benchmarks.accuracy.research --data-folder DATA --only beauty-uniform-din
+    python -m benchmarks.accuracy.research --data-folder DATA --arms plain gcn centers-only
 
 A cell is one `resemb-gnn compare` in OUT/CELL: a data set with its negatives, a model, its arms
 over the same seeds. Arms take the settings that tuning.py chose for them on Beauty and Sports, the
 same for all data sets. Cells run side by side, a thread each, and go on where their results.json
-ends. `research_report.py` makes RESULTS.md of them.
+ends. `report.py` makes RESULTS.md of them.
 """
 
 import argparse
-import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from research_settings import CHOSEN_ON, SEEDS, tuned_overrides
-
+from benchmarks.accuracy.research.settings import CHOSEN_ON, SEEDS, tuned_overrides
+from benchmarks.timing import module, thread_environment
 from resemb_gnn.pipeline.arms import ARMS
 
 # What every base model is run with:
@@ -42,10 +42,10 @@ class Cell:
         return f"{reader}{colon}{path}" if path.exists() else self.data
 
     def command(self, folder: Path, seeds: int, out: Path, overrides: list[str]) -> list[str]:
-        words = [sys.executable, "-m", "resemb_gnn", "compare", "--quiet", "--resume", "--compile"]
-        words += ["--data", self.path(folder), "--seeds", str(seeds)]
-        words += ["--embeddings", *self.embeddings, *self.flags, "--out", str(out)]
-        return [*words, "--override", *overrides] if overrides else words
+        words = ["compare", "--quiet", "--resume", "--compile", "--data", self.path(folder)]
+        words += ["--embeddings", *self.embeddings, *self.flags]
+        words += ["--override", *overrides] if overrides else []
+        return module("resemb_gnn", *words, "--seeds", seeds, "--out", out)
 
 
 def cells() -> dict[str, Cell]:
@@ -71,22 +71,22 @@ def cells() -> dict[str, Cell]:
     return found
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-folder", type=Path, required=True)
     parser.add_argument("--only", nargs="+", choices=cells(), help="cells; without it, all")
     parser.add_argument("--arms", nargs="+", choices=ARMS, help="those of a cell's arms; or all")
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--jobs", type=int, default=2, help="cells that run at a time")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/research"))
-    parser.add_argument("--tuning", type=Path, default=Path("benchmarks/results/tuning"))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/accuracy/results/research"))
+    parser.add_argument("--tuning", type=Path, default=Path("benchmarks/accuracy/results/tuning"))
     parser.add_argument(
         "--chosen-on",
         choices=CHOSEN_ON,
         default="two",
         help="by how many data sets' validation AUC settings are chosen",
     )
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
 
     def run(name: str) -> int:
         cell, out = cells()[name], options.out / name
@@ -94,16 +94,13 @@ def main() -> None:
             cell = replace(cell, embeddings=tuple(a for a in cell.embeddings if a in options.arms))
         overrides = tuned_overrides(options.tuning, cell.embeddings, options.chosen_on)
         words = cell.command(options.data_folder, options.seeds, out, overrides)
-        limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
-        done = subprocess.run(words, env=dict(os.environ) | limits, check=False)
-        print(
-            f"{name}: {'done' if done.returncode == 0 else f'exit {done.returncode}'}", flush=True
-        )
-        return done.returncode
+        code = subprocess.run(words, env=thread_environment(1), check=False).returncode
+        print(f"{name}: {f'exit {code}' if code else 'done'}", flush=True)
+        return code
 
     with ThreadPoolExecutor(options.jobs) as pool:
-        sys.exit(max(pool.map(run, options.only or cells())))
+        return max(pool.map(run, options.only or cells()))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

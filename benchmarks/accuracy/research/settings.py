@@ -1,6 +1,5 @@
 """The settings that tuning begins with, and those that it chose."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from resemb_gnn.experiment import CompareSettings
+from resemb_gnn.io.json_text import read_json
 from resemb_gnn.pipeline.arms import ARMS, make_embedding
 
 # An ablation that is not searched itself: the same model without its residual.
@@ -53,7 +53,7 @@ def best_trial(path: Path, chosen_on: str = "two") -> dict[str, Any]:
     Raises:
         SystemExit: if trials or finals are missing in the file.
     """
-    found = json.loads(path.read_text())
+    found = read_json(path)
     best = finalists(path, found["trials"])
     if "finals" not in found:
         return best[0]
