@@ -5,6 +5,7 @@ from typing import Any
 
 from resemb_gnn.pipeline.flag import check_settings, flag
 from resemb_gnn.pipeline.shared_settings import DataSettings
+from resemb_gnn.saved.ids import UNKNOWN
 
 _DATA = {spec.name: spec for spec in fields(DataSettings)}
 
@@ -58,7 +59,7 @@ class PredictSettings(ModelSettings):
     unknown: str = flag(
         "refuse",
         "users and items that the model does not know: refuse them, or leave their score empty",
-        ("refuse", "skip"),
+        UNKNOWN,
     )
 
 
