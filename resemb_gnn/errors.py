@@ -38,6 +38,18 @@ class NotFiniteError(TrainingError, FloatingPointError):
         self.batch = batch
 
 
+def check_lengths(**parts: Any) -> None:
+    """Refuses sequences that belong together, named by their keywords, of different lengths.
+
+    Raises:
+        InputError: naming each with its length.
+    """
+    lengths = {name: len(part) for name, part in parts.items()}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise InputError(f"these must be of one length: {listed}")
+
+
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """What differs between two sets of settings, each as "NAME was BEFORE and is AFTER"."""
     return [

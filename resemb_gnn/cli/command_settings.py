@@ -4,6 +4,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from resemb_gnn.settings import DataSettings
+from resemb_gnn.settings.names import UNKNOWN
 from resemb_gnn.settings.setting import Settings, setting
 
 _DATA = {spec.name: spec for spec in fields(DataSettings)}
@@ -55,7 +56,7 @@ class PredictSettings(ModelSettings):
     unknown: str = setting(
         "refuse",
         "users and items that the model does not know: refuse them, or leave their score empty",
-        ("refuse", "skip"),
+        UNKNOWN,
     )
 
 

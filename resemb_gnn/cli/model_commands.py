@@ -28,6 +28,7 @@ from resemb_gnn.saved.new_log import is_training_data, renumbered
 from resemb_gnn.settings import DataSettings, FitSettings
 from resemb_gnn.training import is_first
 
+SCORE = "score"  # the column that predict adds
 FIGURES = {"auc": "AUC", "gauc": "AUC by user", "logloss": "log loss"}
 
 
@@ -93,11 +94,16 @@ def run_predict(settings: PredictSettings) -> None:
     item = settings.item or trained.settings.item or "item"
     if user == item:
         raise InputError(f"users and items cannot both stand in column {user!r}")
+    if SCORE in (user, item):
+        raise InputError(
+            f"the scores are written to a column {SCORE!r}: column {SCORE!r} of {settings.data}"
+            " cannot hold ids; give it another name"
+        )
     table = read_columns(settings.data, [user, item])
     score = trained.predict(
         table[user], table[item], unknown=settings.unknown, progress=not settings.quiet
     )
-    table = table.with_columns(score)
+    table = table.with_columns(score.alias(SCORE))
     write_table(table, out)
     print(f"{out} holds {len(table):,} scores", end="")
     print(f", {score.null_count():,} of them empty." if score.null_count() else ".")

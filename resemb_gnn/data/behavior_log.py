@@ -12,12 +12,12 @@ from resemb_gnn.errors import InputError
 from resemb_gnn.io.frame import (
     Frame,
     naming,
-    parse_ids,
     parse_labels,
     parse_times,
     place_of,
     read_columns,
 )
+from resemb_gnn.io.ids import parse_ids
 from resemb_gnn.io.saved_table import distinct_ids, read_saved, whole_numbers, write_saved
 
 if TYPE_CHECKING:
@@ -62,13 +62,14 @@ class BehaviorLog:
         rows = self.items.numel()
         steps = self.ptr.diff()
         if (
-            self.ptr.numel() != len(self.user_ids) + 1
+            self.ptr.shape != (len(self.user_ids) + 1,)
             or int(self.ptr[0]) != 0
             or int(self.ptr[-1]) != rows
             or bool((steps < 0).any())
         ):
             raise InputError(f"ptr does not cut {rows} behaviours among {len(self.user_ids)} users")
-        for name, values in (("times", self.times), ("labels", self.labels)):
+        parts = {"items": self.items, "times": self.times, "labels": self.labels}
+        for name, values in parts.items():
             if values is not None and values.shape != (rows,):
                 raise InputError(f"{name} has shape {list(values.shape)}, not [{rows}]")
         if rows and not 0 <= int(self.items.min()) <= int(self.items.max()) < self.num_items:
@@ -98,8 +99,8 @@ class BehaviorLog:
 
         Args:
             frame: polars or pandas frame, or the path of a ``.csv``, ``.csv.gz`` or ``.parquet``.
-            user: column of the users' ids (integers or strings).
-            item: column of the items' ids (integers or strings).
+            user: column of the users' ids (integers or strings; :mod:`resemb_gnn.io.ids`).
+            item: column of the items' ids, likewise.
             time: column of times: numbers, dates, or strings that hold either.
             category: column of the items' categories. An item that comes with several gets
                 its most frequent one; a missing category is a category of its own.
@@ -173,7 +174,15 @@ class BehaviorLog:
         return self.items.bincount(minlength=self.num_items)
 
     def select(self, mask: Tensor) -> "BehaviorLog":
-        """The log of the behaviours in ``mask`` (bool ``[num_behaviors]``), same vocabularies."""
+        """The log of the behaviours in ``mask`` (bool ``[num_behaviors]``), same vocabularies.
+
+        Raises:
+            InputError: if the mask has another shape or type.
+        """
+        if mask.shape != self.items.shape or mask.dtype != torch.bool:
+            raise InputError(
+                f"mask is {mask.dtype} {list(mask.shape)}, not bool [{self.num_behaviors}]"
+            )
         counts = self.users[mask].bincount(minlength=self.num_users)
         return BehaviorLog(
             items=self.items[mask],

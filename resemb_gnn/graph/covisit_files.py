@@ -9,15 +9,17 @@ import polars as pl
 import scipy.sparse
 from torch_geometric.data import Data
 
-from resemb_gnn.errors import InputError
+from resemb_gnn.errors import InputError, brief
 from resemb_gnn.graph.covisit import check_at_least_one, graph_of, index_type, symmetric
-from resemb_gnn.graph.covisit_parts import write_parts
+from resemb_gnn.graph.covisit_parts import read_files, write_parts
 from resemb_gnn.graph.covisit_query import behaviors
 from resemb_gnn.io.atomic import whole_folder
 from resemb_gnn.io.saved_table import whole_numbers
 from resemb_gnn.io.tables import read_parquet
 from resemb_gnn.optional import require
 
+# Columns that DuckDB adds: the place of a row orders behaviours of one time.
+_ORDER = ("file of the row", "file_row_number")
 _EDGES = pl.Schema({"item": pl.Int64, "neighbor": pl.Int64, "weight": pl.Float32})
 
 
@@ -50,8 +52,8 @@ def write_covisit_graph(
     Args:
         log: a Parquet file, or a folder of such files, which follow each other by name.
         out: the folder to write; it must not be there yet.
-        user: column of the users' ids (integers or strings).
-        item: column of the items' ids (integers or strings).
+        user: column of the users' ids (integers or strings, or whole numbers of another type).
+        item: column of the items' ids, likewise.
         time: column of times, numbers or dates; behaviours of one time keep their order of input.
         window: how many places apart two behaviours may stand.
         min_count: leave out pairs that were visited together less often.
@@ -65,7 +67,9 @@ def write_covisit_graph(
 
     Raises:
         InputError: if an argument is below 1, ``out`` exists, the log cannot be read or is empty,
-            or a column, an id, a time or a label is missing or of the wrong kind. Nothing is left.
+            or a column, an id, a time or a label is missing or of the wrong kind, or DuckDB has
+            another use for a name: ``file_row_number`` as a column, a backslash in a folder's.
+            Nothing is left.
         ImportError: if ``ibis`` with DuckDB is not installed.
     """
     check_at_least_one(
@@ -80,9 +84,12 @@ def write_covisit_graph(
     files, out = _parquet_files(Path(log)), Path(out)
     if out.exists():
         raise InputError(f"{out} exists already")
-    out.parent.mkdir(parents=True, exist_ok=True)
     place = Path(temp_directory) if temp_directory is not None else out.parent
-    place.mkdir(parents=True, exist_ok=True)
+    for folder in (out, place):
+        if os.sep != "\\" and "\\" in str(folder):
+            raise InputError(f"{folder}: DuckDB takes a backslash for the end of a folder's name")
+    for folder in (out.parent, place):
+        folder.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(dir=place, prefix=".covisit-") as work,
         whole_folder(out, replace=False) as folder,
@@ -95,12 +102,10 @@ def write_covisit_graph(
         )
         try:
             try:
-                # The place of a row orders behaviours of one time.
-                table = backend.read_parquet(files, filename=True, file_row_number=True)
-                order = ("filename", "file_row_number")
-                rows = behaviors(table, user, item, time, label, order)
+                table = read_files(backend, files, filename=_ORDER[0], file_row_number=True)
+                rows = behaviors(table, user, item, time, label, _ORDER)
             except duckdb.Error as error:
-                raise InputError(f"{log} cannot be read: {error}") from error
+                raise InputError(f"{log} cannot be read: {brief(error)}") from error
             parts = Path(work) / "parts"
             write_parts(backend, rows, folder, parts, window, min_count, top_k, memory_limit // 2)
         finally:
@@ -146,8 +151,8 @@ def _read_edges(file: Path) -> pl.DataFrame:
     return table.cast(_EDGES)
 
 
-def _parquet_files(log: Path) -> list[str]:
+def _parquet_files(log: Path) -> list[Path]:
     files = sorted(log.glob("*.parquet")) if log.is_dir() else [log]
     if not files or not files[0].is_file():
         raise InputError(f"no such Parquet file: {log}")
-    return [str(file) for file in files]
+    return files

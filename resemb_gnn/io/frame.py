@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import polars as pl
 
-from resemb_gnn.errors import InputError, shown
+from resemb_gnn.errors import InputError, brief, shown
 from resemb_gnn.io.tables import check_names, read_table
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ def naming(place: str) -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError(f"{place}, {error}") from None
+    except pl.exceptions.PanicException as error:  # no Exception: nothing else would catch it
+        raise InputError(f"{place} holds values that no log can use: {brief(error)}") from error
 
 
 def _from_pandas(name: str, column: "pd.Series[Any]") -> pl.Series:
@@ -62,32 +64,8 @@ def _from_pandas(name: str, column: "pd.Series[Any]") -> pl.Series:
         return pl.from_pandas(column)
     except (ValueError, TypeError, NotImplementedError, OverflowError) as error:  # pyarrow's
         raise InputError(f"column {name!r} holds values of no one kind: {error}") from error
-
-
-def parse_ids(column: pl.Series, nullable: bool = False) -> pl.Series:
-    """Ids as integers or strings; a string column of canonical integers becomes integers.
-
-    Missing ids, which an empty string is, too, are refused unless ``nullable``.
-    """
-    if column.dtype in (pl.Categorical, pl.Enum):
-        column = column.cast(pl.String)
-    if nullable and column.dtype.is_float():
-        column = column.fill_nan(None)
-    if column.dtype == pl.String:
-        column = column.set(column == "", None)
-    if not nullable:
-        _refuse_nulls(column)
-    if column.dtype == pl.String:
-        numbers = column.cast(pl.Int64, strict=False)
-        read = numbers.null_count() == column.null_count()
-        if read and bool((numbers.cast(pl.String) == column).all()):  # null pairs do not count
-            return numbers
-    elif column.dtype.is_float():
-        refuse(column, ~column.is_finite(), "not an id")
-        refuse(column, column.abs() >= EXACT, "not an id: a float number of this size is not exact")
-    elif column.dtype.is_nested() or column.dtype in (pl.Object, pl.Binary):
-        raise InputError(f"column {column.name!r} holds {column.dtype}, which cannot be an id")
-    return column
+    except pl.exceptions.PanicException as error:  # no Exception: nothing else would catch it
+        raise InputError(f"column {name!r} cannot be read: {brief(error)}") from error
 
 
 def parse_times(column: pl.Series) -> pl.Series:
@@ -150,6 +128,14 @@ def refuse(column: pl.Series, bad: pl.Series, why: str) -> None:
     if bad.any():
         row = bad.arg_true()[0]
         raise InputError(
-            f"column {column.name!r}, row {row} (from 0): {shown(column[row])} is {why}"
+            f"column {column.name!r}, row {row} (from 0): {shown_value(column, row)} is {why}"
             f" ({bad.sum()} such rows)"
         )
+
+
+def shown_value(column: pl.Series, row: int) -> str:
+    """A column's value as a message shows it."""
+    try:
+        return shown(column[row])
+    except (ValueError, OverflowError, pl.exceptions.PanicException):
+        return f"{shown(column.to_physical()[row])} as {column.dtype}"  # a year beyond Python's

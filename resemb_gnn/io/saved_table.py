@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 from torch import Tensor
 
 from resemb_gnn.errors import InputError
-from resemb_gnn.io.frame import naming, parse_ids
+from resemb_gnn.io.frame import naming
+from resemb_gnn.io.ids import parse_ids
 from resemb_gnn.io.tables import check_names, read_parquet
 
 

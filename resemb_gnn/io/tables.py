@@ -98,7 +98,8 @@ def _read_csv(path: Path, columns: list[str]) -> pl.DataFrame:
         check_utf8(path)  # names the line, if that is it
         raise InputError(f"{path} cannot be read: {brief(error)}") from error
     if shape.blank:
-        table = table.with_row_index("line").filter(~pl.col("line").is_in(shape.blank)).drop("line")
+        # By a mask: a column with the lines' numbers could bear the name of one of the file's.
+        table = table.filter(~pl.int_range(pl.len()).is_in(shape.blank))
     return table
 
 

@@ -27,6 +27,7 @@ GRAPHS = ("covisit", "permuted", "permuted-with-counts")
 NEGATIVES = ("uniform", "popularity")
 PRECISIONS = ("float32", "bfloat16")
 SPLITS = ("last", "time")
+UNKNOWN = ("refuse", "skip")
 CENTER_NORMALIZATIONS = ("softmax", "sparsemax", "entmax", "signed")
 
 
