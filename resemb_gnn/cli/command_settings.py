@@ -55,6 +55,7 @@ class PredictSettings(ModelSettings):
     user: str | None = flag(None, "column of the users' ids (default: as in training, or user)")
     item: str | None = flag(None, "column of the items' ids (default: as in training, or item)")
     out: str = flag(MISSING, ".csv or .parquet for users, items and their scores")
+    replace: bool = flag(False, "replace the file that --out names, if it is there")
     unknown: str = flag(
         "refuse",
         "users and items that the model does not know: refuse them, or leave their score empty",

@@ -9,6 +9,7 @@ import torch
 from torch_geometric.data import Data
 
 from resemb_gnn.experiment.results import describe_data, training_figures, versions
+from resemb_gnn.io.outputs import shared_folder
 from resemb_gnn.models import CTRModel
 from resemb_gnn.pipeline.arms import make_embedding, make_model
 from resemb_gnn.pipeline.fit_settings import FitSettings
@@ -37,13 +38,15 @@ def train(
             user="user_id", item="item_id", time="ts", embedding="gat")``.
 
     Raises:
-        InputError: if the data or a setting cannot be used.
+        InputError: if the data or a setting cannot be used, or no checkpoint can be written.
         TypeError: if there is no such setting.
     """
     settings = replace(settings or FitSettings(), **changes)
     if not is_first():  # of several processes, one shows and writes
         settings = replace(settings, quiet=True, tensorboard=None)
     check_device(settings.device)
+    if checkpoints is not None and is_first():
+        shared_folder(checkpoints)
     board = None if settings.tensorboard is None else TensorBoard(settings.tensorboard)
     source, split = load_split(settings, [settings.embedding])
     graph = make_graph(source, split, settings)
@@ -62,6 +65,8 @@ def train(
         checkpoints=checkpoints,
         resume=settings.resume,
     )
+    figures = training_figures(result)
+    del figures["seconds_per_epoch"]  # of the machine's: equal models have equal facts
     return TrainedModel(
         model=cast(CTRModel, result.model),
         settings=settings,
@@ -72,7 +77,7 @@ def train(
         histories=Histories.of(source.log, settings.max_history),
         facts={
             "data": describe_data(source, split),
-            "figures": training_figures(result),
+            "figures": figures,
             "versions": versions(),
         },
     )

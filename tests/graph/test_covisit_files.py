@@ -183,3 +183,17 @@ def test_counts_that_are_none_are_refused(tmp_path, count):
     (tmp_path / "edges").mkdir()
     with pytest.raises(InputError, match=str(tmp_path)):
         read_covisit_graph(tmp_path)
+
+
+def test_the_place_is_looked_at_first(tmp_path, frame):
+    (tmp_path / "parts").mkdir()
+    frame.write_parquet(tmp_path / "parts" / "log.parquet")
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file" / "graph", tmp_path / ("n" * 256)):
+        with pytest.raises(InputError, match="cannot be written"):
+            _write(tmp_path / "parts", place)
+    with pytest.raises(InputError, match="cannot be written"):
+        _write(tmp_path / "parts", tmp_path / "graph", temp_directory=tmp_path / "file")
+    with pytest.raises(InputError, match="is among what is read"):
+        _write(tmp_path / "parts", tmp_path / "parts" / "graph.parquet")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "log.parquet", "parts"]
