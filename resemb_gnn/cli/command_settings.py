@@ -53,6 +53,7 @@ class PredictSettings(ModelSettings):
     user: str | None = setting(None, "column of the users' ids (default: as in training, or user)")
     item: str | None = setting(None, "column of the items' ids (default: as in training, or item)")
     out: str = setting(MISSING, ".csv or .parquet for users, items and their scores")
+    replace: bool = setting(False, "replace the file that --out names, if it is there")
     unknown: str = setting(
         "refuse",
         "users and items that the model does not know: refuse them, or leave their score empty",

@@ -18,7 +18,15 @@ from resemb_gnn.io.frame import (
     read_columns,
 )
 from resemb_gnn.io.ids import parse_ids
-from resemb_gnn.io.saved_table import distinct_ids, read_saved, whole_numbers, write_saved
+from resemb_gnn.io.outputs import shared_folder
+from resemb_gnn.io.paths import expanded
+from resemb_gnn.io.saved_table import (
+    distinct_ids,
+    read_saved,
+    refuse_other_table,
+    whole_numbers,
+    write_saved,
+)
 
 if TYPE_CHECKING:
     from resemb_gnn.data.split import Split
@@ -217,8 +225,14 @@ class BehaviorLog:
         return split_log(self, by, **options)
 
     def save(self, folder: str | Path) -> None:
-        """Writes behaviours, users and items (the vocabularies) as Parquet files."""
-        folder = Path(folder)
+        """Writes behaviours, users and items (the vocabularies) as Parquet files.
+
+        Raises:
+            InputError: if nothing can be written there, or a file that is no log's has the name of
+                one of these.
+        """
+        folder = shared_folder(folder)
+        refuse_other_table(folder / "items.parquet", {"item_id", "category"})
         folder.mkdir(parents=True, exist_ok=True)
         behaviors = {"item": self.items.numpy(), "time": self.times.numpy()}
         if self.labels is not None:
@@ -240,7 +254,7 @@ class BehaviorLog:
         Raises:
             InputError: if a file is missing or damaged, or the files do not fit each other.
         """
-        folder = Path(folder)
+        folder = expanded(folder)
         behaviors = read_saved(folder / "behaviors.parquet", "item", "time")
         users = read_saved(folder / "users.parquet", "behaviors", "user_id")
         items = read_saved(folder / "items.parquet", "item_id")

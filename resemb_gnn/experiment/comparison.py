@@ -2,7 +2,6 @@
 
 import contextlib
 import shlex
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +20,8 @@ from resemb_gnn.experiment.results import (
     write_results,
 )
 from resemb_gnn.io.atomic import write_atomically
+from resemb_gnn.io.outputs import shared_folder
+from resemb_gnn.io.paths import expanded
 from resemb_gnn.nn import ResEmbedding
 from resemb_gnn.pipeline.facts import describe_data, training_figures, versions
 from resemb_gnn.pipeline.progress import Stages
@@ -28,7 +29,8 @@ from resemb_gnn.pipeline.task import Task, fit_with, read_task
 from resemb_gnn.pipeline.tensorboard import TensorBoard
 from resemb_gnn.settings import CompareSettings
 from resemb_gnn.theory import GapCurve
-from resemb_gnn.training import FitResult, evaluate
+from resemb_gnn.training import FitResult, check_device, evaluate
+from resemb_gnn.training.checkpoint import CheckpointFolder
 
 RARE = 3  # training behaviours
 
@@ -52,17 +54,16 @@ def compare(
         The contents of results.json.
 
     Raises:
-        InputError: if the data or a setting cannot be used, or the folder holds the results of
-            another comparison (or of this one, without ``resume``).
+        InputError: if the data or a setting cannot be used, the folder cannot be written, or it
+            holds the results of another comparison (or of this one, without ``resume``).
     """
-    folder = Path(settings.out)
+    check_device(settings.device)
+    folder = shared_folder(settings.out)
     path = folder / "results.json"
     stopped = folder / "checkpoints"
-    for present in (path, stopped):
-        if present.exists() and not settings.resume:
-            raise InputError(
-                f"{present} exists: add --resume to go on with it, or choose another --out"
-            )
+    _refuse_taken(folder, settings.resume)
+    if settings.tensorboard is not None:
+        shared_folder(settings.tensorboard)
     task = read_task(settings, settings.embeddings)
     split = task.split
     log(f"{task.source.name}: {task.source.log}")
@@ -105,7 +106,7 @@ def compare(
             results["runs"] = read_results(path)["runs"]
         results["runs"].append(record)
         write_results(path, results)
-        shutil.rmtree(stopped / f"{file_name(name)}-{seed}")
+        CheckpointFolder(stopped / f"{file_name(name)}-{seed}").remove()
         with contextlib.suppress(OSError):  # that of another run is there
             stopped.rmdir()
         log(
@@ -125,10 +126,27 @@ def compare(
     return results
 
 
+def _refuse_taken(folder: Path, resume: bool) -> None:
+    """Refuses to write over what is in the folder, unless a comparison that stands there goes on.
+
+    Raises:
+        InputError: naming what is there.
+    """
+    ours = [folder / name for name in ("results.json", "checkpoints")]
+    taken = [path for path in ours if path.exists()]
+    if taken and not resume:
+        raise InputError(
+            f"{taken[0]} exists: add --resume to go on with it, or choose another --out"
+        )
+    for name in ("results.md", "report.html", "geometry"):
+        if not taken and (folder / name).exists():
+            raise InputError(f"{folder / name} exists, of no comparison: choose another --out")
+
+
 def _on_epoch(settings: CompareSettings, run: str, gaps: GapCurve) -> GapCurve | TensorBoard:
     if settings.tensorboard is None:
         return gaps
-    return TensorBoard(Path(settings.tensorboard) / run, gaps)
+    return TensorBoard(expanded(settings.tensorboard) / run, gaps)
 
 
 def new_results(task: Task, settings: CompareSettings) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from resemb_gnn.graph.covisit import check_at_least_one, graph_of, index_type, s
 from resemb_gnn.graph.covisit_parts import read_files, write_parts
 from resemb_gnn.graph.covisit_query import behaviors
 from resemb_gnn.io.atomic import whole_folder
+from resemb_gnn.io.outputs import new_place, refuse_overlap, shared_folder
+from resemb_gnn.io.paths import expanded
 from resemb_gnn.io.saved_table import whole_numbers
 from resemb_gnn.io.tables import read_parquet
 from resemb_gnn.optional import require
@@ -66,10 +68,10 @@ def write_covisit_graph(
         temp_directory: where parts and spilled data go, by default beside ``out``.
 
     Raises:
-        InputError: if an argument is below 1, ``out`` exists, the log cannot be read or is empty,
-            or a column, an id, a time or a label is missing or of the wrong kind, or DuckDB has
-            another use for a name: ``file_row_number`` as a column, a backslash in a folder's.
-            Nothing is left.
+        InputError: if an argument is below 1, ``out`` exists, lies in the log or cannot be written,
+            the log cannot be read or is empty, or a column, an id, a time or a label is missing or
+            of the wrong kind, or DuckDB has another use for a name: ``file_row_number`` as a
+            column, a backslash in a folder's. Nothing is left.
         ImportError: if ``ibis`` with DuckDB is not installed.
     """
     check_at_least_one(
@@ -81,15 +83,16 @@ def write_covisit_graph(
     )
     ibis = require("ibis", "write_covisit_graph", "engines")
     duckdb = require("duckdb", "write_covisit_graph", "engines")
-    files, out = _parquet_files(Path(log)), Path(out)
+    log, out = expanded(log), new_place(out)
+    files = _parquet_files(log)
     if out.exists():
         raise InputError(f"{out} exists already")
-    place = Path(temp_directory) if temp_directory is not None else out.parent
+    refuse_overlap(out, [log])
+    place = shared_folder(out.parent if temp_directory is None else temp_directory)
     for folder in (out, place):
         if os.sep != "\\" and "\\" in str(folder):
             raise InputError(f"{folder}: DuckDB takes a backslash for the end of a folder's name")
-    for folder in (out.parent, place):
-        folder.mkdir(parents=True, exist_ok=True)
+    place.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(dir=place, prefix=".covisit-") as work,
         whole_folder(out, replace=False) as folder,
@@ -118,7 +121,7 @@ def read_covisit_graph(folder: str | Path) -> Data:
     Raises:
         InputError: if a file is missing or damaged, or the files do not fit each other.
     """
-    folder = Path(folder)
+    folder = expanded(folder)
     try:
         count = whole_numbers(read_parquet(folder / "items.parquet", ["count"])["count"])
         parts = [pl.DataFrame(schema=_EDGES)]

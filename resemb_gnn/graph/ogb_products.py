@@ -20,6 +20,7 @@ from resemb_gnn.data import BehaviorLog
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph.adjacency import check_graph
 from resemb_gnn.io.ids import find_ids, parse_ids
+from resemb_gnn.io.paths import expanded
 
 _RAW = ("edge", "node-feat", "node-label", "num-node-list", "num-edge-list")
 _FILES = ("RELEASE_v1.txt", *(f"raw/{name}.csv.gz" for name in _RAW))
@@ -70,14 +71,15 @@ def from_ogb(
         InputError: if a file is missing or damaged, or no item of the log is in the graph.
         ImportError: if ``ogb`` is not installed.
     """
-    folder = Path(root) / name.replace("-", "_")
+    root = expanded(root)
+    folder = root / name.replace("-", "_")
     older = folder.with_name(f"{folder.name}_pyg")  # OGB prefers it
     if older.exists():
         folder = older
     for part in _FILES:  # OGB asks on standard input, or downloads, if one is missing
         if not (folder / part).is_file():
             raise InputError(f"{folder / part} is missing: is this {name} as OGB publishes it?")
-    data = _load(Path(root), name)
+    data = _load(root, name)
     size = int(data.num_nodes or 0)
     if data.x is None or not data.x.is_floating_point():
         raise InputError(f"{name} in {folder} has no node features of floating point")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import polars as pl
 
 from resemb_gnn.errors import InputError, brief, shown
+from resemb_gnn.io.paths import expanded
 from resemb_gnn.io.tables import check_names, read_table
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def read_columns(frame: Frame, columns: list[str]) -> pl.DataFrame:
     """
     columns = list(dict.fromkeys(columns))
     if isinstance(frame, str | Path):
-        table = read_table(Path(frame), columns)
+        table = read_table(expanded(frame), columns)
     else:
         check_names("the frame", list(frame.columns), columns)
         if isinstance(frame, pl.DataFrame):

@@ -17,6 +17,7 @@ from resemb_gnn.graph.adjacency import check_graph
 from resemb_gnn.io.digests import changed_file
 from resemb_gnn.io.frame import naming
 from resemb_gnn.io.json_text import map_numbers, read_json
+from resemb_gnn.io.paths import expanded
 from resemb_gnn.io.saved_table import distinct_ids, float_vectors, read_saved, whole_numbers
 from resemb_gnn.models import CTRModel
 from resemb_gnn.pipeline.embeddings import make_embedding, make_model
@@ -53,7 +54,7 @@ def load(folder: str | Path, *, device: torch.device | str = "cpu") -> TrainedMo
         InputError: if a file is missing or damaged, is not the one that was saved, has another
             schema, or does not fit the rest.
     """
-    folder = Path(folder)
+    folder = expanded(folder)
     device = check_device(device)
     _refuse_changed(folder)
     contents = _read_json(folder / SETTINGS)

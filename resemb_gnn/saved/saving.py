@@ -5,8 +5,8 @@ from pathlib import Path
 
 import polars as pl
 import torch
-from safetensors.torch import save_model
-from torch import Tensor
+from safetensors.torch import save_file
+from torch import Tensor, nn
 
 from resemb_gnn.graph import edge_list
 from resemb_gnn.io.atomic import whole_folder
@@ -28,7 +28,7 @@ from resemb_gnn.saved.layout import (
     SCHEMA,
     SETTINGS,
     WEIGHTS,
-    refuse_taken,
+    model_place,
 )
 from resemb_gnn.saved.trained_model import TrainedModel
 
@@ -60,11 +60,11 @@ def save(trained: TrainedModel, folder: str | Path, *, replace: bool = False) ->
         replace: replace a saved model that stands there.
 
     Raises:
-        InputError: if the folder holds something else, or a model and ``replace`` is not set.
+        InputError: if the folder cannot be written or holds something else, or a model and
+            ``replace`` is not set.
     """
-    refuse_taken(folder, replace)
-    with whole_folder(folder, replace=True) as new:
-        save_model(trained.model, str(new / WEIGHTS))
+    with whole_folder(model_place(folder, replace), replace=True) as new:
+        save_file(_tensors(trained.model), str(new / WEIGHTS))
         (new / SETTINGS).write_text(_settings(trained), encoding="utf-8")
         write_saved(_items(trained), new / ITEMS)
         if trained.category_ids is not None:
@@ -101,6 +101,17 @@ def center_table(
         parts.append((item[keep], center[keep], weight[keep]))
     items, centers, weights = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
     return pl.DataFrame({"item_id": item_ids.gather(items), "center": centers, "weight": weights})
+
+
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    """What the model's state holds, under one name each: a part may stand in several places.
+
+    safetensors' own ``save_model`` lists the other names, in an order that changes with the
+    process: equal models would not be equal files.
+    """
+    state = model.state_dict(keep_vars=True)
+    names = {id(part): name for name, part in reversed(state.items())}  # the first of each
+    return {name: state[name].detach().contiguous() for name in names.values()}
 
 
 def _settings(trained: TrainedModel) -> str:

@@ -19,7 +19,7 @@ from resemb_gnn.saved.histories import Histories
 from resemb_gnn.saved.ids import number_ids
 from resemb_gnn.serving import ItemIndex
 from resemb_gnn.settings import FitSettings
-from resemb_gnn.training import Metrics, evaluate, predict
+from resemb_gnn.training import Metrics, check_device, evaluate, predict
 
 
 @dataclass(eq=False, repr=False)
@@ -57,8 +57,12 @@ class TrainedModel:
         return next(self.model.parameters()).device
 
     def to(self, device: torch.device | str) -> "TrainedModel":
-        """Moves the model; returns this object."""
-        self.model.to(device)
+        """Moves the model; returns this object.
+
+        Raises:
+            InputError: if there is no such device.
+        """
+        self.model.to(check_device(device))
         return self
 
     def predict(

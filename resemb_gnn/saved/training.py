@@ -7,6 +7,7 @@ from typing import Any
 
 from torch_geometric.data import Data
 
+from resemb_gnn.io.outputs import shared_folder
 from resemb_gnn.pipeline.facts import describe_data, training_figures, versions
 from resemb_gnn.pipeline.task import fit_with, read_task
 from resemb_gnn.pipeline.tensorboard import TensorBoard
@@ -34,13 +35,15 @@ def train(
             user="user_id", item="item_id", time="ts", embedding="gat")``.
 
     Raises:
-        InputError: if the data or a setting cannot be used.
+        InputError: if the data or a setting cannot be used, or no checkpoint can be written.
         TypeError: if there is no such setting.
     """
     settings = replace(settings or FitSettings(), **changes)
     if not is_first():  # of several processes, one shows and writes
         settings = replace(settings, quiet=True, tensorboard=None)
     check_device(settings.device)
+    if checkpoints is not None and is_first():
+        shared_folder(checkpoints)
     board = None if settings.tensorboard is None else TensorBoard(settings.tensorboard)
     task = read_task(settings, [settings.embedding])
     log(f"{task.source.name}: {task.source.log}")
@@ -56,6 +59,8 @@ def train(
         resume=settings.resume,
     )
     source = task.source
+    figures = training_figures(result)
+    del figures["seconds_per_epoch"]  # of the machine's: equal models have equal facts
     return TrainedModel(
         model=model,
         settings=settings,
@@ -66,7 +71,7 @@ def train(
         histories=Histories.of(source.log, settings.max_history),
         facts={
             "data": describe_data(source, task.split),
-            "figures": training_figures(result),
+            "figures": figures,
             "versions": versions(),
         },
     )

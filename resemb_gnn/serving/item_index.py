@@ -11,10 +11,19 @@ from torch import nn
 from resemb_gnn.errors import InputError, shown
 from resemb_gnn.io.digests import changed_file, write_digests
 from resemb_gnn.io.ids import find_ids, id_column, parse_ids
-from resemb_gnn.io.saved_table import distinct_ids, float_vectors, read_saved, write_saved
+from resemb_gnn.io.outputs import shared_folder
+from resemb_gnn.io.paths import expanded
+from resemb_gnn.io.saved_table import (
+    distinct_ids,
+    float_vectors,
+    read_saved,
+    refuse_other_table,
+    write_saved,
+)
 from resemb_gnn.optional import require
 
 TABLE, INDEX, DIGESTS = "items.parquet", "items.usearch", "items.sha256"
+FILES = (TABLE, INDEX, DIGESTS)
 
 
 class ItemIndex:
@@ -68,16 +77,17 @@ class ItemIndex:
             ImportError: if there is an index, but no ``usearch`` to read it (``exact=True`` does
                 without).
         """
-        path = Path(folder) / TABLE
+        folder = expanded(folder)
+        path = folder / TABLE
         table = read_saved(path, "item_id", "vector")
         item_ids = distinct_ids(path, table["item_id"])
         vectors = float_vectors(path, table["vector"])
-        index_path = Path(folder) / INDEX
+        index_path = folder / INDEX
         index = None
         if not exact and index_path.exists():
             usearch = require("usearch.index", f"the index {index_path}", "serve")
             # usearch takes its file on trust: a damaged one ends the process.
-            if not _are_those_exported(Path(folder)):
+            if not _are_those_exported(folder):
                 raise InputError(
                     f"{index_path} is damaged or does not belong to {path}: {DIGESTS} has another"
                     " SHA-256; export again, or search exactly"
@@ -152,14 +162,16 @@ def export_embeddings(
         The index that :meth:`ItemIndex.load` would read back.
 
     Raises:
-        InputError: if there are not as many ids as items, or an id is missing or comes twice.
+        InputError: if there are not as many ids as items, an id is missing or comes twice, nothing
+            can be written to the folder, or an ``items.parquet`` of something else is there.
         ImportError: if ``usearch`` is not installed and ``index`` is not ``False``; nothing is
             written.
     """
     usearch = require("usearch.index", "index=True", "serve") if index else None
+    folder = shared_folder(folder)
+    refuse_other_table(folder / TABLE, {"item_id", "vector"})
     vectors = _rows(embedding)
     found = ItemIndex(item_ids, vectors)
-    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     table = pl.DataFrame(
         {"item_id": found.item_ids},

@@ -13,10 +13,12 @@ from torch import Tensor, nn
 
 from resemb_gnn.data import Batch
 from resemb_gnn.errors import InputError
+from resemb_gnn.io.outputs import shared_folder
 from resemb_gnn.models import DIEN, CTRModel
 from resemb_gnn.optional import require
 
 PROGRAM, ONNX, CARD = "scorer.pt2", "scorer.onnx", "scorer.json"
+FILES = (PROGRAM, ONNX, f"{ONNX}.data", CARD)
 
 
 class Scorer(nn.Module):
@@ -81,15 +83,16 @@ def export_scorer(model: CTRModel, folder: str | Path, *, onnx: bool = True) -> 
         The module that was exported.
 
     Raises:
-        InputError: if the model cannot be exported in this way.
+        InputError: if the model cannot be exported in this way, or nothing can be written to the
+            folder.
         ImportError: if ``onnxscript`` is not installed and ``onnx`` is not ``False``; nothing is
             written.
     """
     if onnx:
         require("onnxscript", "onnx=True", "serve")
+    folder = shared_folder(folder)
     scorer = Scorer(model)
     program = _program(scorer)
-    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     torch.export.save(program, folder / PROGRAM)
     if onnx:

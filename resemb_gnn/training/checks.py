@@ -1,10 +1,12 @@
 """What training refuses before it begins."""
 
+import re
+
 import torch
 from torch import nn
 
 from resemb_gnn.data import BehaviorLog
-from resemb_gnn.errors import InputError
+from resemb_gnn.errors import InputError, shown
 from resemb_gnn.nn import ItemEmbedding, as_item_embedding
 
 
@@ -20,6 +22,9 @@ def embedding_of(model: nn.Module) -> ItemEmbedding:
 
 class _NoEmbedding(ItemEmbedding):
     num_embeddings = None
+
+
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
 def check_vocabulary(model: nn.Module, log: BehaviorLog) -> None:
@@ -42,18 +47,20 @@ def check_vocabulary(model: nn.Module, log: BehaviorLog) -> None:
 
 
 def check_device(device: torch.device | str) -> torch.device:
-    """The device by its name.
+    """The device by its name: ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
 
     Raises:
-        InputError: if there is no such device.
+        InputError: if there is no such device, or it is of another kind: on none of them was
+            anything of this package ever run.
     """
-    try:
-        device = torch.device(device)
-    except RuntimeError as error:
-        raise InputError(f"device={device!r} is unknown; choose cpu or cuda") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    kind, colon, number = str(device).partition(":")
+    # Not by torch.device: it knows kinds that this machine lacks, and takes cuda:300 for cuda:44.
+    known = isinstance(device, str | torch.device) and kind in ("cpu", "cuda")
+    if not known or (colon and not _NUMBER.fullmatch(number)):
+        raise InputError(f"device={shown(device)} is unknown; choose cpu, cuda or cuda:N")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise InputError(
             f"device='{device}' was asked for, but PyTorch sees"
             f" {torch.cuda.device_count() or 'no'} CUDA devices"
         )
-    return device
+    return torch.device(device) if kind == "cuda" else torch.device("cpu")

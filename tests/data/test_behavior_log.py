@@ -391,3 +391,19 @@ def test_what_polars_panics_at_is_refused(role, values):
     frame = pd.DataFrame(columns) if isinstance(values, pd.Series) else pl.DataFrame(columns)
     with pytest.raises(InputError):
         BehaviorLog.from_frame(frame, "user", "item", "time")
+
+
+def test_a_log_takes_the_place_of_a_log_alone(tmp_path, log):
+    place = tmp_path / "items.parquet"
+    for columns in ({"item_id": [1], "vector": [2.0]}, {"item": [1], "count": [2]}):
+        pl.DataFrame(columns).write_parquet(place)
+        before = place.read_bytes()
+        with pytest.raises(InputError, match=r"items\.parquet belongs to something else"):
+            log.save(tmp_path)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {place.name: before}
+
+
+def test_a_log_that_cannot_be_saved(tmp_path, log):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot be written: Not a directory"):
+        log.save(tmp_path / "file")

@@ -240,3 +240,17 @@ def test_a_missing_id_is_refused_as_in_a_log(tmp_path, frame):
     with pytest.raises(InputError, match=rf"'item', row .* is missing \({number} such rows\)"):
         BehaviorLog.from_frame(tmp_path / "log.parquet", "user", "item", "time")
     assert [path.name for path in tmp_path.iterdir()] == ["log.parquet"]
+
+
+def test_the_place_is_looked_at_first(tmp_path, frame):
+    (tmp_path / "parts").mkdir()
+    frame.write_parquet(tmp_path / "parts" / "log.parquet")
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file" / "graph", tmp_path / ("n" * 256)):
+        with pytest.raises(InputError, match="cannot be written"):
+            _write(tmp_path / "parts", place)
+    with pytest.raises(InputError, match="cannot be written"):
+        _write(tmp_path / "parts", tmp_path / "graph", temp_directory=tmp_path / "file")
+    with pytest.raises(InputError, match="is among what is read"):
+        _write(tmp_path / "parts", tmp_path / "parts" / "graph.parquet")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "log.parquet", "parts"]

@@ -146,3 +146,10 @@ def test_similar_by_a_dense_loop(trained: rg.TrainedModel) -> None:
     best = cosine.topk(4)
     assert found["item_id"].to_list() == [trained.item_ids[i] for i in best.indices.tolist()]
     np.testing.assert_allclose(found["similarity"], best.values.numpy(), atol=1e-6)
+
+
+def test_a_model_is_not_moved_where_its_weights_would_be_lost(trained: rg.TrainedModel) -> None:
+    for device in ("meta", "mps"):
+        with pytest.raises(rg.InputError, match=f"device='{device}' is unknown"):
+            trained.to(device)
+    assert trained.to("cpu").device.type == "cpu"

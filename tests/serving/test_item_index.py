@@ -13,8 +13,8 @@ import torch
 from sklearn.metrics.pairwise import cosine_similarity
 from torch import nn
 
-from resemb_gnn import BehaviorLog, InputError, ResEmbedding, covisit_graph
-from resemb_gnn.serving import ItemIndex, export_embeddings
+from resemb_gnn import DIN, BehaviorLog, InputError, ResEmbedding, covisit_graph
+from resemb_gnn.serving import ItemIndex, export_embeddings, export_scorer
 
 needs_usearch = pytest.mark.skipif(not find_spec("usearch"), reason="needs the extra serve")
 
@@ -210,3 +210,24 @@ def test_what_could_not_be_loaded_is_not_exported(missing: object, tmp_path: Pat
     with pytest.raises(InputError, match="column 'item_id', row 1"):
         export_embeddings(table, ids, tmp_path / "out", index=False)
     assert not (tmp_path / "out").exists()
+
+
+def test_vectors_take_the_place_of_vectors_alone(log: BehaviorLog, tmp_path: Path) -> None:
+    """A saved log, and a saved model, have an ``items.parquet``, too."""
+    log.save(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    embedding = nn.Embedding(log.num_items, 4)
+    with pytest.raises(InputError, match=r"items\.parquet belongs to something else"):
+        export_embeddings(embedding, log.item_ids, tmp_path, index=False)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    for _ in range(2):
+        export_embeddings(embedding, log.item_ids, tmp_path / "served", index=False)
+
+
+def test_a_folder_that_cannot_be_written(log: BehaviorLog, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    embedding = nn.Embedding(log.num_items, 4)
+    with pytest.raises(InputError, match="cannot be written: Not a directory"):
+        export_embeddings(embedding, log.item_ids, tmp_path / "file", index=False)
+    with pytest.raises(InputError, match="cannot be written: Not a directory"):
+        export_scorer(DIN(embedding), tmp_path / "file" / "below", onnx=False)
