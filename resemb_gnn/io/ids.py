@@ -87,12 +87,13 @@ def find_ids(ids: pl.Series, known: pl.Series) -> pl.Series:
         return pl.repeat(None, len(column), dtype=pl.Int64, eager=True)
     if column.dtype != known.dtype:
         column, known = _comparable(column), _comparable(known)
-    # One pass over many known ids is faster than a join with them all.
-    asked = known == column if len(column) == 1 else known.is_in(column.implode())
-    place = asked.fill_null(False).arg_true()
-    found = pl.DataFrame({"id": known.gather(place), "place": place.cast(pl.Int64)})
+    place = pl.int_range(len(known), eager=True)
+    if len(column) == 1:  # a server asks for one item, and a join would hash all that are known
+        place = place.filter((known == column).fill_null(False))
+        known = known.gather(place)
+    table = pl.DataFrame({"id": known, "place": place})
     wanted = pl.DataFrame({"id": column})
-    return wanted.join(found, on="id", how="left", maintain_order="left")["place"]
+    return wanted.join(table, on="id", how="left", maintain_order="left")["place"]
 
 
 def id_column(ids: Any, name: str) -> pl.Series:
