@@ -5,7 +5,8 @@ from pathlib import Path
 
 import polars as pl
 
-from resemb_gnn.io.frame import EXACT, naming, parse_ids, parse_times, read_columns, refuse
+from resemb_gnn.io.frame import EXACT, naming, parse_ids, read_columns, refuse
+from resemb_gnn.io.times import parse_times
 
 
 def read_raw_table(

@@ -14,8 +14,8 @@ from resemb_gnn.graph.covisit import check_at_least_one, graph_of, index_type, s
 from resemb_gnn.graph.covisit_parts import write_parts
 from resemb_gnn.graph.covisit_query import behaviors
 from resemb_gnn.io.atomic import whole_folder
+from resemb_gnn.io.parquet import check_parts, find_parts, read_parquet
 from resemb_gnn.io.saved_table import whole_numbers
-from resemb_gnn.io.tables import read_parquet
 from resemb_gnn.optional import require
 
 _EDGES = pl.Schema({"item": pl.Int64, "neighbor": pl.Int64, "weight": pl.Float32})
@@ -48,11 +48,13 @@ def write_covisit_graph(
     window for a while, some 8 bytes each.
 
     Args:
-        log: a Parquet file, or a folder of such files, which follow each other by name.
+        log: a Parquet file, or a folder of such files, which follow each other by name; names
+            that begin with ``_`` or ``.``, such as Spark's ``_SUCCESS``, are left out.
         out: the folder to write; it must not be there yet.
         user: column of the users' ids (integers or strings).
         item: column of the items' ids (integers or strings).
-        time: column of times, numbers or dates; behaviours of one time keep their order of input.
+        time: column of times, as in ``BehaviorLog.from_frame``; behaviours of one time keep their
+            order of input.
         window: how many places apart two behaviours may stand.
         min_count: leave out pairs that were visited together less often.
         top_k: keep each item's so many heaviest edges; an edge stays if either end keeps it.
@@ -77,7 +79,8 @@ def write_covisit_graph(
     )
     ibis = require("ibis", "write_covisit_graph", "engines")
     duckdb = require("duckdb", "write_covisit_graph", "engines")
-    files, out = _parquet_files(Path(log)), Path(out)
+    files, out = find_parts(Path(log)), Path(out)
+    check_parts(files, [user, item, time, *([label] if label is not None else [])])
     if out.exists():
         raise InputError(f"{out} exists already")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +99,8 @@ def write_covisit_graph(
         try:
             try:
                 # The place of a row orders behaviours of one time.
-                table = backend.read_parquet(files, filename=True, file_row_number=True)
+                names = [str(file) for file in files]
+                table = backend.read_parquet(names, filename=True, file_row_number=True)
                 order = ("filename", "file_row_number")
                 rows = behaviors(table, user, item, time, label, order)
             except duckdb.Error as error:
@@ -144,10 +148,3 @@ def _read_edges(file: Path) -> pl.DataFrame:
     if not table["weight"].dtype.is_numeric() or table["weight"].null_count():
         raise InputError(f"{file}: column 'weight' does not hold numbers alone")
     return table.cast(_EDGES)
-
-
-def _parquet_files(log: Path) -> list[str]:
-    files = sorted(log.glob("*.parquet")) if log.is_dir() else [log]
-    if not files or not files[0].is_file():
-        raise InputError(f"no such Parquet file: {log}")
-    return [str(file) for file in files]
