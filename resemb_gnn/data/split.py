@@ -13,7 +13,7 @@ from resemb_gnn.data.behavior_log import BehaviorLog
 from resemb_gnn.data.examples import Examples
 from resemb_gnn.data.negatives import NegativeSampler
 from resemb_gnn.errors import InputError
-from resemb_gnn.io.frame import parse_times
+from resemb_gnn.io.times import parse_times
 from resemb_gnn.settings.names import NEGATIVES, SPLITS
 
 TRAIN, VALID, TEST = 0, 1, 2

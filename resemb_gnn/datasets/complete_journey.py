@@ -5,7 +5,7 @@ from importlib import resources
 import polars as pl
 
 from resemb_gnn.data import BehaviorLog
-from resemb_gnn.io.tables import read_parquet
+from resemb_gnn.io.parquet import read_parquet
 
 
 def read_complete_journey(min_buyers: int = 10) -> BehaviorLog:

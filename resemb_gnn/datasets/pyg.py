@@ -10,8 +10,9 @@ from torch_geometric.datasets import MovieLens1M, MovieLens100K, Taobao
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.datasets.attributes import main_attribute
 from resemb_gnn.errors import InputError
-from resemb_gnn.io.frame import naming, parse_epoch
+from resemb_gnn.io.frame import naming
 from resemb_gnn.io.paths import expanded
+from resemb_gnn.io.times import parse_epoch
 
 _MOVIELENS = {"100k": MovieLens100K, "1m": MovieLens1M}
 BEHAVIORS = {"view": 0, "cart": 1, "buy": 2, "favourite": 3}  # PyG's numbers

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import polars as pl
 
-from resemb_gnn.io.frame import EXACT, naming, parse_times, read_columns, refuse
+from resemb_gnn.io.frame import EXACT, naming, read_columns, refuse
 from resemb_gnn.io.ids import id_texts, parse_ids
+from resemb_gnn.io.times import parse_times
 
 
 def read_raw_table(

@@ -15,9 +15,9 @@ from resemb_gnn.graph.covisit_parts import read_files, write_parts
 from resemb_gnn.graph.covisit_query import behaviors
 from resemb_gnn.io.atomic import whole_folder
 from resemb_gnn.io.outputs import new_place, refuse_overlap, shared_folder
+from resemb_gnn.io.parquet import check_parts, find_parts, read_parquet
 from resemb_gnn.io.paths import expanded
 from resemb_gnn.io.saved_table import whole_numbers
-from resemb_gnn.io.tables import read_parquet
 from resemb_gnn.optional import require
 
 # Columns that DuckDB adds: the place of a row orders behaviours of one time.
@@ -52,11 +52,13 @@ def write_covisit_graph(
     window for a while, some 8 bytes each.
 
     Args:
-        log: a Parquet file, or a folder of such files, which follow each other by name.
+        log: a Parquet file, or a folder of such files, which follow each other by name; names
+            that begin with ``_`` or ``.``, such as Spark's ``_SUCCESS``, are left out.
         out: the folder to write; it must not be there yet.
         user: column of the users' ids (integers or strings, or whole numbers of another type).
         item: column of the items' ids, likewise.
-        time: column of times, numbers or dates; behaviours of one time keep their order of input.
+        time: column of times, as in ``BehaviorLog.from_frame``; behaviours of one time keep their
+            order of input.
         window: how many places apart two behaviours may stand.
         min_count: leave out pairs that were visited together less often.
         top_k: keep each item's so many heaviest edges; an edge stays if either end keeps it.
@@ -84,7 +86,8 @@ def write_covisit_graph(
     ibis = require("ibis", "write_covisit_graph", "engines")
     duckdb = require("duckdb", "write_covisit_graph", "engines")
     log, out = expanded(log), new_place(out)
-    files = _parquet_files(log)
+    files = find_parts(log)
+    check_parts(files, [user, item, time, *([label] if label is not None else [])])
     if out.exists():
         raise InputError(f"{out} exists already")
     refuse_overlap(out, [log])
@@ -152,10 +155,3 @@ def _read_edges(file: Path) -> pl.DataFrame:
     if not table["weight"].dtype.is_numeric() or table["weight"].null_count():
         raise InputError(f"{file}: column 'weight' does not hold numbers alone")
     return table.cast(_EDGES)
-
-
-def _parquet_files(log: Path) -> list[Path]:
-    files = sorted(log.glob("*.parquet")) if log.is_dir() else [log]
-    if not files or not files[0].is_file():
-        raise InputError(f"no such Parquet file: {log}")
-    return files

@@ -9,9 +9,10 @@ import pyarrow.parquet as pq
 from torch import Tensor
 
 from resemb_gnn.errors import InputError
+from resemb_gnn.io.arrow import check_names
 from resemb_gnn.io.frame import naming
 from resemb_gnn.io.ids import parse_ids
-from resemb_gnn.io.tables import check_names, read_parquet
+from resemb_gnn.io.parquet import read_parquet
 
 
 def write_saved(table: pl.DataFrame, path: Path) -> None:

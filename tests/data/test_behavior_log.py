@@ -141,6 +141,25 @@ def test_repeated_rows_and_a_user_with_one_behavior_are_kept():
     assert log.item_counts().tolist() == [3, 1]
 
 
+@pytest.mark.parametrize("zone", [None, "UTC", "Asia/Tokyo"])
+def test_nanoseconds_order_behaviors_of_one_microsecond(zone):
+    stamps = [1_651_399_200_123_456_999, 1_651_399_200_123_456_001, 1_651_399_200_123_456_500]
+    times = pl.Series(stamps).cast(pl.Datetime("ns", zone))
+    frame = pl.DataFrame({"u": [1] * 3, "i": ["a", "b", "c"], "t": times})
+    log = BehaviorLog.from_frame(frame, "u", "i", "t")
+    assert log.item_ids.gather(log.items.numpy()).to_list() == ["b", "c", "a"]
+    assert log.times.tolist() == [1_651_399_200_123_456] * 3
+
+
+def test_digits_of_a_decimal_order_behaviors_of_one_float_number():
+    text = pl.Series(["1651399200.000000003", "1651399200.000000001", "1651399200.000000002"])
+    for times in (text, text.cast(pl.Decimal(20, 9))):
+        frame = pl.DataFrame({"u": [1] * 3, "i": ["a", "b", "c"], "t": times})
+        log = BehaviorLog.from_frame(frame, "u", "i", "t")
+        assert log.item_ids.gather(log.items.numpy()).to_list() == ["b", "c", "a"]
+        assert log.times.tolist() == [1651399200.0] * 3
+
+
 def test_ids_of_a_csv_are_not_changed(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text("u,i,t,n\n01,9223372036854775808,1,10\n1,5,2,9\n010,5,3,9\n")

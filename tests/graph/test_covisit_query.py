@@ -1,11 +1,12 @@
 """The query on DuckDB, against the in-memory builder on the same rows."""
 
-from itertools import count
+from itertools import count, pairwise
 
 import hypothesis.strategies as st
 import polars as pl
 import pytest
 from hypothesis import given, settings
+from time_columns import TIME_COLUMNS
 
 from resemb_gnn import BehaviorLog, InputError, covisit_edges, covisit_graph
 
@@ -88,12 +89,51 @@ def test_only_rows_of_label_one_count(table_of):
     assert queried_edges(edges) == [(1, 3, 1), (3, 4, 1)]
 
 
-def test_times_that_differ_by_nanoseconds_tie_as_in_the_log(table_of):
-    times = pl.Series([3000, 2001, 2000, 0]).cast(pl.Datetime("ns"))
+@pytest.mark.parametrize("kind", TIME_COLUMNS)
+@given(data=st.data())
+@settings(max_examples=30, deadline=None)
+def test_behaviors_come_in_the_order_of_their_exact_times(table_of, kind, data):
+    """On the engine and in memory, for every type of times."""
+    times = data.draw(TIME_COLUMNS[kind])
+    size = len(times.exact)
+    frame = pl.DataFrame({"u": [0] * size, "i": range(size), "t": times.column})
+    log = BehaviorLog.from_frame(frame, "u", "i", "t")
+    edges = covisit_edges(table_of(frame), "u", "i", "t", window=1, order="row")
+    order = sorted(range(size), key=times.exact.__getitem__)
+    expected = sorted((*sorted(pair), 1) for pair in pairwise(order))
+    assert queried_edges(edges) == named_edges(log, window=1) == expected
+
+
+@pytest.mark.parametrize("zone", [None, "UTC", "Europe/Paris"])
+def test_times_that_differ_by_nanoseconds_are_told_apart(table_of, zone):
+    times = pl.Series([3000, 2001, 2000, 0]).cast(pl.Datetime("ns", zone))
     frame = pl.DataFrame({"u": [0] * 4, "i": [1, 2, 3, 4], "t": times})
     log = BehaviorLog.from_frame(frame, "u", "i", "t")
     edges = covisit_edges(table_of(frame), "u", "i", "t", window=1, order="row")
-    assert queried_edges(edges) == named_edges(log, window=1) == [(1, 3, 1), (2, 3, 1), (2, 4, 1)]
+    assert queried_edges(edges) == named_edges(log, window=1) == [(1, 2, 1), (2, 3, 1), (3, 4, 1)]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [" 5", "6"],
+        ["1_000", "5"],
+        ["0x10", "5"],
+        ["1e400", "5"],
+        ["nan", "5"],
+        ["5", "2022-05-01"],
+        ["2022-02-30", "2022-05-01"],
+        ["2022-05-01\n", "2022-05-01"],
+        ["01/02/2022", "2022-05-01"],
+    ],
+)
+def test_texts_that_are_no_times_are_refused_as_in_memory(table_of, texts):
+    """Of these DuckDB's own cast takes some."""
+    frame = pl.DataFrame({"u": [0, 0], "i": [1, 2], "t": texts})
+    with pytest.raises(InputError, match=r"'t', row [01] .* is not a time"):
+        BehaviorLog.from_frame(frame, "u", "i", "t")
+    with pytest.raises(InputError, match="'t': 1 of 2 rows are not a time"):
+        covisit_edges(table_of(frame), "u", "i", "t")
 
 
 def test_without_an_order_ties_come_in_the_order_of_items(table_of):
@@ -110,7 +150,13 @@ FRAME = pl.DataFrame({"u": [0, 1], "i": [1, 2], "t": [0.0, 1.0], "y": [0, 1]})
     [
         ("u", [None, 1], "'u': 1 of 2 rows are missing"),
         ("i", [0.5, 1.5], "'i' holds float64, not integers or strings"),
-        ("t", ["a", "b"], "'t' holds string, which is not a time"),
+        ("t", ["a", "b"], "'t': 2 of 2 rows are not a time"),
+        ("t", ["5", None], "'t': 1 of 2 rows are missing"),
+        ("t", pl.Series([2**63, 1], dtype=pl.UInt64), "'t': 1 of 2 rows are not a time"),
+        ("t", pl.Series([2**70, 1], dtype=pl.Decimal(38, 0)), "'t': 1 of 2 rows are not a time"),
+        ("t", pl.Series([106751992, 1]).cast(pl.Date), "'t': 1 of 2 rows are not a time"),
+        ("t", [True, False], "'t' holds boolean, which is not a time"),
+        ("t", [[1], [2]], "'t' holds array<int64>, which is not a time"),
         ("t", [0.0, float("nan")], "'t': 1 of 2 rows are not a time"),
         ("t", [0.0, float("inf")], "'t': 1 of 2 rows are not a time"),
         ("t", [0.0, None], "'t': 1 of 2 rows are missing"),
