@@ -6,9 +6,9 @@ import hypothesis.strategies as st
 import polars as pl
 import pytest
 from hypothesis import given, settings
-from time_columns import TIME_COLUMNS
 
 from resemb_gnn import BehaviorLog, InputError, covisit_edges, covisit_graph
+from tests.time_columns import TIME_COLUMNS
 
 ibis = pytest.importorskip("ibis", reason="needs the extra engines")
 pytest.importorskip("duckdb", reason="needs the extra engines")

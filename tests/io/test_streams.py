@@ -6,11 +6,11 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from resemb_gnn.pipeline.stages import Stages
 from torch import nn
 
 import resemb_gnn as rg
 from resemb_gnn.io.streams import progress_bar, standard_streams
+from resemb_gnn.pipeline.progress import Stages
 
 
 class Broken(io.StringIO):
