@@ -98,6 +98,20 @@ def test_a_table_is_not_written_over_the_one_that_is_read(
     assert contents(here) == before
 
 
+@pytest.mark.parametrize("command", TABLES)
+def test_a_table_behind_a_link(
+    command: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "disk").mkdir()
+    (here / "link.csv").symlink_to("disk/table.csv")
+    (here / "other.csv").symlink_to("disk/table.parquet")
+    assert cli.main([*words_of(command), "--out", "link.csv"]) == 0
+    assert (here / "link.csv").is_symlink()
+    assert len(pl.read_csv("disk/table.csv"))
+    assert cli.main([*words_of(command), "--out", "other.csv"]) == 2
+    assert "another kind of file" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
