@@ -9,7 +9,7 @@ from resemb_gnn.errors import InputError
 from resemb_gnn.io.outputs import new_file, refuse_overlap
 from resemb_gnn.io.paths import expanded
 
-_ENDINGS = (".csv", ".parquet")
+_ENDINGS = (".csv", ".parquet", ".pq")
 
 
 def refuse_own_input(settings: Any, config: str | None) -> None:

@@ -99,6 +99,20 @@ def test_a_table_is_not_written_over_the_one_that_is_read(
 
 
 @pytest.mark.parametrize("command", TABLES)
+def test_the_ending_says_what_is_written(
+    command: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, read in (("a.csv", pl.read_csv), ("a.parquet", pl.read_parquet)):
+        assert cli.main([*words_of(command), "--out", name]) == 0
+        assert len(read(name))
+    assert cli.main([*words_of(command), "--out", "a.pq"]) == 0
+    assert pl.read_parquet("a.pq").equals(pl.read_parquet("a.parquet"))
+    for name in ("a", "a.txt", "a.csv.gz", "a.CSV"):
+        assert cli.main([*words_of(command), "--out", name]) == 2
+        assert "must end in .csv or .parquet or .pq" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", TABLES)
 def test_a_table_behind_a_link(
     command: str, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
