@@ -9,7 +9,7 @@ from resemb_gnn.errors import InputError
 from resemb_gnn.io.outputs import new_file, refuse_overlap
 from resemb_gnn.io.paths import expanded
 
-_ENDINGS = (".csv", ".parquet")
+_ENDINGS = (".csv", ".parquet", ".pq")
 
 
 def refuse_own_input(settings: Any, config: str | None) -> None:
@@ -42,4 +42,7 @@ def new_table(out: str | Path, replace: bool) -> Path:
     """
     if Path(out).suffix not in _ENDINGS:
         raise InputError(f"--out {out} must end in {' or '.join(_ENDINGS)}")
-    return new_file(out, replace)
+    place = new_file(out, replace)
+    if place.suffix != Path(out).suffix:  # by which the kind of file is chosen
+        raise InputError(f"--out {out} is a link to {place}, another kind of file")
+    return place

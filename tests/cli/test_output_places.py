@@ -98,6 +98,34 @@ def test_a_table_is_not_written_over_the_one_that_is_read(
     assert contents(here) == before
 
 
+@pytest.mark.parametrize("command", TABLES)
+def test_the_ending_says_what_is_written(
+    command: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, read in (("a.csv", pl.read_csv), ("a.parquet", pl.read_parquet)):
+        assert cli.main([*words_of(command), "--out", name]) == 0
+        assert len(read(name))
+    assert cli.main([*words_of(command), "--out", "a.pq"]) == 0
+    assert pl.read_parquet("a.pq").equals(pl.read_parquet("a.parquet"))
+    for name in ("a", "a.txt", "a.csv.gz", "a.CSV"):
+        assert cli.main([*words_of(command), "--out", name]) == 2
+        assert "must end in .csv or .parquet or .pq" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", TABLES)
+def test_a_table_behind_a_link(
+    command: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "disk").mkdir()
+    (here / "link.csv").symlink_to("disk/table.csv")
+    (here / "other.csv").symlink_to("disk/table.parquet")
+    assert cli.main([*words_of(command), "--out", "link.csv"]) == 0
+    assert (here / "link.csv").is_symlink()
+    assert len(pl.read_csv("disk/table.csv"))
+    assert cli.main([*words_of(command), "--out", "other.csv"]) == 2
+    assert "another kind of file" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
