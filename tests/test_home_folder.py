@@ -145,7 +145,7 @@ WRITING_ELSE: dict[tuple[str, str], Callable[[World], object]] = {
     ),
     ("compare", "out and tensorboard"): lambda world: compare(
         CompareSettings(
-            data="~/log.csv", out="~/new", tensorboard="~/board", seeds=1, embeddings=("plain",),
+            data="~/log.csv", out="~/new", tensorboard="~/board", seeds=1, embeddings=("kmeans",),
             **SMALL,
         )
     ),

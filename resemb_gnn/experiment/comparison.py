@@ -61,13 +61,15 @@ def compare(
     folder = shared_folder(settings.out)
     path = folder / "results.json"
     stopped = folder / "checkpoints"
-    _refuse_taken(folder, settings.resume)
+    _refuse_taken(folder, settings)
     if settings.tensorboard is not None:
         shared_folder(settings.tensorboard)
     task = read_task(settings, settings.embeddings)
     split = task.split
     log(f"{task.source.name}: {task.source.log}")
     results = new_results(task, settings)
+    if settings.replace:
+        _remove(folder)
     if path.exists():
         old = read_results(path)
         refuse_other_settings(path, old, results)
@@ -126,21 +128,36 @@ def compare(
     return results
 
 
-def _refuse_taken(folder: Path, resume: bool) -> None:
-    """Refuses to write over what is in the folder, unless a comparison that stands there goes on.
+def _refuse_taken(folder: Path, settings: CompareSettings) -> None:
+    """Refuses to write over what is in the folder, unless a comparison that stands there goes on,
+    or is to be replaced.
 
     Raises:
         InputError: naming what is there.
     """
     ours = [folder / name for name in ("results.json", "checkpoints")]
     taken = [path for path in ours if path.exists()]
-    if taken and not resume:
+    if taken and not (settings.resume or settings.replace):
         raise InputError(
-            f"{taken[0]} exists: add --resume to go on with it, or choose another --out"
+            f"{taken[0]} exists: add --resume to go on with it, --replace to begin anew, or choose"
+            " another --out"
         )
     for name in ("results.md", "report.html", "geometry"):
         if not taken and (folder / name).exists():
             raise InputError(f"{folder / name} exists, of no comparison: choose another --out")
+
+
+def _remove(folder: Path) -> None:
+    """Removes a comparison, and nothing else that lies beside it."""
+    for name in ("results.json", "results.md", "report.html"):
+        (folder / name).unlink(missing_ok=True)
+    for path in (folder / "geometry").glob("*.npz"):
+        path.unlink()
+    for path in (folder / "checkpoints").glob("*"):
+        CheckpointFolder(path).remove()
+    for name in ("geometry", "checkpoints"):
+        with contextlib.suppress(OSError):  # something else is there, or it is not there
+            (folder / name).rmdir()
 
 
 def _on_epoch(settings: CompareSettings, run: str, gaps: GapCurve) -> GapCurve | TensorBoard:
@@ -166,7 +183,7 @@ def command(settings: CompareSettings) -> str:
     words = ["resemb-gnn", "compare"]
     defaults = asdict(CompareSettings())
     for name, value in asdict(settings).items():
-        if name in ("resume", "quiet", "tensorboard") or value == defaults[name]:
+        if name in ("resume", "replace", "quiet", "tensorboard") or value == defaults[name]:
             continue
         flag = name.replace("_", "-")
         if isinstance(value, bool):

@@ -39,12 +39,15 @@ class CompareSettings(EmbeddingSettings, TrainingSettings):
     )
     out: str = setting("runs/compare", "folder of results.json, results.md and report.html")
     resume: bool = setting(False, "go on with the comparison that stands in the folder")
+    replace: bool = setting(False, "replace the comparison that stands in the folder")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.embeddings:
             raise InputError("name at least one embedding to compare")
         self.refuse_unread(changed(self))
+        if self.resume and self.replace:
+            raise InputError("resume goes on with the comparison that replace would replace")
         for text in self.override:
             self._override(text)
 
@@ -88,5 +91,6 @@ class CompareSettings(EmbeddingSettings, TrainingSettings):
         The data may have moved: their fingerprint is compared, not their path. Overrides belong to
         a run and stand beside it.
         """
-        free = {"data", "embeddings", "seeds", "override", "out", "resume", "quiet", "tensorboard"}
+        free = {"data", "embeddings", "seeds", "override"}
+        free |= {"out", "resume", "replace", "quiet", "tensorboard"}
         return self.without(free)

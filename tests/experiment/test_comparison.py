@@ -310,6 +310,25 @@ def test_a_finished_comparison_is_only_reported_again(
     assert "gcn" in (tmp_path / "out" / "report.html").read_text()
 
 
+def test_a_comparison_is_replaced_when_asked_and_keeps_what_lies_beside(
+    table: Path, tmp_path: Path
+) -> None:
+    options = {"embeddings": ("gcn",), "seeds": 1, "epochs": 1}
+    out = tmp_path / "out"
+    compare(settings(table, out, **options))
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="add --resume to go on with it, --replace to begin anew"):
+        compare(settings(table, out, **options))
+    with pytest.raises(InputError, match="resume goes on with the comparison"):
+        settings(table, out, resume=True, replace=True)
+    options |= {"embeddings": ("plain",)}
+    found = compare(settings(table, out, replace=True, **options))
+    assert [run["embedding"] for run in found["runs"]] == ["plain"]
+    assert read_results(out / "results.json")["runs"] == found["runs"]
+    names = {"notes.txt", "report.html", "results.json", "results.md"}
+    assert {path.name for path in out.iterdir()} == names
+
+
 def test_rare_targets_by_a_loop(log: BehaviorLog) -> None:
     split = log.split()
     items = split.history.items.tolist()

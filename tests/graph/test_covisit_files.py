@@ -266,8 +266,9 @@ def test_names_of_folders_are_no_patterns_and_no_columns(tmp_path, name, folder)
         with (tmp_path / place / "log.parquet").open("wb") as file:
             frame.write_parquet(file)
     log = tmp_path / name if folder else tmp_path / name / "log.parquet"
-    _write(log, tmp_path / name / "graph", top_k=1)
-    graph = read_covisit_graph(tmp_path / name / "graph")
+    place = tmp_path / "out" / name / "graph"
+    _write(log, place, top_k=1)
+    graph = read_covisit_graph(place)
     _check(graph, covisit_graph(BehaviorLog.from_frame(rows, "user", "item", "time"), top_k=1))
 
 
