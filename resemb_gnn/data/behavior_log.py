@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 import torch
 from torch import Tensor
 
+from resemb_gnn.data.split import Split, split_log
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.frame import (
     Frame,
@@ -19,9 +20,6 @@ from resemb_gnn.io.frame import (
     read_columns,
 )
 from resemb_gnn.io.saved_table import distinct_ids, read_saved, whole_numbers, write_saved
-
-if TYPE_CHECKING:
-    from resemb_gnn.data.split import Split
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -201,10 +199,8 @@ class BehaviorLog:
             category_ids=clicked.category_ids,
         )
 
-    def split(self, by: str = "last", **options: Any) -> "Split":
+    def split(self, by: str = "last", **options: Any) -> Split:
         """Cuts the log into training, validation and test: :func:`~resemb_gnn.data.split_log`."""
-        from resemb_gnn.data.split import split_log
-
         return split_log(self, by, **options)
 
     def save(self, folder: str | Path) -> None:

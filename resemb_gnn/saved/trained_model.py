@@ -16,6 +16,7 @@ from resemb_gnn.errors import InputError, shown
 from resemb_gnn.models import CTRModel
 from resemb_gnn.saved.histories import Histories
 from resemb_gnn.saved.ids import number_ids
+from resemb_gnn.saved.saving import save
 from resemb_gnn.serving import ItemIndex
 from resemb_gnn.settings import FitSettings
 from resemb_gnn.training import Metrics, evaluate, predict
@@ -128,8 +129,6 @@ class TrainedModel:
 
     def save(self, folder: str | Path, *, replace: bool = False) -> None:
         """Writes the folder: :func:`~resemb_gnn.save`."""
-        from resemb_gnn.saved.saving import save
-
         save(self, folder, replace=replace)
 
     def __repr__(self) -> str:
