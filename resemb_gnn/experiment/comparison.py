@@ -87,8 +87,8 @@ def compare(
             model,
             split,
             seed=seed,
-            on_epoch=_on_epoch(settings, f"{name}-{seed}", gaps),
-            checkpoints=stopped / f"{name}-{seed}",
+            on_epoch=_on_epoch(settings, f"{file_name(name)}-{seed}", gaps),
+            checkpoints=stopped / f"{file_name(name)}-{seed}",
             resume=settings.resume,
         )
         if seed == 0 and _has_geometry(model.embedding):
@@ -105,7 +105,7 @@ def compare(
             results["runs"] = read_results(path)["runs"]
         results["runs"].append(record)
         write_results(path, results)
-        shutil.rmtree(stopped / f"{name}-{seed}")
+        shutil.rmtree(stopped / f"{file_name(name)}-{seed}")
         with contextlib.suppress(OSError):  # that of another run is there
             stopped.rmdir()
         log(
@@ -173,6 +173,11 @@ def run_record(
     }
 
 
+def file_name(embedding: str) -> str:
+    """An embedding's name as a part of a file's name, which must not hold a colon everywhere."""
+    return embedding.replace(":", "-")
+
+
 def rare_targets(split: Split) -> Examples:
     """The test examples whose candidate has at most ``RARE`` training behaviours."""
     history = split.history
@@ -215,7 +220,7 @@ def _has_geometry(embedding: nn.Module) -> TypeGuard[ResEmbedding]:
 
 
 def _geometry_path(folder: Path, embedding: str) -> Path:
-    return folder / "geometry" / f"{embedding}.npz"
+    return folder / "geometry" / f"{file_name(embedding)}.npz"
 
 
 def _geometries(folder: Path, settings: CompareSettings) -> dict[str, ItemGeometry]:

@@ -1,12 +1,10 @@
 """The results file: schema, atomic replacement, resumption."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from resemb_gnn.errors import InputError, differences, shown
-from resemb_gnn.io.atomic import write_atomically
-from resemb_gnn.io.json_text import map_numbers, read_json
+from resemb_gnn.io.json_text import map_numbers, read_json, write_json
 
 SCHEMA = 1
 
@@ -18,9 +16,8 @@ _LARGEST = 1e300
 
 
 def write_results(path: Path, results: dict[str, Any]) -> None:
-    """Writes ``results`` as JSON; a value that is not finite becomes ``null``."""
-    text = json.dumps(map_numbers(results, to_file=True), indent=1, allow_nan=False)
-    write_atomically(path, text + "\n")
+    """Writes ``results`` as JSON, a run a line; a value that is not finite becomes ``null``."""
+    write_json(path, map_numbers(results, to_file=True))
 
 
 def read_results(path: Path) -> dict[str, Any]:

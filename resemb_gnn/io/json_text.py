@@ -1,4 +1,6 @@
-"""JSON that must be plain: no name twice in an object, no NaN, no endless nesting."""
+"""JSON that must be plain: no name twice in an object, no NaN, no endless nesting; and documents
+that are written a record a line.
+"""
 
 import json
 import math
@@ -6,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from resemb_gnn.errors import InputError, shown
+from resemb_gnn.io.atomic import write_atomically
 
 
 def parse_json(text: str) -> Any:
@@ -31,6 +34,27 @@ def read_json(path: Path) -> Any:
         return parse_json(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, MemoryError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
+
+
+def write_json(path: Path, contents: dict[str, Any], depth: int = 1) -> None:
+    """Replaces a file by one JSON document, laid out so that a search finds a record on its line.
+
+    The objects of the first ``depth`` levels have an entry a line; a list of objects in them has
+    one object a line; all else stands on the line where it begins.
+
+    Raises:
+        ValueError: if a number in it is not finite.
+    """
+    write_atomically(path, _laid_out(contents, depth) + "\n")
+
+
+def _laid_out(value: Any, depth: int) -> str:
+    if isinstance(value, dict) and value and depth > 0:
+        lines = [f"{json.dumps(key)}: {_laid_out(part, depth - 1)}" for key, part in value.items()]
+        return "{\n" + ",\n".join(lines) + "\n}"
+    if isinstance(value, list) and value and all(isinstance(part, dict) for part in value):
+        return "[\n" + ",\n".join(_laid_out(part, 0) for part in value) + "\n]"
+    return json.dumps(value, allow_nan=False)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

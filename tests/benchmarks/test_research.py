@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 import torch
+from resemb_gnn.pipeline.arms import ARMS, make_embedding
 from scipy import stats
 
 from resemb_gnn import BehaviorLog, covisit_graph
@@ -16,7 +17,6 @@ from resemb_gnn.cli import add_settings
 from resemb_gnn.experiment import CompareSettings
 from resemb_gnn.experiment.results import SCHEMA
 from resemb_gnn.graph import NodeFeatures
-from resemb_gnn.pipeline.arms import ARMS, make_embedding
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 AUC = {  # by arm, of seeds 0 to 2

@@ -10,11 +10,12 @@ import pytest
 
 import resemb_gnn.experiment.comparison as module
 import resemb_gnn.pipeline.task as training
-from resemb_gnn import BehaviorLog, InputError, evaluate
+from resemb_gnn import BehaviorLog, InputError, evaluate, fit
 from resemb_gnn.experiment import compare
 from resemb_gnn.experiment.comparison import command
 from resemb_gnn.experiment.results import read_results
 from resemb_gnn.settings import CompareSettings
+from resemb_gnn.theory import GapCurve
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def test_a_stopped_comparison_goes_on_where_it_was(
 ) -> None:
     whole = compare(settings(table, tmp_path / "whole"))
     calls = []
-    true_fit = training.fit
+    true_fit = fit
 
     def fit_then_stop(*args: object, **kwargs: object) -> object:
         if len(calls) == 3:
@@ -115,7 +116,7 @@ def test_a_run_stopped_between_epochs_goes_on_from_its_checkpoint(
     options = {"embeddings": ("gcn",), "seeds": 1, "epochs": 3}
     whole = compare(settings(table, tmp_path / "whole", **options))
     assert not (tmp_path / "whole" / "checkpoints").exists()
-    measure, epochs = module.GapCurve.__call__, []
+    measure, epochs = GapCurve.__call__, []
 
     def measure_then_stop(self: Any, number: int, epoch: Any) -> None:
         if stops and number == 3:
@@ -123,7 +124,7 @@ def test_a_run_stopped_between_epochs_goes_on_from_its_checkpoint(
         epochs.append(number)
         measure(self, number, epoch)
 
-    monkeypatch.setattr(module.GapCurve, "__call__", measure_then_stop)
+    monkeypatch.setattr(GapCurve, "__call__", measure_then_stop)
     out, stops = tmp_path / "out", True
     with pytest.raises(RuntimeError, match="the machine stops"):
         compare(settings(table, out, **options))
@@ -254,7 +255,7 @@ def test_figures_are_those_of_the_best_weights(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = []
-    true_fit = training.fit
+    true_fit = fit
 
     def keep(model, split, **options):  # type: ignore[no-untyped-def]
         result = true_fit(model, split, **options)

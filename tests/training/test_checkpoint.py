@@ -11,6 +11,7 @@ import torch
 
 import resemb_gnn.training.checkpoint as module
 from resemb_gnn.errors import InputError, TrainingError
+from resemb_gnn.io.atomic import temporary_file
 from resemb_gnn.training.checkpoint import CheckpointFolder
 
 
@@ -100,7 +101,7 @@ def test_a_full_disk(tmp_path: Path, allowed: int, monkeypatch: pytest.MonkeyPat
     checkpoints = saved(tmp_path, 2)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     written = 0
-    real = module.temporary_file
+    real = temporary_file
 
     class Full:
         def __init__(self, file: Any) -> None:
