@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -106,7 +107,9 @@ class Examples:
         return replace(self, **{name: part[index] for name, part in self._parts().items()})
 
     def to(self, device: torch.device | str) -> "Examples":
-        parts = {name: part.to(device) for name, part in vars(self).items() if part is not None}
+        parts: dict[str, Any] = {
+            name: part.to(device) for name, part in vars(self).items() if part is not None
+        }
         return replace(self, **parts)
 
     def batch(

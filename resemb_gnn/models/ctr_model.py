@@ -135,6 +135,7 @@ class CTRModel(nn.Module):
         if self.known_users is not None:
             self.known_users.adapt(examples.user.unique())
         if self.context is not None and examples.context is not None:
+            assert examples.row is not None
             self.context.adapt(examples.context[examples.row.unique()])
 
     def forward(self, batch: Batch) -> Tensor:
