@@ -36,6 +36,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse
 import torch
+from resemb_gnn.pipeline.arms import res_embedding
+from resemb_gnn.pipeline.steps import fit_with
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.preprocessing import normalize
 from torch import Tensor, nn
@@ -48,8 +50,6 @@ from resemb_gnn.experiment import CompareSettings
 from resemb_gnn.experiment.results import versions, write_results
 from resemb_gnn.graph import Adjacency, NodeFeatures
 from resemb_gnn.io.atomic import write_atomically
-from resemb_gnn.pipeline.arms import res_embedding
-from resemb_gnn.pipeline.steps import fit_with
 
 CONTENT_NEIGHBORS = 10
 

@@ -18,6 +18,8 @@ from itertools import islice
 from pathlib import Path
 
 import torch
+from resemb_gnn.pipeline.arms import make_embedding, make_model, res_embedding
+from resemb_gnn.pipeline.steps import fit_with, make_graph
 from torch import nn
 from torch_geometric.data import Data
 from torch_geometric.nn import (
@@ -41,8 +43,6 @@ from resemb_gnn.experiment.report.text import markdown
 from resemb_gnn.experiment.results import read_results, versions
 from resemb_gnn.io.atomic import write_atomically
 from resemb_gnn.io.json_text import write_json
-from resemb_gnn.pipeline.arms import make_embedding, make_model, res_embedding
-from resemb_gnn.pipeline.steps import fit_with, make_graph
 from resemb_gnn.training import TableAdam, training_step
 
 

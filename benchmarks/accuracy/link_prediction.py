@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from resemb_gnn.pipeline.arm_settings import ArmSettings
+from resemb_gnn.pipeline.arms import make_embedding
 from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.nn import LightGCN
@@ -40,8 +42,6 @@ from resemb_gnn.experiment.results import SCHEMA, fingerprint, versions
 from resemb_gnn.graph import Adjacency, symmetric_adjacency
 from resemb_gnn.io.atomic import write_atomically
 from resemb_gnn.nn.layers.propagate import propagate
-from resemb_gnn.pipeline.arm_settings import ArmSettings
-from resemb_gnn.pipeline.arms import make_embedding
 
 DETERMINISTIC = ("popularity", "spectral")
 LIGHTGCN = ("lightgcn", "lightgcn-users")

@@ -9,8 +9,8 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
+from importlib import metadata
 
-from resemb_gnn import __version__
 from resemb_gnn.cli.commands import COMMANDS
 from resemb_gnn.cli.flags import add_settings, flag_name, make_settings
 from resemb_gnn.cli.outputs import refuse_own_input
@@ -70,7 +70,9 @@ def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentPars
         description="Res-embedding for click-through-rate models: item = centre + residual.",
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"resemb-gnn {__version__}")
+    parser.add_argument(
+        "--version", action="version", version=f"resemb-gnn {metadata.version('resemb-gnn')}"
+    )
     found = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     parsers = {}
     for name, command in COMMANDS.items():

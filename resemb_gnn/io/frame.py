@@ -21,9 +21,9 @@ EXACT = 2**53  # below it whole numbers are exact as float numbers
 Frame: TypeAlias = "pl.DataFrame | pl.LazyFrame | pa.Table | pd.DataFrame | str | os.PathLike[str]"
 
 
-def read_columns(frame: Frame, columns: list[str]) -> pl.DataFrame:
-    """The named columns of a polars frame (also lazy), a pandas frame, an Arrow table (or what
-    hands out an Arrow stream), or of a file or folder as
+def read_columns(frame: Frame, columns: list[str] | None) -> pl.DataFrame:
+    """The named columns, or all, of a polars frame (also lazy), a pandas frame, an Arrow table (or
+    what hands out an Arrow stream), or of a file or folder as
     :func:`~resemb_gnn.io.tables.read_table` has it.
 
     Columns of text files come back as strings, so that no id is changed by guessing its type.
@@ -32,7 +32,7 @@ def read_columns(frame: Frame, columns: list[str]) -> pl.DataFrame:
         InputError: if the file is missing, empty, damaged or of another kind, the frame is none or
             cannot be read, or a column is missing or there twice.
     """
-    columns = list(dict.fromkeys(columns))
+    columns = None if columns is None else list(dict.fromkeys(columns))
     if isinstance(frame, str | os.PathLike):
         table = read_table(expanded(frame), columns)
     else:
@@ -52,23 +52,28 @@ def place_of(frame: Frame) -> str:
     return str(frame) if isinstance(frame, str | os.PathLike) else "the frame"
 
 
-def _from_memory(frame: Any, columns: list[str]) -> pl.DataFrame:
+def _from_memory(frame: Any, columns: list[str] | None) -> pl.DataFrame:
     if isinstance(frame, pl.LazyFrame):
-        check_names("the frame", frame.collect_schema().names(), columns)
+        names = frame.collect_schema().names()
+    elif isinstance(frame, pl.DataFrame) or hasattr(frame, "iloc"):  # pandas, not imported for it
+        names = list(frame.columns)
+    elif hasattr(frame, "__arrow_c_stream__"):
+        frame = pa.table(frame)
+        names = frame.column_names
+    else:
+        raise InputError(
+            "a table must be a polars or pandas frame, an Arrow table or a path, not"
+            f" {shown(frame)}"
+        )
+    columns = names if columns is None else columns
+    check_names("the frame", names, columns)
+    if isinstance(frame, pl.LazyFrame):
         return frame.select(columns).collect()
     if isinstance(frame, pl.DataFrame):
-        check_names("the frame", frame.columns, columns)
         return frame.select(columns)
-    if hasattr(frame, "iloc"):  # pandas, which is not imported for this
-        check_names("the frame", list(frame.columns), columns)
-        return pl.DataFrame({name: _from_pandas(name, frame[name]) for name in columns})
-    if hasattr(frame, "__arrow_c_stream__"):
-        table = pa.table(frame)
-        check_names("the frame", table.column_names, columns)
-        return frame_of("the frame", table, columns)
-    raise InputError(
-        f"a table must be a polars or pandas frame, an Arrow table or a path, not {shown(frame)}"
-    )
+    if isinstance(frame, pa.Table):
+        return frame_of("the frame", frame, columns)
+    return pl.DataFrame({name: _from_pandas(name, frame[name]) for name in columns})
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Layers: centre encoders, Res-embedding, jagged DIN attention, AUGRU, Dice."""
 
+from resemb_gnn.nn.embeddings.feature_embedding import TableEmbedding, width_of
 from resemb_gnn.nn.embeddings.item_embedding import ItemEmbedding, as_item_embedding
 from resemb_gnn.nn.embeddings.lightgcn import LightGCNEmbedding
 from resemb_gnn.nn.embeddings.plain import PlainEmbedding
@@ -44,9 +45,11 @@ __all__ = [
     "ResEmbedding",
     "ResidualOptions",
     "SIGNEncoder",
+    "TableEmbedding",
     "TableOptions",
     "as_item_embedding",
     "entmax",
     "make_activation",
     "make_mlp",
+    "width_of",
 ]

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 import torch
@@ -30,13 +31,15 @@ from resemb_gnn.saved.layout import (
     WEIGHTS,
     model_place,
 )
-from resemb_gnn.saved.trained_model import TrainedModel
+
+if TYPE_CHECKING:
+    from resemb_gnn.saved.trained_model import TrainedModel
 
 MOST_CENTERS = 16  # centre weights of an item that are listed
 _PART = 2**24  # numbers at a time
 
 
-def save(trained: TrainedModel, folder: str | Path, *, replace: bool = False) -> None:
+def save(trained: "TrainedModel", folder: str | Path, *, replace: bool = False) -> None:
     """Writes a trained model as a folder, whole or not at all.
 
     ======================= ======================================================================
@@ -114,13 +117,13 @@ def _tensors(model: nn.Module) -> dict[str, Tensor]:
     return {name: state[name].detach().contiguous() for name in names.values()}
 
 
-def _settings(trained: TrainedModel) -> str:
+def _settings(trained: "TrainedModel") -> str:
     contents = {"format": FORMAT, "schema": SCHEMA, "settings": trained.settings.identity()}
     contents |= trained.facts | {"figures": map_numbers(trained.facts["figures"], to_file=True)}
     return json.dumps(contents, indent=1, allow_nan=False) + "\n"
 
 
-def _items(trained: TrainedModel) -> pl.DataFrame:
+def _items(trained: "TrainedModel") -> pl.DataFrame:
     graph = trained.graph
     table = pl.DataFrame({"item_id": trained.item_ids, "behaviors": graph.count.numpy()})
     if trained.item_category is not None:
@@ -132,7 +135,7 @@ def _items(trained: TrainedModel) -> pl.DataFrame:
     return table.with_columns(features=features)
 
 
-def _histories(trained: TrainedModel) -> pl.DataFrame:
+def _histories(trained: "TrainedModel") -> pl.DataFrame:
     own = trained.histories
     user = torch.arange(len(own.user_ids)).repeat_interleave(own.ptr.diff())
     behaviors = pl.DataFrame({"user": user.numpy(), "items": own.items.numpy()})

@@ -17,6 +17,7 @@ from resemb_gnn.io.ids import id_column
 from resemb_gnn.models import CTRModel
 from resemb_gnn.saved.histories import Histories
 from resemb_gnn.saved.ids import number_ids
+from resemb_gnn.saved.saving import save
 from resemb_gnn.serving import ItemIndex
 from resemb_gnn.settings import FitSettings
 from resemb_gnn.training import Metrics, check_device, evaluate, predict
@@ -136,8 +137,6 @@ class TrainedModel:
 
     def save(self, folder: str | Path, *, replace: bool = False) -> None:
         """Writes the folder: :func:`~resemb_gnn.save`."""
-        from resemb_gnn.saved.saving import save
-
         save(self, folder, replace=replace)
 
     def __repr__(self) -> str:

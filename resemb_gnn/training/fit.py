@@ -13,6 +13,7 @@ from torch import nn
 
 from resemb_gnn.data import Split
 from resemb_gnn.errors import InputError
+from resemb_gnn.models import CTRModel
 from resemb_gnn.settings import TrainingSettings
 from resemb_gnn.settings.setting import check_values
 from resemb_gnn.training.checks import check_device, check_vocabulary
@@ -169,6 +170,8 @@ def fit(
         raise InputError("compile goes with one process: it cannot trace what several share")
     python_random = random.getstate()
     generator = seed_everything(seed)
+    if isinstance(model, CTRModel):
+        model.adapt(split.train)
     model.to(device)
     if processes > 1:
         same_start(model)

@@ -18,9 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from resemb_gnn.pipeline.arms import ARMS
+
 from benchmarks.accuracy.research.settings import CHOSEN_ON, SEEDS, tuned_overrides
 from benchmarks.timing import module, thread_environment
-from resemb_gnn.pipeline.arms import ARMS
 
 # What every base model is run with:
 STRONG = ("plain", "plain-l2", "spectral-start", "gcn", "gcn-staged", "gcn-skip-staged")

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from resemb_gnn.pipeline.arms import ARMS, make_embedding
 from torch import Tensor
 from torch_geometric.data import Data
 
 from resemb_gnn.experiment import CompareSettings
 from resemb_gnn.io.json_text import read_json
-from resemb_gnn.pipeline.arms import ARMS, make_embedding
 
 # An ablation that is not searched itself: the same model without its residual.
 ABLATIONS = {"gcn-skip-centers-only": "gcn-skip-staged"}

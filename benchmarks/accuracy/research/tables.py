@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from resemb_gnn.pipeline.arms import ARMS
+
 from benchmarks.accuracy.research.settings import CHOSEN_ON, SEEDS, best_trial
 from benchmarks.tables import mean_and_std, section, table
 from resemb_gnn.experiment.summary import (
@@ -15,7 +17,6 @@ from resemb_gnn.experiment.summary import (
 )
 from resemb_gnn.io.json_text import read_json
 from resemb_gnn.io.text_tables import NONE
-from resemb_gnn.pipeline.arms import ARMS
 
 Runs = dict[str, list[dict[str, Any]]]
 BASELINES = ("plain", "plain-l2", "spectral-start")

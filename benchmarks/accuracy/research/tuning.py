@@ -27,6 +27,8 @@ from optuna.distributions import (
     FloatDistribution,
 )
 from optuna.trial import create_trial
+from resemb_gnn.pipeline.arms import ARMS, Range, make_embedding, make_model
+from resemb_gnn.pipeline.steps import fit_with, make_graph
 from torch import Tensor
 from torch_geometric.data import Data
 
@@ -36,8 +38,6 @@ from resemb_gnn.datasets import load_source
 from resemb_gnn.experiment import CompareSettings
 from resemb_gnn.experiment.results import versions
 from resemb_gnn.io.json_text import read_json, write_json
-from resemb_gnn.pipeline.arms import ARMS, Range, make_embedding, make_model
-from resemb_gnn.pipeline.steps import fit_with, make_graph
 
 
 def space(arm: str) -> dict[str, BaseDistribution]:
