@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 ARGS ?=
+# A process a core, a thread each: two threads crawl as soon as anything else runs.
+SUITE = OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --dist loadfile
 
 .PHONY: compare test coverage test-scatter test-spark benchmark-speed docs wheel-check lint format clean
 
@@ -11,7 +13,7 @@ compare: $(VENV)/.installed ## the main job on the embedded data set
 		--seeds 3 --max-history 20 --out runs/demo --resume $(ARGS)
 
 test: $(VENV)/.dev ## the whole suite, without torch-scatter
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(SUITE) $(ARGS)
 
 coverage: $(VENV)/.dev ## the whole suite, and which lines of resemb_gnn it runs
 	$(VENV)/bin/coverage erase

@@ -9,16 +9,18 @@ import torch
 from torch import Tensor
 
 from resemb_gnn.errors import InputError
-from resemb_gnn.io.frame import (
-    Frame,
-    naming,
-    parse_ids,
-    parse_labels,
-    parse_times,
-    place_of,
-    read_columns,
+from resemb_gnn.io.frame import Frame, naming, parse_labels, place_of, read_columns
+from resemb_gnn.io.ids import parse_ids
+from resemb_gnn.io.outputs import shared_folder
+from resemb_gnn.io.paths import expanded
+from resemb_gnn.io.saved_table import (
+    distinct_ids,
+    read_saved,
+    refuse_other_table,
+    whole_numbers,
+    write_saved,
 )
-from resemb_gnn.io.saved_table import distinct_ids, read_saved, whole_numbers, write_saved
+from resemb_gnn.io.times import parse_times, read_times
 
 if TYPE_CHECKING:
     from resemb_gnn.data.split import Split
@@ -28,8 +30,9 @@ if TYPE_CHECKING:
 class BehaviorLog:
     r"""Users' behaviours as flat tensors in user-then-time order (compressed sparse rows).
 
-    The behaviours of user ``u`` stand at ``ptr[u]:ptr[u + 1]``, oldest first; behaviours of the
-    same time keep their order of input. A repeated row is a repeated behaviour and is kept.
+    The behaviours of user ``u`` stand at ``ptr[u]:ptr[u + 1]``, oldest first, told apart as finely
+    as the table does; behaviours of the same time keep their order of input. A repeated row is a
+    repeated behaviour and is kept.
     Users and items are numbered from 0 in the sorted order of their ids, so a log does not
     depend on the order of its rows.
 
@@ -37,7 +40,8 @@ class BehaviorLog:
         items: item of each behaviour, int64 ``[num_behaviors]``.
         ptr: offsets of the users, int64 ``[num_users + 1]``.
         times: time of each behaviour, int64 or float64 ``[num_behaviors]``; dates are
-            microseconds since 1970.
+            microseconds since 1970, rounded down: nanoseconds order the behaviours and are not
+            kept.
         user_ids: the users' own ids, ``[num_users]``.
         item_ids: the items' own ids (the vocabulary), ``[num_items]``.
         labels: click labels (0 or 1), float32 ``[num_behaviors]``; ``None`` if every row is a
@@ -62,13 +66,14 @@ class BehaviorLog:
         rows = self.items.numel()
         steps = self.ptr.diff()
         if (
-            self.ptr.numel() != len(self.user_ids) + 1
+            self.ptr.shape != (len(self.user_ids) + 1,)
             or int(self.ptr[0]) != 0
             or int(self.ptr[-1]) != rows
             or bool((steps < 0).any())
         ):
             raise InputError(f"ptr does not cut {rows} behaviours among {len(self.user_ids)} users")
-        for name, values in (("times", self.times), ("labels", self.labels)):
+        parts = {"items": self.items, "times": self.times, "labels": self.labels}
+        for name, values in parts.items():
             if values is not None and values.shape != (rows,):
                 raise InputError(f"{name} has shape {list(values.shape)}, not [{rows}]")
         if rows and not 0 <= int(self.items.min()) <= int(self.items.max()) < self.num_items:
@@ -97,13 +102,15 @@ class BehaviorLog:
         """Reads a log from a table with one behaviour a row.
 
         Args:
-            frame: polars or pandas frame, or the path of a ``.csv``, ``.csv.gz`` or ``.parquet``.
-            user: column of the users' ids (integers or strings).
-            item: column of the items' ids (integers or strings).
+            frame: polars frame (also lazy), pandas frame or Arrow table; or the path of a
+                ``.csv``, of a ``.tsv`` or ``.txt`` (fields between tabs), each also as ``.gz``,
+                of a ``.parquet``, or of a folder of Parquet files.
+            user: column of the users' ids (integers or strings; :mod:`resemb_gnn.io.ids`).
+            item: column of the items' ids, likewise.
             time: column of times: numbers, dates, or strings that hold either.
             category: column of the items' categories. An item that comes with several gets
                 its most frequent one; a missing category is a category of its own.
-            label: column of click labels (0 or 1), for a log of impressions.
+            label: column of click labels (0 or 1, or true or false), for a log of impressions.
 
         Raises:
             InputError: if a column is missing, the table is empty, or an id, a time or a label
@@ -127,13 +134,17 @@ class BehaviorLog:
         with naming(place_of(frame)):
             users, user_ids = _encode(parse_ids(table[user]))
             items, item_ids = _encode(parse_ids(table[item]))
-            parts = {"user": users, "item": items, "time": parse_times(table[time])}
+            times = read_times(table[time])
+            parts = {"user": users, "item": items, "time": times.numbers}
+            if times.finer is not None:
+                parts["finer"] = times.finer
             if label is not None:
                 parts["label"] = parse_labels(table[label])
             if category is not None:
                 codes, category_ids = _encode(parse_ids(table[category], nullable=True))
                 item_category = _most_frequent(items, codes)
-        rows = pl.DataFrame(parts).sort("user", "time", maintain_order=True)
+        order = [name for name in ("user", "time", "finer") if name in parts]
+        rows = pl.DataFrame(parts).sort(order, maintain_order=True)
         counts = rows["user"].to_torch().bincount(minlength=len(user_ids))
         return cls(
             items=rows["item"].to_torch(),
@@ -173,7 +184,15 @@ class BehaviorLog:
         return self.items.bincount(minlength=self.num_items)
 
     def select(self, mask: Tensor) -> "BehaviorLog":
-        """The log of the behaviours in ``mask`` (bool ``[num_behaviors]``), same vocabularies."""
+        """The log of the behaviours in ``mask`` (bool ``[num_behaviors]``), same vocabularies.
+
+        Raises:
+            InputError: if the mask has another shape or type.
+        """
+        if mask.shape != self.items.shape or mask.dtype != torch.bool:
+            raise InputError(
+                f"mask is {mask.dtype} {list(mask.shape)}, not bool [{self.num_behaviors}]"
+            )
         counts = self.users[mask].bincount(minlength=self.num_users)
         return BehaviorLog(
             items=self.items[mask],
@@ -208,8 +227,14 @@ class BehaviorLog:
         return split_log(self, by, **options)
 
     def save(self, folder: str | Path) -> None:
-        """Writes behaviours, users and items (the vocabularies) as Parquet files."""
-        folder = Path(folder)
+        """Writes behaviours, users and items (the vocabularies) as Parquet files.
+
+        Raises:
+            InputError: if nothing can be written there, or a file that is no log's has the name of
+                one of these.
+        """
+        folder = shared_folder(folder)
+        refuse_other_table(folder / "items.parquet", {"item_id", "category"})
         folder.mkdir(parents=True, exist_ok=True)
         behaviors = {"item": self.items.numpy(), "time": self.times.numpy()}
         if self.labels is not None:
@@ -231,7 +256,7 @@ class BehaviorLog:
         Raises:
             InputError: if a file is missing or damaged, or the files do not fit each other.
         """
-        folder = Path(folder)
+        folder = expanded(folder)
         behaviors = read_saved(folder / "behaviors.parquet", "item", "time")
         users = read_saved(folder / "users.parquet", "behaviors", "user_id")
         items = read_saved(folder / "items.parquet", "item_id")

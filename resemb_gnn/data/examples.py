@@ -133,6 +133,9 @@ class Examples:
             batch_size: examples a batch; the last batch may be smaller.
             generator: source of the shuffling.
             user_fold: fold of each user, int64 ``[num_users]``; needs a ``generator``.
+
+        Raises:
+            InputError: if ``user_fold`` lacks a user of the examples.
         """
         device = self.target.device
         if generator is None:
@@ -141,6 +144,11 @@ class Examples:
             order = torch.randperm(len(self), generator=generator).to(device)
         if user_fold is None:
             return [(index, None) for index in order.split(batch_size)]
+        if len(self) and int(self.user.max()) >= user_fold.numel():
+            raise InputError(
+                f"user_fold holds {user_fold.numel()} users, but there is a user"
+                f" {int(self.user.max())}"
+            )
         fold, by_fold = user_fold.to(device)[self.user[order]].sort(stable=True)
         sizes = fold.bincount().tolist()
         parts: list[tuple[Tensor, int | None]] = [

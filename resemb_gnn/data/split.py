@@ -11,11 +11,11 @@ from torch import Tensor
 
 from resemb_gnn.data.behavior_log import BehaviorLog
 from resemb_gnn.data.examples import Examples
-from resemb_gnn.data.negatives import NEGATIVES, NegativeSampler
+from resemb_gnn.data.negatives import NegativeSampler
 from resemb_gnn.errors import InputError
-from resemb_gnn.io.frame import parse_times
+from resemb_gnn.io.times import parse_times
+from resemb_gnn.settings.names import NEGATIVES, SPLITS
 
-SPLITS = ("last", "time")
 TRAIN, VALID, TEST = 0, 1, 2
 HISTORY = -1  # a training behaviour that is history and graph, but no training example
 _SAMPLE = 3

@@ -13,8 +13,8 @@ from resemb_gnn.datasets.behavior_dataset import BehaviorDataset
 from resemb_gnn.errors import InputError, shown
 from resemb_gnn.io.download import fetch
 from resemb_gnn.io.files import read_lines
-from resemb_gnn.io.frame import LAST_SECOND, parse_epoch
 from resemb_gnn.io.json_text import parse_json
+from resemb_gnn.io.times import LAST_SECOND, parse_epoch
 
 _FOLDERS = {  # of reviews and metadata
     2014: ("http://snap.stanford.edu/data/amazon/productGraph/categoryFiles",) * 2,

@@ -14,7 +14,8 @@ from resemb_gnn.datasets.behavior_dataset import BehaviorDataset
 from resemb_gnn.datasets.raw_table import id_strings, read_raw_table, tag_strings, whole_times
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.download import fetch
-from resemb_gnn.io.frame import parse_epoch, parse_labels
+from resemb_gnn.io.frame import parse_labels
+from resemb_gnn.io.times import parse_epoch
 
 PAGE = "https://kuairand.com (KuaiRand-Pure.tar.gz at https://zenodo.org/records/10439422)"
 LABELS = ("is_click", "long_view")

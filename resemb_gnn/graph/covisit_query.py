@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph.covisit import check_at_least_one
+from resemb_gnn.graph.query_times import order_by_time
+from resemb_gnn.io.ids import missing_in_query, whole_in_query
 
 if TYPE_CHECKING:
     from ibis.expr.types import Column, Table
@@ -31,9 +33,10 @@ def covisit_edges(
 
     Args:
         table: one behaviour a row.
-        user: column of the users' ids (integers or strings).
-        item: column of the items' ids (integers or strings).
-        time: column of times, numbers or dates.
+        user: column of the users' ids (integers or strings, or whole numbers of another type).
+        item: column of the items' ids, likewise.
+        time: column of times: numbers, dates, or strings that hold either, as in
+            ``BehaviorLog.from_frame``.
         window: how many places apart two behaviours may stand.
         min_count: leave out pairs that were visited together less often.
         top_k: keep each item's so many heaviest edges; an edge stays if either end keeps it.
@@ -43,8 +46,8 @@ def covisit_edges(
             are alike in these too come in the order of their items.
 
     Returns:
-        Table of ``item``, ``neighbor`` (ids, ``item < neighbor``; strings that all hold integers
-        as integers, as ``BehaviorLog`` reads them) and ``weight`` (int64, the counts): each
+        Table of ``item``, ``neighbor`` (ids, ``item < neighbor``; where all are whole numbers, as
+        integers, as ``BehaviorLog`` reads them) and ``weight`` (int64, the counts): each
         pair once, in no order.
 
     Raises:
@@ -64,7 +67,8 @@ def behaviors(
     label: str | None = None,
     order: str | Sequence[str] = (),
 ) -> "Table":
-    """The log as columns ``user``, ``item``, ``time``, ``order0`` and so on, ``counts`` (bool).
+    """The log as columns ``user``, ``item``, ``order0`` and so on (by which a user's rows are in
+    order: the time, then the columns of ``order``) and ``counts`` (bool).
 
     Raises:
         InputError: as :func:`covisit_edges`.
@@ -73,48 +77,44 @@ def behaviors(
     for name in [user, item, time, *([label] if label is not None else []), *order]:
         if name not in table.columns:
             raise InputError(f"the table has no column {name!r}; its columns are {table.columns}")
-    integers = _refuse_bad_rows(table, user, item, time, label)
+    no_time, times = order_by_time(table, time)
+    integers = _refuse_bad_rows(table, user, item, time, label, no_time)
     import ibis
 
     ids = {
         role: table[name].cast("int64") if name in integers else table[name]
         for role, name in (("user", user), ("item", item))
     }
-    # BehaviorLog's times are microseconds: what differs by less is a tie.
-    nanoseconds = table[time].type().is_timestamp() and table[time].type().scale == 9
+    keys = [*times, *(table[name] for name in order)]
     return table.select(
         **ids,
-        time=table[time].cast("timestamp(6)") if nanoseconds else table[time],
-        **{f"order{place}": table[name] for place, name in enumerate(order)},
+        **{f"order{place}": key for place, key in enumerate(keys)},
         counts=ibis.literal(True) if label is None else table[label].cast("int64") > 0,
     )
 
 
 def _refuse_bad_rows(
-    table: "Table", user: str, item: str, time: str, label: str | None
+    table: "Table", user: str, item: str, time: str, label: str | None, no_time: Any
 ) -> set[str]:
-    """Columns of strings whose rows all hold integers. One query counts all that is wrong."""
+    """Columns of other types whose ids are all integers. One query counts all that is wrong."""
     wrong: dict[tuple[str, str], Any] = {}
     for name in (user, item):
-        column = table[name]
-        if column.type().is_string():
-            same = column.try_cast("int64").cast("string") == column
-            wrong[name, ""] = ~same.fill_null(False)
-        elif not column.type().is_integer():
-            raise InputError(f"column {name!r} holds {column.type()}, not integers or strings")
-    kind = table[time].type()
-    if kind.is_floating():
-        # DuckDB 2.0 answers isnan() from a Parquet file's statistics, which leave NaN out.
-        wrong[time, "not a time"] = table[time] - table[time] != 0
-    elif not (kind.is_integer() or kind.is_timestamp() or kind.is_date()):
-        raise InputError(f"column {time!r} holds {kind}, which is not a time")
+        kind = table[name].type()
+        if not (kind.is_string() or kind.is_numeric()):
+            raise _not_ids(name, kind)
+        if not kind.is_integer():
+            wrong[name, ""] = ~whole_in_query(table[name])
+    if no_time is not None:
+        wrong[time, "not a time"] = no_time
     if label is not None:
         kind = table[label].type()
         if not (kind.is_numeric() or kind.is_boolean()):
             raise InputError(f"column {label!r} holds {kind}, not labels")
         wrong[label, "not a label (0 or 1)"] = ~table[label].cast("float64").isin([0.0, 1.0])
-    for name in [user, item, time, *([label] if label is not None else [])]:
+    for name in [time, *([label] if label is not None else [])]:
         wrong[name, "missing"] = table[name].isnull()
+    for name in (user, item):
+        wrong[name, "missing"] = missing_in_query(table[name])
     sums = {f"wrong{i}": bad.fill_null(False).sum() for i, bad in enumerate(wrong.values())}
     found = table.agg(rows=table.count(), **sums).to_pyarrow().to_pylist()[0]
     if not found["rows"]:
@@ -126,7 +126,15 @@ def _refuse_bad_rows(
             integers.add(name)
         elif why and bad:
             raise InputError(f"column {name!r}: {bad} of {found['rows']} rows are {why}")
+    for name in (user, item):
+        kind = table[name].type()
+        if not (name in integers or kind.is_string() or kind.is_integer()):
+            raise _not_ids(name, kind)
     return integers
+
+
+def _not_ids(name: str, kind: Any) -> InputError:
+    return InputError(f"column {name!r} holds {kind}, not integers or strings")
 
 
 def number_items(log: "Table") -> "Table":
@@ -149,7 +157,7 @@ def pairs(log: "Table", window: int) -> "Table":
     import ibis
 
     log = log.filter(log.counts)
-    order = ["time", *(name for name in log.columns if name.startswith("order")), "item"]
+    order = [*(name for name in log.columns if name.startswith("order")), "item"]
     of_user = ibis.window(group_by="user", order_by=order)
     # One pass over a user's behaviours; a union over the distances would make one for each.
     later = ibis.array([log.item.lead(k).over(of_user) for k in range(1, window + 1)])

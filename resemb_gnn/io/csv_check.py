@@ -1,4 +1,8 @@
-"""What polars lets pass in a CSV file: rows with too few fields, and rows without end."""
+"""What polars lets pass in a CSV file: rows with too few fields, and rows without end.
+
+Arrow's reader, too, lets quotes pass that are never closed and text after a closing one, and
+takes a carriage return alone for the end of a line.
+"""
 
 import csv
 from dataclasses import dataclass, field
@@ -11,7 +15,7 @@ from resemb_gnn.errors import InputError
 from resemb_gnn.io import files
 
 _CHUNK = 2**22  # bytes looked at in one go
-_QUOTE, _COMMA, _LINE, _RETURN = b'",\n\r'
+_QUOTE, _LINE, _RETURN = b'"\n\r'
 
 
 @dataclass
@@ -27,17 +31,21 @@ class CsvShape:
     blank: list[int] = field(default_factory=list)
 
 
-def check_csv(path: Path) -> CsvShape:
-    """Reads a CSV file (RFC 4180: commas, double quotes; plain or gz) through for its form.
+def check_csv(path: Path, separator: str = ",") -> CsvShape:
+    """Reads a CSV file (RFC 4180: double quotes; plain or gz) through for its form.
 
     Needs memory for a few megabytes, whatever the file.
+
+    Args:
+        path: the file.
+        separator: what stands between fields, one ASCII character.
 
     Raises:
         InputError: naming file and line, if a row has another number of fields than the header, is
             longer than ``files.LINE_LIMIT``, or has a quote where none can be; if a quote is
             never closed; if the header is not UTF-8.
     """
-    scan = _Scan(path)
+    scan = _Scan(path, separator)
     with files.open_bytes(path) as file:
         while chunk := file.read(_CHUNK):
             scan.feed(chunk)
@@ -45,14 +53,16 @@ def check_csv(path: Path) -> CsvShape:
 
 
 class _Scan:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, separator: str) -> None:
         self.path = path
+        self.separator = separator
+        self.between = ord(separator)
         self.shape = CsvShape()
         self.quoted = False  # whether the next byte stands within quotes
         self.before = _LINE  # the byte before the chunk
         self.lines = 0  # line ends so far, those within quotes too: for messages
         self.rows = -1  # rows after the header so far
-        self.length = self.commas = 0  # of the row that is under way
+        self.length = self.splits = 0  # of the row that is under way
         self.header = b""
 
     def feed(self, chunk: bytes) -> None:
@@ -60,24 +70,25 @@ class _Scan:
         quotes = np.flatnonzero(data == _QUOTE)
         self._check_quotes(data, quotes)
         every_end = np.flatnonzero(data == _LINE)
-        ends, commas = (
-            self._outside(quotes, places) for places in (every_end, np.flatnonzero(data == _COMMA))
+        ends, splits = (
+            self._outside(quotes, places)
+            for places in (every_end, np.flatnonzero(data == self.between))
         )
         self._check_returns(data, self._outside(quotes, np.flatnonzero(data == _RETURN)), every_end)
-        # Length and commas of each row that ends here; the first may have begun earlier.
+        # Length and separators of each row that ends here; the first may have begun earlier.
         lengths = np.diff(ends, prepend=-1) - 1
-        counts = np.diff(np.searchsorted(commas, ends), prepend=0)
+        counts = np.diff(np.searchsorted(splits, ends), prepend=0)
         if ends.size:
             lengths[0] += self.length
-            counts[0] += self.commas
-            self.length = self.commas = 0
+            counts[0] += self.splits
+            self.length = self.splits = 0
         before_end = np.where(ends > 0, data[ends - 1], self.before)
         empty = (lengths == 0) | ((lengths == 1) & (before_end == _RETURN))
         line_of = self.lines + np.searchsorted(every_end, ends) + 1
         last = int(ends[-1]) + 1 if ends.size else 0
         self._check_rows(chunk, ends, lengths, counts, empty, line_of)
         self.length += len(chunk) - last
-        self.commas += int(commas.size - np.searchsorted(commas, last))
+        self.splits += int(splits.size - np.searchsorted(splits, last))
         self.lines += every_end.size
         if self.length > files.LINE_LIMIT:
             raise files.too_long(self.path, self.lines + 1)
@@ -104,13 +115,13 @@ class _Scan:
         opens = (np.arange(quotes.size) + self.quoted) % 2 == 0
         at = quotes[opens]
         before = np.where(at > 0, data[at - 1], self.before)
-        bad = at[~np.isin(before, (_COMMA, _LINE, _QUOTE))]
+        bad = at[~np.isin(before, (self.between, _LINE, _QUOTE))]
         closes = quotes[~opens]
         inner = closes[closes + 1 < data.size]
-        stray = inner[~np.isin(data[inner + 1], (_COMMA, _LINE, _RETURN, _QUOTE))]
+        stray = inner[~np.isin(data[inner + 1], (self.between, _LINE, _RETURN, _QUOTE))]
         places = np.concatenate([bad, stray])
         if self.before == _QUOTE and not self.quoted:
-            first = data[0] not in (_COMMA, _LINE, _RETURN, _QUOTE)
+            first = data[0] not in (self.between, _LINE, _RETURN, _QUOTE)
             places = np.append(places, 0) if first else places
         if places.size:
             line = self.lines + int(np.count_nonzero(data[: places.min()] == _LINE)) + 1
@@ -169,5 +180,5 @@ class _Scan:
             text = self.header.decode().lstrip("\r\n")
         except UnicodeDecodeError as error:
             raise InputError(f"{self.path}, header: {error}") from error
-        self.shape.names = next(csv.reader([text]))
+        self.shape.names = next(csv.reader([text], delimiter=self.separator))
         self.header = b""

@@ -1,43 +1,47 @@
 """Reading a log's columns from a file or a frame, checked row by row."""
 
 import contextlib
+import os
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
+import pyarrow as pa
 
-from resemb_gnn.errors import InputError, shown
-from resemb_gnn.io.tables import check_names, read_table
+from resemb_gnn.errors import InputError, brief, shown
+from resemb_gnn.io.arrow import ARROW_ERRORS, POLARS_ERRORS, check_names, frame_of
+from resemb_gnn.io.paths import expanded
+from resemb_gnn.io.tables import read_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LAST_SECOND = 253_402_300_799  # since 1970, of the year 9999
 EXACT = 2**53  # below it whole numbers are exact as float numbers
-_ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:[0-5]\d(:[0-5]\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?$"
 
-Frame: TypeAlias = "pl.DataFrame | pd.DataFrame | str | Path"
+Frame: TypeAlias = "pl.DataFrame | pl.LazyFrame | pa.Table | pd.DataFrame | str | os.PathLike[str]"
 
 
 def read_columns(frame: Frame, columns: list[str]) -> pl.DataFrame:
-    """The named columns of a polars or pandas frame, or of a ``.csv``, ``.csv.gz`` or ``.parquet``.
+    """The named columns of a polars frame (also lazy), a pandas frame, an Arrow table (or what
+    hands out an Arrow stream), or of a file or folder as
+    :func:`~resemb_gnn.io.tables.read_table` has it.
 
-    A CSV's columns come back as strings, so that no id is changed by guessing its type.
+    Columns of text files come back as strings, so that no id is changed by guessing its type.
 
     Raises:
-        InputError: if the file is missing, empty, damaged or of another kind, or a column is
-            missing or there twice.
+        InputError: if the file is missing, empty, damaged or of another kind, the frame is none or
+            cannot be read, or a column is missing or there twice.
     """
     columns = list(dict.fromkeys(columns))
-    if isinstance(frame, str | Path):
-        table = read_table(Path(frame), columns)
+    if isinstance(frame, str | os.PathLike):
+        table = read_table(expanded(frame), columns)
     else:
-        check_names("the frame", list(frame.columns), columns)
-        if isinstance(frame, pl.DataFrame):
-            table = frame.select(columns)
-        else:
-            table = pl.DataFrame({name: _from_pandas(name, frame[name]) for name in columns})
+        try:
+            table = _from_memory(frame, columns)
+        except InputError:
+            raise
+        except (*ARROW_ERRORS, *POLARS_ERRORS) as error:
+            raise InputError(f"the frame cannot be read: {brief(error)}") from error
     if table.is_empty():
         raise InputError(f"{place_of(frame)} holds no rows")
     return table
@@ -45,7 +49,26 @@ def read_columns(frame: Frame, columns: list[str]) -> pl.DataFrame:
 
 def place_of(frame: Frame) -> str:
     """How messages name the frame: a file by its path."""
-    return str(frame) if isinstance(frame, str | Path) else "the frame"
+    return str(frame) if isinstance(frame, str | os.PathLike) else "the frame"
+
+
+def _from_memory(frame: Any, columns: list[str]) -> pl.DataFrame:
+    if isinstance(frame, pl.LazyFrame):
+        check_names("the frame", frame.collect_schema().names(), columns)
+        return frame.select(columns).collect()
+    if isinstance(frame, pl.DataFrame):
+        check_names("the frame", frame.columns, columns)
+        return frame.select(columns)
+    if hasattr(frame, "iloc"):  # pandas, which is not imported for this
+        check_names("the frame", list(frame.columns), columns)
+        return pl.DataFrame({name: _from_pandas(name, frame[name]) for name in columns})
+    if hasattr(frame, "__arrow_c_stream__"):
+        table = pa.table(frame)
+        check_names("the frame", table.column_names, columns)
+        return frame_of("the frame", table, columns)
+    raise InputError(
+        f"a table must be a polars or pandas frame, an Arrow table or a path, not {shown(frame)}"
+    )
 
 
 @contextlib.contextmanager
@@ -55,6 +78,8 @@ def naming(place: str) -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError(f"{place}, {error}") from None
+    except pl.exceptions.PanicException as error:  # no Exception: nothing else would catch it
+        raise InputError(f"{place} holds values that no log can use: {brief(error)}") from error
 
 
 def _from_pandas(name: str, column: "pd.Series[Any]") -> pl.Series:
@@ -62,82 +87,31 @@ def _from_pandas(name: str, column: "pd.Series[Any]") -> pl.Series:
         return pl.from_pandas(column)
     except (ValueError, TypeError, NotImplementedError, OverflowError) as error:  # pyarrow's
         raise InputError(f"column {name!r} holds values of no one kind: {error}") from error
-
-
-def parse_ids(column: pl.Series, nullable: bool = False) -> pl.Series:
-    """Ids as integers or strings; a string column of canonical integers becomes integers.
-
-    Missing ids, which an empty string is, too, are refused unless ``nullable``.
-    """
-    if column.dtype in (pl.Categorical, pl.Enum):
-        column = column.cast(pl.String)
-    if nullable and column.dtype.is_float():
-        column = column.fill_nan(None)
-    if column.dtype == pl.String:
-        column = column.set(column == "", None)
-    if not nullable:
-        _refuse_nulls(column)
-    if column.dtype == pl.String:
-        numbers = column.cast(pl.Int64, strict=False)
-        read = numbers.null_count() == column.null_count()
-        if read and bool((numbers.cast(pl.String) == column).all()):  # null pairs do not count
-            return numbers
-    elif column.dtype.is_float():
-        refuse(column, ~column.is_finite(), "not an id")
-        refuse(column, column.abs() >= EXACT, "not an id: a float number of this size is not exact")
-    elif column.dtype.is_nested() or column.dtype in (pl.Object, pl.Binary):
-        raise InputError(f"column {column.name!r} holds {column.dtype}, which cannot be an id")
-    return column
-
-
-def parse_times(column: pl.Series) -> pl.Series:
-    """Times as Int64 (integers as they are, dates in microseconds since 1970) or Float64."""
-    _refuse_nulls(column)
-    if column.dtype == pl.String:
-        # Whichever reading fits most rows is the one that was meant; the rest is reported.
-        readings = [column.cast(pl.Int64, strict=False), column.cast(pl.Float64, strict=False)]
-        dates = column.set(~column.str.contains(_ISO), None)  # of 01/02/2022 it guesses the month
-        with contextlib.suppress(pl.exceptions.PolarsError):  # no row looks like a date
-            readings.append(dates.str.to_datetime(strict=False, time_unit="us"))
-        best = min(readings, key=lambda reading: reading.null_count())
-        refuse(column, best.is_null(), "not a time (a number, or a date as 2024-05-31T12:00:00)")
-        column = best
-    if column.dtype.is_temporal():
-        if column.dtype == pl.Time or column.dtype == pl.Duration:
-            raise InputError(f"column {column.name!r} holds {column.dtype}, which is not a date")
-        return column.cast(pl.Datetime("us")).to_physical()
-    if column.dtype.is_integer():
-        numbers = column.cast(pl.Int64, strict=False)
-        refuse(column, numbers.is_null(), "not a time: it does not fit 64 bits")
-        return numbers
-    if column.dtype.is_float():
-        refuse(column, ~column.is_finite(), "not a time")
-        return column.cast(pl.Float64)
-    raise InputError(f"column {column.name!r} holds {column.dtype}, which is not a time")
-
-
-def parse_epoch(column: pl.Series, unit: Literal["s", "ms"]) -> pl.Series:
-    """Numbers of seconds or milliseconds since 1970 as dates, of microseconds.
-
-    A date beyond the year 9999 is refused: it is of another unit, and could wrap around.
-    """
-    times = parse_times(column)
-    limit = LAST_SECOND * {"s": 1, "ms": 1000}[unit]
-    refuse(column, (times > limit) | (times < -limit), f"not a time in {unit} since 1970")
-    return pl.select(pl.from_epoch(times, unit))[column.name]
+    except pl.exceptions.PanicException as error:  # no Exception: nothing else would catch it
+        raise InputError(f"column {name!r} cannot be read: {brief(error)}") from error
 
 
 def parse_labels(column: pl.Series) -> pl.Series:
-    """Click labels as Float32 of zeros and ones."""
-    _refuse_nulls(column)
+    """Click labels (0, 1, or true and false, as text of any case) as Float32."""
+    refuse_nulls(column)
+    column = as_text(column)
     if not (column.dtype.is_numeric() or column.dtype in (pl.String, pl.Boolean)):
         raise InputError(f"column {column.name!r} holds {column.dtype}, not labels")
-    numbers = column.cast(pl.Float64, strict=False)
+    numbers = column
+    if column.dtype == pl.String:
+        numbers = column.str.to_lowercase().replace({"true": "1", "false": "0"})
+    numbers = numbers.cast(pl.Float64, strict=False)
     refuse(column, ~numbers.is_in([0.0, 1.0]).fill_null(False), "not a label (0 or 1)")
     return numbers.cast(pl.Float32)
 
 
-def _refuse_nulls(column: pl.Series) -> None:
+def as_text(column: pl.Series) -> pl.Series:
+    """The column; of text that is kept as numbers of its words, the text."""
+    return column.cast(pl.String) if column.dtype in (pl.Categorical, pl.Enum) else column
+
+
+def refuse_nulls(column: pl.Series) -> None:
+    """Refuses a column in which a value is missing, as :func:`refuse` does."""
     refuse(column, column.is_null(), "missing")
 
 
@@ -150,6 +124,14 @@ def refuse(column: pl.Series, bad: pl.Series, why: str) -> None:
     if bad.any():
         row = bad.arg_true()[0]
         raise InputError(
-            f"column {column.name!r}, row {row} (from 0): {shown(column[row])} is {why}"
+            f"column {column.name!r}, row {row} (from 0): {shown_value(column, row)} is {why}"
             f" ({bad.sum()} such rows)"
         )
+
+
+def shown_value(column: pl.Series, row: int) -> str:
+    """A column's value as a message shows it."""
+    try:
+        return shown(column[row])
+    except (ValueError, OverflowError, pl.exceptions.PanicException):
+        return f"{shown(column.to_physical()[row])} as {column.dtype}"  # a year beyond Python's

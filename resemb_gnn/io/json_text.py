@@ -3,6 +3,7 @@ that are written a record a line.
 """
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +68,18 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
+
+
+def map_numbers(value: Any, to_file: bool) -> Any:
+    """The value with the numbers in it that are not finite as ``None`` (``to_file``), or with
+    ``None`` as NaN.
+    """
+    if isinstance(value, dict):
+        return {key: map_numbers(part, to_file) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [map_numbers(part, to_file) for part in value]
+    if to_file and isinstance(value, float) and not math.isfinite(value):
+        return None
+    if not to_file and value is None:
+        return math.nan
+    return value

@@ -1,14 +1,15 @@
 """What the click models share."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from resemb_gnn.data import Batch
 from resemb_gnn.errors import InputError
-from resemb_gnn.models.category import WithCategory
+from resemb_gnn.models.category import CategoryEmbedding
+from resemb_gnn.nn import ItemEmbedding, as_item_embedding
 from resemb_gnn.nn.layers.unique_ids import unique_ids
 
 
@@ -33,27 +34,44 @@ class CTRModel(nn.Module):
 
     def __init__(self, embedding: nn.Module, item_category: Tensor | None = None) -> None:
         super().__init__()
-        if not isinstance(getattr(embedding, "embedding_dim", None), int):
-            raise InputError(f"{type(embedding).__name__} has no embedding_dim")
         self.embedding = embedding
-        self.features = embedding
-        self._compiled_score: Callable[..., Tensor] | None = None
+        items = self.items
+        self.category: CategoryEmbedding | None = None
         if item_category is not None:
-            width = cast(int, embedding.embedding_dim)
-            self.features = WithCategory(embedding, item_category, width)
+            self.category = CategoryEmbedding(
+                item_category, items.embedding_dim, items.num_embeddings
+            )
+        self._compiled_score: Callable[..., Tensor] | None = None
+
+    @property
+    def items(self) -> ItemEmbedding:
+        """What :attr:`embedding` offers; another embedding of the same width may take its place."""
+        return as_item_embedding(self.embedding)
 
     @property
     def feature_dim(self) -> int:
         """Width of an item's features."""
-        return cast(int, self.features.embedding_dim)
+        category = 0 if self.category is None else self.category.embedding_dim
+        return self.items.embedding_dim + category
+
+    def item_features(self, ids: Tensor, fold: int | None = None) -> Tensor:
+        """What the model knows of items: embedding, and that of the category beside it.
+
+        Args:
+            ids: item ids, int64 ``[n]``.
+            fold: as an :class:`~resemb_gnn.nn.ItemEmbedding` has it.
+
+        Returns:
+            ``[n, feature_dim]``.
+        """
+        vectors: Tensor = self.items(ids, fold)
+        return vectors if self.category is None else torch.cat([vectors, self.category(ids)], -1)
 
     def forward(self, batch: Batch) -> Tensor:
         both = torch.cat([batch.history, batch.target])
-        ids, position = unique_ids(both, getattr(self.embedding, "num_embeddings", None))
-        # Only an embedding that knows folds (it has user_fold) is trained on batches of one.
-        options = {} if batch.fold is None else {"fold": batch.fold}
+        ids, position = unique_ids(both, self.items.num_embeddings)
         with torch.autocast(ids.device.type, enabled=False):  # embeddings are summed in float32
-            items = self.features(ids, **options)
+            items = self.item_features(ids, batch.fold)
         history, target = position.split([batch.history.numel(), batch.target.numel()])
         if self.training and self._compiled_score is not None:
             return self._compiled_score(self, items, history, target, batch)
@@ -84,9 +102,10 @@ class CTRModel(nn.Module):
         Raises:
             InputError: if the embedding does not tell its number of items.
         """
-        if not hasattr(self.embedding, "num_embeddings"):
+        size = self.items.num_embeddings
+        if size is None:
             raise InputError(f"item_bias needs {type(self.embedding).__name__}.num_embeddings")
-        bias = nn.Embedding(cast(int, self.embedding.num_embeddings), 1)
+        bias = nn.Embedding(size, 1)
         nn.init.zeros_(bias.weight)
         return bias
 
@@ -94,10 +113,5 @@ class CTRModel(nn.Module):
         """The embedding's own penalty, if it has one, on the candidates of the batch; if it has
         ``penalizes_history`` set, on the histories too.
         """
-        penalty = getattr(self.embedding, "penalty", None)
-        if penalty is None:
-            return None
-        ids = batch.target
-        if getattr(self.embedding, "penalizes_history", False):
-            ids = torch.cat([batch.history, ids])
-        return cast("Tensor | None", penalty(ids))
+        items, ids = self.items, batch.target
+        return items.penalty(torch.cat([batch.history, ids]) if items.penalizes_history else ids)

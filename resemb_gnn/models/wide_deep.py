@@ -3,7 +3,6 @@
 from torch import Tensor, nn
 
 from resemb_gnn.data import Batch
-from resemb_gnn.models.category import WithCategory
 from resemb_gnn.models.pooled_mlp import PooledMLP
 from resemb_gnn.nn import HashedCrosses
 
@@ -58,8 +57,8 @@ class WideDeep(PooledMLP):
         logit = logit + self.item_bias(batch.target).squeeze(1)
         logit = logit + self.item_crosses(batch.target, batch.history, batch.ptr)
         if self.category_crosses is not None:
-            assert isinstance(self.features, WithCategory)
-            category = self.features.item_category
+            assert self.category is not None
+            category = self.category.item_category
             pair = (category[batch.target], category[batch.history])
             logit = logit + self.category_crosses(*pair, batch.ptr)
         return logit

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from resemb_gnn.pipeline.arms import ARMS, make_embedding
 from scipy import stats
 
 from benchmarks.accuracy.research import claims, report, tables, tuning
@@ -19,7 +20,6 @@ from resemb_gnn.cli import add_settings
 from resemb_gnn.experiment import CompareSettings
 from resemb_gnn.experiment.results import SCHEMA, read_results
 from resemb_gnn.graph import NodeFeatures
-from resemb_gnn.pipeline.arms import ARMS, make_embedding
 
 ROOT = Path(__file__).parents[2]
 AUC = {  # by arm, of seeds 0 to 2

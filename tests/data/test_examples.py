@@ -128,3 +128,10 @@ def test_to_moves_every_part(log):
     assert devices == dict.fromkeys(["history", "ptr", "target", "label", "user"], "meta")
     assert batch.fold == 0
     assert len(batch) == 4
+
+
+def test_folds_that_lack_a_user_are_refused(log):
+    examples = _split_examples(log)
+    folds = torch.zeros(int(examples.user.max()), dtype=torch.long)
+    with pytest.raises(InputError, match=r"user_fold holds \d+ users, but there is a user \d+"):
+        examples.plan(4, torch.Generator(), folds)

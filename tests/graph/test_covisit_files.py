@@ -1,9 +1,11 @@
 """Graphs that DuckDB counted in parts on disk, against the in-memory builder."""
 
+import os
 import sys
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -104,6 +106,71 @@ def test_folder_of_files_is_read_in_the_order_of_their_names(tmp_path, frame):
     _check(read_covisit_graph(tmp_path / "graph"), covisit_graph(log))
 
 
+def _times_of(size):
+    """Columns of times, by their type; of ten values each, some a nanosecond apart."""
+    rng = np.random.default_rng(0)
+    nanoseconds = pl.Series(rng.integers(10, size=size) + 1_651_399_200_123_456_495)
+    text = nanoseconds.cast(pl.Datetime("ns")).dt.strftime("%Y-%m-%d %H:%M:%S%.9f UTC")
+    return {
+        "unsigned": nanoseconds.cast(pl.UInt64),
+        "nanoseconds": nanoseconds.cast(pl.Datetime("ns")),
+        "with a zone": nanoseconds.cast(pl.Datetime("ns", "Asia/Kolkata")),
+        "decimals": nanoseconds.cast(pl.String).cast(pl.Decimal(38, 9)),
+        "dates": (nanoseconds % 10).cast(pl.Date),
+        "text of dates": text,
+        "text of decimals": nanoseconds.cast(pl.String) + ".5",
+        "text of numbers": nanoseconds.cast(pl.String),
+    }
+
+
+@pytest.mark.parametrize("kind", _times_of(1))
+def test_times_of_every_type(tmp_path, frame, kind, parts):
+    frame = frame.with_columns(time=_times_of(len(frame))[kind])
+    frame.write_parquet(tmp_path / "log.parquet")
+    _write(tmp_path / "log.parquet", tmp_path / "graph", memory_limit=2**29, window=2)
+    log = BehaviorLog.from_frame(frame, "user", "item", "time")
+    _check(read_covisit_graph(tmp_path / "graph"), covisit_graph(log, window=2))
+
+
+def test_96_bit_timestamps_are_microseconds_in_both(tmp_path, frame):
+    """DuckDB cuts them off; Arrow's own reading wraps around after the year 2262."""
+    stamps = _times_of(len(frame))["nanoseconds"].dt.cast_time_unit("us")
+    late = pl.Series([253_402_300_799_000_000]).cast(pl.Datetime("us"))  # the end of 9999
+    table = frame.with_columns(time=pl.concat([stamps[:-1], late])).to_arrow()
+    pq.write_table(table, tmp_path / "log.parquet", use_deprecated_int96_timestamps=True)
+    log = BehaviorLog.from_frame(tmp_path / "log.parquet", "user", "item", "time")
+    assert int(log.times.max()) == 253_402_300_799_000_000
+    _write(tmp_path / "log.parquet", tmp_path / "graph")
+    _check(read_covisit_graph(tmp_path / "graph"), covisit_graph(log))
+
+
+def test_folder_as_spark_writes_it(tmp_path, frame):
+    folder = tmp_path / "log.parquet"
+    folder.mkdir()
+    for place, start in enumerate(range(0, 5000, 1700)):
+        with (folder / f"part-0000{place}-a.snappy.parquet").open("wb") as file:
+            frame[start : start + 1700].write_parquet(file)
+    for name in ("_SUCCESS", "._SUCCESS.crc", ".part-00000-a.snappy.parquet.crc"):
+        (folder / name).write_bytes(b"")
+    _write(folder, tmp_path / "graph", memory_limit=2**29)
+    log = BehaviorLog.from_frame(frame, "user", "item", "time")
+    _check(read_covisit_graph(tmp_path / "graph"), covisit_graph(log))
+    again = BehaviorLog.from_frame(folder, "user", "item", "time")
+    _check(covisit_graph(again), covisit_graph(log))
+
+
+def test_parts_that_differ_are_refused(tmp_path, frame):
+    folder = tmp_path / "log"
+    folder.mkdir()
+    frame.write_parquet(folder / "0.parquet")
+    times = frame["time"].cast(pl.Datetime("us"))
+    frame.with_columns(times).write_parquet(folder / "1.parquet")
+    message = r"1\.parquet: column 'time' holds timestamp\[us\], but int64 in 0\.parquet"
+    with pytest.raises(InputError, match=message):
+        _write(folder, tmp_path / "graph")
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
+
+
 def test_beauty(tmp_path, shared_data):
     log = read_sequence_file(shared_data / "amazon" / "Beauty.txt")
     rows = {"user": log.users.numpy(), "item": log.items.numpy(), "time": log.times.numpy()}
@@ -114,7 +181,7 @@ def test_beauty(tmp_path, shared_data):
 
 def test_bad_input_is_refused_and_nothing_is_left(tmp_path, frame):
     log, out = tmp_path / "log.parquet", tmp_path / "graph"
-    with pytest.raises(InputError, match=r"no such Parquet file: .*log.parquet"):
+    with pytest.raises(InputError, match=r"no such Parquet file or folder: .*log.parquet"):
         _write(log, out)
     log.write_text("no Parquet")
     with pytest.raises(InputError, match=r"log.parquet cannot be read"):
@@ -183,3 +250,74 @@ def test_counts_that_are_none_are_refused(tmp_path, count):
     (tmp_path / "edges").mkdir()
     with pytest.raises(InputError, match=str(tmp_path)):
         read_covisit_graph(tmp_path)
+
+
+FOLDERS = ["run[1]", "[", "[!a]", "a*", "**", "q?", "{a,b}", "user=3", "count=3", "it's"]
+FOLDERS += ["\"'", "\u200b"]
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+@pytest.mark.parametrize("folder", [False, True], ids=["file", "folder"])
+def test_names_of_folders_are_no_patterns_and_no_columns(tmp_path, name, folder):
+    """Beside a folder of another log that fits the pattern."""
+    rows = pl.DataFrame({"user": [1, 1, 2, 2], "item": ["a", "b", "a", "b"], "time": range(4)})
+    for place, frame in (("run1", pl.concat([rows] * 3)), (name, rows)):
+        (tmp_path / place).mkdir()
+        with (tmp_path / place / "log.parquet").open("wb") as file:
+            frame.write_parquet(file)
+    log = tmp_path / name if folder else tmp_path / name / "log.parquet"
+    place = tmp_path / "out" / name / "graph"
+    _write(log, place, top_k=1)
+    graph = read_covisit_graph(place)
+    _check(graph, covisit_graph(BehaviorLog.from_frame(rows, "user", "item", "time"), top_k=1))
+
+
+def test_a_backslash_that_duckdb_would_take_for_a_folder_is_refused(tmp_path, frame):
+    if os.sep == "\\":
+        pytest.skip("a backslash does end a folder's name here")
+    frame.write_parquet(tmp_path / "log.parquet")
+    for place in ({"out": tmp_path / "a\\b" / "graph"}, {"temp_directory": tmp_path / "a\\b"}):
+        with pytest.raises(InputError, match="takes a backslash for the end of a folder's name"):
+            _write(tmp_path / "log.parquet", **({"out": tmp_path / "graph"} | place))
+    assert [path.name for path in tmp_path.iterdir()] == ["log.parquet"]
+
+
+@pytest.mark.parametrize("name", ["filename", "file_index", "order0", "part", "counts", "of"])
+def test_a_column_may_have_any_name(tmp_path, frame, name):
+    frame.rename({"item": name}).write_parquet(tmp_path / "log.parquet")
+    write_covisit_graph(tmp_path / "log.parquet", tmp_path / "graph", "user", name, "time")
+    log = BehaviorLog.from_frame(frame, "user", "item", "time")
+    _check(read_covisit_graph(tmp_path / "graph"), covisit_graph(log))
+
+
+def test_a_column_that_duckdb_adds_is_refused_by_its_name(tmp_path, frame):
+    frame.rename({"label": "file_row_number"}).write_parquet(tmp_path / "log.parquet")
+    with pytest.raises(
+        InputError, match=r"log.parquet .*\"file_row_number\", but a column with"
+    ) as caught:
+        _write(tmp_path / "log.parquet", tmp_path / "graph")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_id_is_refused_as_in_a_log(tmp_path, frame):
+    frame.with_columns(pl.col("item").replace("7", "")).write_parquet(tmp_path / "log.parquet")
+    number = int((frame["item"] == "7").sum())
+    with pytest.raises(InputError, match=f"'item': {number} of 5000 rows are missing"):
+        _write(tmp_path / "log.parquet", tmp_path / "graph")
+    with pytest.raises(InputError, match=rf"'item', row .* is missing \({number} such rows\)"):
+        BehaviorLog.from_frame(tmp_path / "log.parquet", "user", "item", "time")
+    assert [path.name for path in tmp_path.iterdir()] == ["log.parquet"]
+
+
+def test_the_place_is_looked_at_first(tmp_path, frame):
+    (tmp_path / "parts").mkdir()
+    frame.write_parquet(tmp_path / "parts" / "log.parquet")
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file" / "graph", tmp_path / ("n" * 256)):
+        with pytest.raises(InputError, match="cannot be written"):
+            _write(tmp_path / "parts", place)
+    with pytest.raises(InputError, match="cannot be written"):
+        _write(tmp_path / "parts", tmp_path / "graph", temp_directory=tmp_path / "file")
+    with pytest.raises(InputError, match="is among what is read"):
+        _write(tmp_path / "parts", tmp_path / "parts" / "graph.parquet")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "log.parquet", "parts"]

@@ -1,12 +1,16 @@
 """The query on Spark, against the in-memory builder: ``make test-spark``."""
 
 import shutil
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from resemb_gnn import BehaviorLog, InputError, covisit_edges, covisit_graph
+from tests.time_columns import TIME_COLUMNS
 
 pytestmark = pytest.mark.spark
 ibis = pytest.importorskip("ibis", reason="needs the extra engines")
@@ -25,6 +29,8 @@ def spark():
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.ui.enabled": "false",
             "spark.sql.shuffle.partitions": "2",
+            "spark.sql.session.timeZone": "America/New_York",
+            "spark.sql.legacy.parquet.nanosAsLong": "true",  # it refuses to read them otherwise
         }.items():
             builder = builder.config(name, value)
         session = builder.getOrCreate()
@@ -83,6 +89,20 @@ def test_edges_are_those_of_the_in_memory_builder(table_of, settings):
     expected = _named(log, **settings)
     assert len(expected) > 20
     assert _queried(edges) == expected
+
+
+@pytest.mark.parametrize("kind", TIME_COLUMNS)
+@given(data=st.data())
+@settings(
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_behaviors_come_in_the_order_of_their_exact_times(table_of, kind, data):
+    times = data.draw(TIME_COLUMNS[kind])
+    size = len(times.exact)
+    frame = pl.DataFrame({"u": [0] * size, "i": range(size), "t": times.column})
+    edges = covisit_edges(table_of(frame), "u", "i", "t", window=1, order="place")
+    order = sorted(range(size), key=times.exact.__getitem__)
+    assert _queried(edges) == sorted((*sorted(pair), 1) for pair in pairwise(order))
 
 
 def test_only_rows_of_label_one_count(table_of):

@@ -10,7 +10,7 @@ from resemb_gnn import InputError
 from resemb_gnn.io import csv_check, files
 from resemb_gnn.io.csv_check import check_csv
 
-FIELDS = st.text(st.sampled_from('a1é ,"\n'), max_size=4)
+FIELDS = st.text(st.sampled_from('a1é ,\t"\n'), max_size=4)
 
 
 @settings(max_examples=40, deadline=None)
@@ -20,25 +20,29 @@ FIELDS = st.text(st.sampled_from('a1é ,"\n'), max_size=4)
     st.booleans(),
     st.booleans(),
     st.integers(1, 40),
+    st.sampled_from([",", "\t"]),
 )
-def test_names_and_rows_are_those_of_the_csv_module(tmp_path_factory, rows, end, mark, last, chunk):
+def test_names_and_rows_are_those_of_the_csv_module(
+    tmp_path_factory, rows, end, mark, last, chunk, separator
+):
     text = io.StringIO()
-    csv.writer(text, lineterminator=end).writerows([("user", 'it"em', "time"), *rows])
+    form = {"lineterminator": end, "delimiter": separator}
+    csv.writer(text, **form).writerows([("user", 'it"em', "ti\tme,"), *rows])
     written = text.getvalue() if last else text.getvalue().removesuffix(end)
     path = tmp_path_factory.mktemp("csv") / "log.csv"
     path.write_bytes(b"\xef\xbb\xbf" * mark + written.encode())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv_check, "_CHUNK", chunk)
-        shape = check_csv(path)
-        assert shape.names == ["user", 'it"em', "time"]
+        shape = check_csv(path, separator)
+        assert shape.names == ["user", 'it"em', "ti\tme,"]
         assert shape.blank == []
         # One field less in one row is seen wherever the chunks are cut.
         text = io.StringIO()
-        csv.writer(text, lineterminator=end).writerows([*rows, ("a", "b", "c"), ("a", "b")])
+        csv.writer(text, **form).writerows([*rows, ("a", "b", "c"), ("a", "b")])
         path.write_bytes(text.getvalue().encode())
         line = text.getvalue().count("\n")
         with pytest.raises(InputError, match=rf"log\.csv, line {line}: 2 fields, but .* has 3$"):
-            check_csv(path)
+            check_csv(path, separator)
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 2**22])
@@ -63,9 +67,10 @@ def test_refused(tmp_path, monkeypatch, text, message, chunk):
     monkeypatch.setattr(csv_check, "_CHUNK", chunk)
     monkeypatch.setattr(files, "LINE_LIMIT", 40)
     path = tmp_path / "log.csv"
-    path.write_text(text, newline="")
-    with pytest.raises(InputError, match=message):
-        check_csv(path)
+    for separator in ",\t":
+        path.write_text(text.replace(",", separator), newline="")
+        with pytest.raises(InputError, match=message):
+            check_csv(path, separator)
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 2**22])

@@ -1,5 +1,5 @@
-import datetime
 import gzip
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,9 @@ import polars as pl
 import pytest
 
 from resemb_gnn import InputError
-from resemb_gnn.io.frame import parse_ids, parse_labels, parse_times, read_columns
+from resemb_gnn.io.frame import parse_labels, read_columns
+from resemb_gnn.io.ids import parse_ids
+from resemb_gnn.io.times import parse_times
 
 CSV = b"user,item,time\n1,007,5\n2,8,6\n"
 
@@ -54,7 +56,10 @@ def test_read_parquet_from_a_path_taken_literally(tmp_path):
         ("log.csv.gz", gzip.compress(CSV)[:-8] + b"\0" * 8, "cannot be read.*CRC"),
         ("log.parquet", b"", "cannot be read"),
         ("log.parquet", b"PAR1 and then nothing that a reader could use PAR1", "cannot be read"),
-        ("log.txt", CSV, "unknown kind of file; known are .csv, .csv.gz and .parquet"),
+        ("log.txt", CSV, r"\(tabs\) has no column 'user'; its columns are \['user,item,time'\]"),
+        ("log.tsv", b"user\titem\n1\n", "line 2: 1 fields, but the header has 2"),
+        ("log.json", CSV, "unknown kind of file; known are .csv, .tsv or .txt .*, .parquet or .pq"),
+        ("log.csv.bz2", CSV, "unknown kind of file"),
     ],
 )
 def test_read_columns_refuses_a_bad_file(tmp_path, name, content, message):
@@ -75,8 +80,6 @@ def test_read_columns_refuses_half_a_parquet_file(tmp_path):
 def test_read_columns_refuses_a_missing_file(tmp_path):
     with pytest.raises(InputError, match=r"no such file: .*nowhere\.csv"):
         read_columns(tmp_path / "nowhere.csv", ["user"])
-    with pytest.raises(InputError, match="no such file"):
-        read_columns(tmp_path, ["user"])  # a folder
 
 
 @pytest.mark.parametrize("kind", [pl.DataFrame, pd.DataFrame])
@@ -106,119 +109,17 @@ def test_read_columns_refuses_odd_pandas_columns():
 
 
 @pytest.mark.parametrize(
-    ("values", "expected"),
+    "values",
     [
-        (["10", "9", "-3"], [10, 9, -3]),
-        (["9223372036854775807", "-9223372036854775808"], [2**63 - 1, -(2**63)]),
-        (["007", "7"], ["007", "7"]),  # leading zero
-        (["9223372036854775808", "1"], ["9223372036854775808", "1"]),  # beyond int64
-        (["+1", "2"], ["+1", "2"]),
-        (["-0", "1"], ["-0", "1"]),
-        (["1.0", "2"], ["1.0", "2"]),
-        (["a", "1"], ["a", "1"]),
-        ([2**63, 1], [2**63, 1]),
-        ([1.5, 2.0], [1.5, 2.0]),
-        ([True, False], [True, False]),
+        [1, 0, 1],
+        [1.0, 0.0, 1.0],
+        [Decimal("1.00"), Decimal("0.00"), Decimal("1.00")],
+        [True, False, True],
+        ["1", "0", "1.0"],
+        ["True", "False", "True"],
+        ["TRUE", "false", "true"],
+        ["true", "0", "1"],
     ],
-)
-def test_parse_ids(values, expected):
-    ids = parse_ids(pl.Series("item", values)).to_list()
-    assert ids == expected
-    assert [type(value) for value in ids] == [type(value) for value in expected]
-
-
-def test_parse_ids_sorts_categories_of_a_frame_as_strings():
-    for dtype in (pl.Categorical(), pl.Enum(["b", "a"])):
-        column = parse_ids(pl.Series(["b", "a"], dtype=dtype))
-        assert column.dtype == pl.String
-
-
-def test_parse_ids_nullable():
-    assert parse_ids(pl.Series(["10", None, "9"]), nullable=True).to_list() == [10, None, 9]
-    assert parse_ids(pl.Series(["x", None]), nullable=True).to_list() == ["x", None]
-    assert parse_ids(pl.Series([1.0, np.nan]), nullable=True).to_list() == [1.0, None]
-
-
-@pytest.mark.parametrize(
-    ("column", "message"),
-    [
-        (pl.Series("item", [5, None, None]), r"'item', row 1 \(from 0\): None is missing \(2 such"),
-        (pl.Series("item", [None, "x"]), r"'item', row 0 \(from 0\): None is missing"),
-        (pl.Series("item", [1.0, np.nan]), r"'item', row 1 \(from 0\): nan is not an id"),
-        (pl.Series("item", [[1], [2]]), r"'item' holds List\(Int64\)"),
-        (pl.Series("item", [{"a": 1}]), r"'item' holds Struct"),
-        (pl.Series("item", [object()], dtype=pl.Object), r"'item' holds Object"),
-    ],
-)
-def test_parse_ids_refuses(column, message):
-    with pytest.raises(InputError, match=message):
-        parse_ids(column)
-
-
-NOON = int(datetime.datetime(2024, 5, 31, 12, tzinfo=datetime.UTC).timestamp()) * 1_000_000
-HOUR = 3_600_000_000
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ([3, -1], [3, -1]),
-        ([3.5, -1.0], [3.5, -1.0]),
-        (["10", "9"], [10, 9]),
-        (["10", "9.5", "1e3"], [10.0, 9.5, 1000.0]),
-        (["1717156800000001", "1717156800000002"], [1717156800000001, 1717156800000002]),
-        (["2024-05-31T12:00:00", "2024-05-31T13:00:00"], [NOON, NOON + HOUR]),
-        (["2024-05-31 12:00:00", "2024-05-31"], [NOON, NOON - 12 * HOUR]),
-        (["2024-05-31T12:00:00.5", "2024-05-31T12:00:00"], [NOON + 500_000, NOON]),
-        (["2024-05-31T12:00:00Z", "2024-05-31T12:00:00+02:00"], [NOON, NOON - 2 * HOUR]),
-        ([datetime.datetime(2024, 5, 31, 12)], [NOON]),
-        ([datetime.datetime(2024, 5, 31, 12, tzinfo=datetime.UTC)], [NOON]),
-        ([datetime.date(2024, 5, 31)], [NOON - 12 * HOUR]),
-    ],
-)
-def test_parse_times(values, expected):
-    times = parse_times(pl.Series("time", values))
-    assert times.to_list() == expected
-    assert times.dtype == (pl.Float64 if isinstance(expected[0], float) else pl.Int64)
-
-
-@pytest.mark.parametrize("dtype", [pl.Int8, pl.UInt16, pl.UInt64, pl.Float32])
-def test_parse_times_widens(dtype):
-    times = parse_times(pl.Series([1, 2], dtype=dtype))
-    assert times.to_list() == [1, 2]
-    assert times.dtype == (pl.Float64 if dtype == pl.Float32 else pl.Int64)
-
-
-def test_parse_times_of_nanoseconds():
-    stamps = pl.Series([NOON * 1000 + 1999], dtype=pl.Int64).cast(pl.Datetime("ns"))
-    assert parse_times(stamps).to_list() == [NOON + 1]
-
-
-@pytest.mark.parametrize(
-    ("column", "message"),
-    [
-        (pl.Series("t", [1, None]), r"'t', row 1 \(from 0\): None is missing \(1 such rows\)"),
-        (pl.Series("t", ["1", None]), r"'t', row 1 \(from 0\): None is missing"),
-        (pl.Series("t", [1.0, np.nan]), r"'t', row 1 \(from 0\): nan is not a time"),
-        (pl.Series("t", [np.inf, 1.0]), r"'t', row 0 \(from 0\): inf is not a time"),
-        (pl.Series("t", ["1.5", "nan"]), r"'t', row 1 \(from 0\): nan is not a time"),
-        (pl.Series("t", ["5", "soon", "7"]), r"'t', row 1 \(from 0\): 'soon' is not a time"),
-        (pl.Series("t", ["2024-05-31", "5", "2024-06-01"]), r"row 1 \(from 0\): '5' is not a time"),
-        (pl.Series("t", ["soon", "late"]), r"row 0 \(from 0\): 'soon' is.*\(2 such rows\)"),
-        (pl.Series("t", [2**63], dtype=pl.UInt64), r"9223372036854775808 is not a time"),
-        (pl.Series("t", [True]), r"'t' holds Boolean, which is not a time"),
-        (pl.Series("t", [[1]]), r"'t' holds List\(Int64\), which is not a time"),
-        (pl.Series("t", [datetime.time(12)]), r"'t' holds Time, which is not a date"),
-        (pl.Series("t", [datetime.timedelta(1)]), r"'t' holds Duration.*, which is not a date"),
-    ],
-)
-def test_parse_times_refuses(column, message):
-    with pytest.raises(InputError, match=message):
-        parse_times(column)
-
-
-@pytest.mark.parametrize(
-    "values", [[1, 0, 1], [1.0, 0.0, 1.0], [True, False, True], ["1", "0", "1.0"]]
 )
 def test_parse_labels(values):
     labels = parse_labels(pl.Series("click", values))
@@ -234,6 +135,7 @@ def test_parse_labels(values):
         ([0.5], r"row 0 \(from 0\): 0.5 is not a label"),
         ([0.0, np.nan], r"row 1 \(from 0\): nan is not a label"),
         ([0, None], r"row 1 \(from 0\): None is missing"),
+        (["true", "truely"], r"row 1 \(from 0\): 'truely' is not a label"),
         (["0", "yes"], r"row 1 \(from 0\): 'yes' is not a label"),
         ([[1]], r"List\(Int64\), not labels"),
     ],
@@ -269,6 +171,13 @@ def test_empty_lines_of_a_csv_are_no_rows(tmp_path):
         parse_ids(read_columns(path, ["user"])["user"])
 
 
+def test_a_column_may_have_any_name_beside_empty_lines(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("line,index,literal\n\n1,2,3\n\n4,5,6\n")
+    columns = ["line", "index", "literal"]
+    assert read_columns(path, columns).rows() == [("1", "2", "3"), ("4", "5", "6")]
+
+
 def test_damaged_parquet_is_refused_and_does_not_end_the_process(tmp_path):
     # polars' own reader panics on some of these, and on some asks for 2**61 bytes and aborts.
     path = tmp_path / "log.parquet"
@@ -289,28 +198,7 @@ def test_damaged_parquet_is_refused_and_does_not_end_the_process(tmp_path):
     assert refused > 100
 
 
-def test_fields_that_only_look_like_dates_are_refused():
-    # polars reads these: as the year 22, as the minute after, with the day before the month.
-    for text in (
-        "0022-3-06",
-        "2022-03- 8T15:12:04",
-        "222-03-06",
-        "2022-03-04T16:31:60",
-        "01/02/2022",
-    ):
-        with pytest.raises(InputError, match="is not a time"):
-            parse_times(pl.Series("t", ["2022-03-01", text]))
-        with pytest.raises(InputError, match="is not a time"):
-            parse_times(pl.Series("t", [text]))
-
-
-def test_what_cannot_be_an_id_or_a_label_is_refused():
-    with pytest.raises(InputError, match="holds Binary, which cannot be an id"):
-        parse_ids(pl.Series("item", [b"\xff"]))
-    with pytest.raises(InputError, match="None is missing"):
-        parse_ids(pl.Series("item", ["a", ""]))
-    with pytest.raises(InputError, match=r"row 1 .*9007199254740992.0 is not an id.*not exact"):
-        parse_ids(pl.Series("item", [1.0, 2.0**53, None]), nullable=True)
+def test_what_cannot_be_a_label_is_refused():
     for column in (pl.Series("y", [{"a": 1}]), pl.Series("y", [[1]]), pl.Series("y", [b"1"])):
         with pytest.raises(InputError, match=f"'y' holds {column.dtype.base_type()}.*, not labels"):
             parse_labels(column)

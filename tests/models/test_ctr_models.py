@@ -25,7 +25,8 @@ from resemb_gnn import (
     fit,
 )
 from resemb_gnn.models import CTRModel
-from resemb_gnn.pipeline import arms
+from resemb_gnn.pipeline import embeddings
+from resemb_gnn.settings.names import MODELS
 from resemb_gnn.training import TableAdam, training_step
 
 pytestmark = pytest.mark.parametrize("kind", [DIEN, DIN, PNN, PooledMLP, WideDeep])
@@ -151,7 +152,7 @@ def test_with_res_embedding(kind: type[CTRModel], encoder: str) -> None:
     emb = ResEmbedding(graph, 3, 2, encoder, shrinkage=5.0, residual_std=0.5)
     model, batch = make_model(kind, embedding=emb).eval(), make_batch([4, 0, 3, 5])
     expected = copy.deepcopy(model)
-    expected.embedding = expected.features = emb.materialize()
+    expected.embedding = emb.materialize()
     torch.testing.assert_close(model(batch), expected(batch))
     # Many rows of one batch reach the shared centres.
     model(batch).square().sum().backward()
@@ -237,5 +238,5 @@ def test_settings(kind: Callable[..., CTRModel]) -> None:
 
 
 def test_has_a_name_in_comparisons(kind: type[CTRModel]) -> None:
-    models = [arms.make_model(name, nn.Embedding(NUM_ITEMS, 3), CATEGORY) for name in arms.MODELS]
+    models = [embeddings.make_model(name, nn.Embedding(NUM_ITEMS, 3), CATEGORY) for name in MODELS]
     assert [type(model) for model in models].count(kind) == 1

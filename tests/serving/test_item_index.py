@@ -13,8 +13,8 @@ import torch
 from sklearn.metrics.pairwise import cosine_similarity
 from torch import nn
 
-from resemb_gnn import BehaviorLog, InputError, ResEmbedding, covisit_graph
-from resemb_gnn.serving import ItemIndex, export_embeddings
+from resemb_gnn import DIN, BehaviorLog, InputError, ResEmbedding, covisit_graph
+from resemb_gnn.serving import ItemIndex, export_embeddings, export_scorer
 
 needs_usearch = pytest.mark.skipif(not find_spec("usearch"), reason="needs the extra serve")
 
@@ -179,3 +179,55 @@ def test_without_usearch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(ImportError, match=r"items\.usearch needs usearch"):
         ItemIndex.load(tmp_path)
     assert len(ItemIndex.load(tmp_path, exact=True).similar(ids[0], 3)) == 3
+
+
+@pytest.mark.parametrize("same", [20, 20.0, "20", np.int64(20), np.float32(20)])
+def test_an_item_is_found_by_its_id_of_any_type(same: Any, tmp_path: Path) -> None:
+    table = nn.Embedding.from_pretrained(torch.tensor([[1.0, 0], [2.0, 0], [0, 1], [1.0, 0]]))
+    made = export_embeddings(table, pl.Series([10, 20, 30, 40]), tmp_path, index=False)
+    for found in (made, ItemIndex.load(tmp_path)):
+        assert found.similar(same, 9)["item_id"].to_list() == [10, 40, 30]
+
+
+@pytest.mark.parametrize("other", [20.5, "020", "+20", "20.0", True, 2**70, "x"])
+def test_another_id_is_unknown(other: Any) -> None:
+    found = ItemIndex(pl.Series([1, 20]), np.eye(2))
+    with pytest.raises(InputError, match=r"item .* is unknown"):
+        found.similar(other)
+
+
+@pytest.mark.parametrize("other", [None, "", float("nan"), [20], b"20", 2**140])
+def test_what_is_no_id_is_refused(other: Any) -> None:
+    found = ItemIndex(pl.Series([1, 20]), np.eye(2))
+    with pytest.raises(InputError, match="column 'item'"):
+        found.similar(other)
+
+
+@pytest.mark.parametrize("missing", [None, "", float("nan")])
+def test_what_could_not_be_loaded_is_not_exported(missing: object, tmp_path: Path) -> None:
+    table, _ = make_table(2)
+    ids = pl.Series("item_id", ["a" if missing == "" else 0.5, missing])
+    with pytest.raises(InputError, match="column 'item_id', row 1"):
+        export_embeddings(table, ids, tmp_path / "out", index=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_vectors_take_the_place_of_vectors_alone(log: BehaviorLog, tmp_path: Path) -> None:
+    """A saved log, and a saved model, have an ``items.parquet``, too."""
+    log.save(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    embedding = nn.Embedding(log.num_items, 4)
+    with pytest.raises(InputError, match=r"items\.parquet belongs to something else"):
+        export_embeddings(embedding, log.item_ids, tmp_path, index=False)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    for _ in range(2):
+        export_embeddings(embedding, log.item_ids, tmp_path / "served", index=False)
+
+
+def test_a_folder_that_cannot_be_written(log: BehaviorLog, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    embedding = nn.Embedding(log.num_items, 4)
+    with pytest.raises(InputError, match="cannot be written: Not a directory"):
+        export_embeddings(embedding, log.item_ids, tmp_path / "file", index=False)
+    with pytest.raises(InputError, match="cannot be written: Not a directory"):
+        export_scorer(DIN(embedding), tmp_path / "file" / "below", onnx=False)

@@ -11,13 +11,14 @@ from torch_geometric.utils import coalesce
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph import Adjacency, FeatureExtension, covisit_graph
+from resemb_gnn.nn.embeddings.item_embedding import ItemEmbedding
 from resemb_gnn.nn.encoders.average import ItemAverageEncoder
 from resemb_gnn.nn.encoders.center_encoder import CenterEncoder
 
 Neighbors = Sequence[Tensor] | tuple[Tensor, Tensor]
 
 
-class ColdItems(nn.Module):
+class ColdItems(ItemEmbedding):
     """What a :class:`~resemb_gnn.ResEmbedding` can say of items that it was not trained on."""
 
     encoder: CenterEncoder

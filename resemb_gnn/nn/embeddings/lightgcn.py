@@ -6,13 +6,14 @@ from torch_geometric.data import Data
 
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph import check_graph, symmetric_adjacency
+from resemb_gnn.nn.embeddings.item_embedding import ItemEmbedding
 from resemb_gnn.nn.encoders.center_encoder import View
 from resemb_gnn.nn.encoders.graph_guard import guard_graph
 from resemb_gnn.nn.layers.propagate import propagate
 from resemb_gnn.nn.layers.unique_ids import unique_ids
 
 
-class LightGCNEmbedding(nn.Module):
+class LightGCNEmbedding(ItemEmbedding):
     r"""Item embeddings as the mean of the layers of a linear graph convolution (He et al.,
     "LightGCN", SIGIR 2020), over items instead of users and items.
 
@@ -40,7 +41,6 @@ class LightGCNEmbedding(nn.Module):
         InputError: if a setting is out of its range, or the graph unusable.
     """
 
-    user_fold: Tensor | None
     penalizes_history = True  # CTRModel hands every item of the batch to penalty()
 
     def __init__(
@@ -72,7 +72,7 @@ class LightGCNEmbedding(nn.Module):
             for part in [*(graph.get("fold_graphs") or []), graph]
         )
         self.weight = nn.Parameter(torch.empty(self.num_embeddings, embedding_dim))
-        self.register_buffer("user_fold", graph.get("user_fold"), persistent=False)
+        self.user_fold = graph.get("user_fold")
         guard_graph(self, graph)
         self.reset_parameters()
 

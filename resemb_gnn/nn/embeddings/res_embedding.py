@@ -16,6 +16,8 @@ from resemb_gnn.nn.encoders.center_weights import CenterWeights
 from resemb_gnn.nn.encoders.graph_guard import guard_graph
 from resemb_gnn.nn.encoders.make_encoder import make_encoder
 from resemb_gnn.nn.layers.unique_ids import unique_ids
+from resemb_gnn.settings import EmbeddingSettings
+from resemb_gnn.settings.setting import check_values
 
 
 class ResEmbedding(ColdItems):
@@ -43,7 +45,7 @@ class ResEmbedding(ColdItems):
             needed by shrinkage.
         embedding_dim: width of the embeddings.
         num_centers: number of centres :math:`K`; ``None`` (``average`` only) for one an item.
-        encoder: ``"average"``, ``"gcn"``, ``"gat"``, ``"gcn-skip"``, or any module with PyG's
+        encoder: ``"average"``, ``"gcn"``, ``"gat"``, ``"sign"``, or any module with PyG's
             call ``(x, edge_index, edge_weight) -> [num_nodes, num_centers]`` (logits), whose
             parameters are drawn anew with the rest; or a
             :class:`~resemb_gnn.nn.CenterEncoder`, which brings its own weights and centres.
@@ -84,33 +86,41 @@ class ResEmbedding(ColdItems):
         True
     """
 
-    user_fold: Tensor | None
-
     def __init__(
         self,
         graph: Data,
-        embedding_dim: int = 32,
-        num_centers: int | None = 64,
+        embedding_dim: int = EmbeddingSettings.embedding_dim,
+        num_centers: int | None = EmbeddingSettings.num_centers,
         encoder: str | nn.Module = "gcn",
         *,
-        temperature: float = 1.0,
-        normalization: str = "softmax",
-        heads: int = 1,
-        center_std: float | None = None,
-        residual_std: float = 0.001,
-        shrinkage: float | None = 1000.0,
-        residual_penalty: float = 1.0,
+        temperature: float = EmbeddingSettings.temperature,
+        normalization: str = EmbeddingSettings.normalization,
+        heads: int = EmbeddingSettings.heads,
+        center_std: float | None = EmbeddingSettings.center_std,
+        residual_std: float = EmbeddingSettings.residual_std,
+        shrinkage: float | None = EmbeddingSettings.shrinkage,
+        residual_penalty: float = EmbeddingSettings.residual_penalty,
         residual_options: ResidualOptions | None = None,
         feature_dim: int = 32,
         hidden: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
-        _check_settings(locals())
+        check_values(
+            EmbeddingSettings,
+            embedding_dim=embedding_dim,
+            num_centers=num_centers,
+            temperature=temperature,
+            center_std=center_std,
+            residual_std=residual_std,
+            shrinkage=shrinkage,
+            residual_penalty=residual_penalty,
+        )
+        if not feature_dim >= 2:
+            raise InputError(f"feature_dim must be at least 2, not {feature_dim}")
         check_graph(graph)
         self.num_embeddings = int(graph.num_nodes or 0)
         self.embedding_dim = embedding_dim
         self.residual_std = residual_std
-        self.sparse = False
         self.residual_penalty = residual_penalty
         self.options = residual_options or ResidualOptions()
         self.encoder = make_encoder(
@@ -133,7 +143,7 @@ class ResEmbedding(ColdItems):
             self.shrinkage = Shrinkage(graph, shrinkage, self.options.learn_shrinkage)
         elif self.options.learn_shrinkage:
             raise InputError("learn_shrinkage needs a shrinkage to start from, not None")
-        self.register_buffer("user_fold", graph.get("user_fold"), persistent=False)
+        self.user_fold = graph.get("user_fold")
         guard_graph(self, graph)
         self.reset_parameters()
 
@@ -163,17 +173,15 @@ class ResEmbedding(ColdItems):
         return True
 
     @property
-    def tables(self) -> list[nn.Parameter]:
-        """The parameters with a row an item: their gradients are sparse if ``sparse`` is set, as
-        in ``torch.nn.Embedding``.
-        """
-        per_item = isinstance(self.encoder, ItemAverageEncoder)
-        return [self.residual, self.centers] if per_item else [self.residual]
+    def tables(self) -> dict[str, TableOptions]:
+        own = {"residual": TableOptions(self.options.lr_scale, self.options.decay)}
+        if isinstance(self.encoder, ItemAverageEncoder):  # one centre an item
+            own["centers"] = TableOptions()
+        return own
 
     @property
-    def table_options(self) -> dict[str, TableOptions]:
-        """How the residuals are trained: read by :class:`~resemb_gnn.training.TableAdam`."""
-        return {"residual": TableOptions(self.options.lr_scale, self.options.decay)}
+    def item_groups(self) -> Tensor | None:
+        return self.encoder.item_groups
 
     @property
     def residual_scale(self) -> Tensor | None:
@@ -231,13 +239,6 @@ class ResEmbedding(ColdItems):
         rows = nn.functional.embedding(ids, self.residual, sparse=self.sparse)
         return self.residual_penalty * rows.square().sum(dim=-1).mean()
 
-    @torch.no_grad()
-    def materialize(self) -> nn.Embedding:
-        """A plain ``torch.nn.Embedding`` that holds the same rows, for serving."""
-        ids = torch.arange(self.num_embeddings, device=self.residual.device)
-        rows = torch.cat([self._rows(part) for part in ids.split(8192)])
-        return nn.Embedding.from_pretrained(rows, freeze=False)
-
     def _over(self, graph: Data) -> "ResEmbedding":
         other = ResEmbedding(
             graph,
@@ -259,21 +260,3 @@ class ResEmbedding(ColdItems):
             f" shrinkage={None if self.shrinkage is None else self.shrinkage.start},"
             f" residual_penalty={self.residual_penalty}"
         )
-
-
-def _check_settings(settings: dict[str, object]) -> None:
-    lowest = {
-        "embedding_dim": 1,
-        "num_centers": 1,
-        "feature_dim": 2,
-        "center_std": 0,
-        "residual_std": 0,
-        "shrinkage": 0,
-        "residual_penalty": 0,
-    }
-    for name, low in lowest.items():
-        value = settings[name]
-        if value is not None and not value >= low:  # type: ignore[operator]
-            raise InputError(f"{name} must be at least {low}, not {value}")
-    if not settings["temperature"] > 0:  # type: ignore[operator]
-        raise InputError(f"temperature must be above 0, not {settings['temperature']}")

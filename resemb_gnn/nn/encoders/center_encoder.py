@@ -115,6 +115,11 @@ class CenterEncoder(nn.Module):
         """
         return self(ids, fold) @ centers
 
+    @property
+    def item_groups(self) -> Tensor | None:
+        """Centre of each item, int64 ``[num_nodes]``, if it was told from outside."""
+        return None
+
     def reset_parameters(self) -> None:
         """Draws the parameters anew."""
 

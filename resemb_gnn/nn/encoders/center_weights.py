@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from resemb_gnn.errors import InputError
+from resemb_gnn.settings.names import CENTER_NORMALIZATIONS
 
-NORMALIZATIONS = ("softmax", "sparsemax", "entmax", "signed")
 _STEPS = 100  # Newton's steps; about 8 are needed
 
 
@@ -29,7 +29,7 @@ class CenterWeights:
     one mix a head, and its weights sum to the number of heads.
 
     Args:
-        normalization: one of ``NORMALIZATIONS``.
+        normalization: one of ``CENTER_NORMALIZATIONS``.
         heads: number of heads, which divides the number of centres.
 
     Shapes:
@@ -44,10 +44,10 @@ class CenterWeights:
     heads: int = 1
 
     def __post_init__(self) -> None:
-        if self.normalization not in NORMALIZATIONS:
+        if self.normalization not in CENTER_NORMALIZATIONS:
             raise InputError(
                 f"normalization={self.normalization!r} is unknown;"
-                f" choose from {', '.join(NORMALIZATIONS)}"
+                f" choose from {', '.join(CENTER_NORMALIZATIONS)}"
             )
         if self.heads < 1:
             raise InputError(f"heads must be at least 1, not {self.heads}")

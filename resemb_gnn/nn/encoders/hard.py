@@ -87,6 +87,10 @@ class HardEncoder(CenterEncoder):
         graph.center = torch.cat([center, chosen])
         return super().on(graph)
 
+    @property
+    def item_groups(self) -> Tensor | None:
+        return self.view(None).center
+
     def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
         center = self.view(fold).center.index_select(0, ids)
         return torch.nn.functional.one_hot(center, self.num_centers).float()

@@ -1,19 +1,17 @@
 """Encoders by name."""
 
+from typing import Any
+
 from torch import nn
 from torch_geometric.data import Data
 
-from resemb_gnn.errors import InputError
+from resemb_gnn.errors import InputError, did_you_mean
 from resemb_gnn.graph import NodeFeatures
-from resemb_gnn.nn.encoders.average import AverageEncoder, ItemAverageEncoder
+from resemb_gnn.nn.encoders.average import ItemAverageEncoder
 from resemb_gnn.nn.encoders.center_encoder import CenterEncoder
 from resemb_gnn.nn.encoders.center_weights import CenterWeights
 from resemb_gnn.nn.encoders.full_graph import FullGraphEncoder
-from resemb_gnn.nn.encoders.gat import GATEncoder
-from resemb_gnn.nn.encoders.gcn import GCNEncoder
-from resemb_gnn.nn.encoders.sign import SkipEncoder
-
-ENCODERS = ("average", "gcn", "gat", "gcn-skip")
+from resemb_gnn.settings.names import ENCODERS, find
 
 
 def make_encoder(
@@ -45,12 +43,13 @@ def make_encoder(
         graph = NodeFeatures(feature_dim)(graph)
     if isinstance(encoder, nn.Module):
         return FullGraphEncoder(graph, encoder, num_centers, temperature, normalize=normalize)
-    if encoder == "average":
-        return AverageEncoder(graph, num_centers, temperature, normalize=normalize)
-    if encoder == "gcn":
-        return GCNEncoder(graph, num_centers, temperature, hidden, normalize)
-    if encoder == "gat":
-        return GATEncoder(graph, num_centers, temperature, normalize=normalize)
-    if encoder == "gcn-skip":
-        return SkipEncoder(graph, num_centers, temperature, normalize=normalize)
-    raise InputError(f"encoder={encoder!r} is unknown; choose from {', '.join(ENCODERS)}")
+    if encoder not in ENCODERS:
+        raise InputError(
+            f"encoder={encoder!r} is unknown; choose from {', '.join(ENCODERS)}"
+            f"{did_you_mean(encoder, ENCODERS)}"
+        )
+    options: dict[str, Any] = {"hidden": hidden} if hidden else {}
+    made: CenterEncoder = find(ENCODERS[encoder])(
+        graph, num_centers, temperature=temperature, normalize=normalize, **options
+    )
+    return made

@@ -1,4 +1,4 @@
-"""``gcn-skip``: centre weights from an item's own features and those of its neighbourhoods."""
+"""``sign``: centre weights from an item's own features and those of its neighbourhoods."""
 
 from functools import partial
 
@@ -12,8 +12,8 @@ from resemb_gnn.nn.encoders.center_encoder import CenterEncoder, View
 from resemb_gnn.nn.encoders.center_weights import CenterWeights
 
 
-class SkipEncoder(CenterEncoder):
-    r"""``gcn-skip``: softmax over the features propagated 0 to :math:`L` times side by side (SIGN;
+class SIGNEncoder(CenterEncoder):
+    r"""``sign``: softmax over the features propagated 0 to :math:`L` times side by side (SIGN;
     Frasca et al., "SIGN: Scalable Inception Graph Neural Networks", 2020).
 
     .. math::

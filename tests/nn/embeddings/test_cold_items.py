@@ -109,7 +109,7 @@ def test_one_centre_an_item_gives_the_mean_of_the_neighbours_centres() -> None:
     assert_close(actual, torch.stack(rows))
 
 
-@pytest.mark.parametrize("encoder", [SAGEConv(4, 3), "gcn-skip"])
+@pytest.mark.parametrize("encoder", [SAGEConv(4, 3), "sign"])
 def test_other_encoders_on_the_graph_with_the_item(encoder: str | nn.Module) -> None:
     emb, graph = make(encoder), attached(random_graph(0))
     actual = emb.embed_new(X, neighbors=(VALUES, PTR), weights=WEIGHTS)

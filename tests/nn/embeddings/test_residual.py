@@ -161,6 +161,6 @@ def test_a_residual_that_is_not_staged_has_nothing_to_release() -> None:
     assert not emb.release_residual()
     assert torch.equal(emb.residual, before)
     frozen = make_embedding()
-    frozen.residual.requires_grad_(False)  # as the arm centers-only has it
+    frozen.residual.requires_grad_(False)  # as the arm gcn:none has it
     assert not frozen.release_residual()
     assert not frozen.residual.requires_grad

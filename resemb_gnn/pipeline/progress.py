@@ -5,7 +5,7 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Self, TypeVar
 
-from tqdm import tqdm
+from resemb_gnn.io.streams import progress_bar
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ class Stages:
     """
 
     def __init__(self, number: int, quiet: bool) -> None:
-        self.bar = tqdm(
+        self.bar = progress_bar(
             total=number,
             disable=quiet,
             leave=False,

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from resemb_gnn.pipeline.stages import Stages
+from resemb_gnn.pipeline.progress import Stages
 
 
 def test_the_clock_goes_on_during_a_stage(capsys: pytest.CaptureFixture[str]) -> None:

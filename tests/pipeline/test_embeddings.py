@@ -10,12 +10,24 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from resemb_gnn import DIN, BehaviorLog, InputError, ResEmbedding, covisit_graph, fit
-from resemb_gnn.experiment import CompareSettings, compare
+from resemb_gnn.experiment import compare
 from resemb_gnn.graph import NodeFeatures, PermuteNodes
-from resemb_gnn.pipeline.arm_settings import ArmSettings
-from resemb_gnn.pipeline.arms import ARMS, EMBEDDINGS, Range, make_embedding
+from resemb_gnn.nn import as_item_embedding
+from resemb_gnn.pipeline.embeddings import make_embedding
+from resemb_gnn.settings import CompareSettings, FitSettings
+from resemb_gnn.settings.embedding import (
+    EmbeddingSettings,
+    embedding_name,
+    embedding_names,
+    settings_of,
+    space_of,
+    split_name,
+    tuned_of,
+)
+from resemb_gnn.settings.setting import Range
 
-SETTINGS = ArmSettings(embedding_dim=8, num_centers=6)
+EMBEDDINGS = embedding_names()
+SETTINGS = EmbeddingSettings(embedding_dim=8, num_centers=6)
 # Another value of each setting, which an arm must answer to if it reads the setting.
 OTHER: dict[str, Any] = {
     "num_centers": 4,
@@ -44,7 +56,9 @@ def graph(log: BehaviorLog) -> Data:
     return NodeFeatures(8)(covisit_graph(log.split().history, folds=3))
 
 
-def build(name: str, graph: Data, log: BehaviorLog, settings: ArmSettings = SETTINGS) -> nn.Module:
+def build(
+    name: str, graph: Data, log: BehaviorLog, settings: EmbeddingSettings = SETTINGS
+) -> nn.Module:
     torch.manual_seed(0)
     return make_embedding(name, graph, settings, log.item_category)
 
@@ -60,7 +74,7 @@ def portrait(embedding: nn.Module, num_items: int) -> list[Any]:
         embedding(ids).tolist(),
         {name: value.tolist() for name, value in embedding.state_dict().items()},
         None if penalty is None else penalty.item(),
-        getattr(embedding, "table_options", None),
+        as_item_embedding(embedding).tables,
         frozen,
     ]
 
@@ -69,8 +83,7 @@ def portrait(embedding: nn.Module, num_items: int) -> list[Any]:
 def test_an_arm_reads_the_settings_that_it_declares(
     name: str, graph: Data, log: BehaviorLog
 ) -> None:
-    assert set(OTHER) == {spec.name for spec in fields(ArmSettings)} - {"embedding_dim"}
-    assert set(ARMS[name].settings) <= {*OTHER, "lr"}
+    assert set(OTHER) == {spec.name for spec in fields(EmbeddingSettings)} - {"embedding_dim"}
     usual = portrait(build(name, graph, log), log.num_items)
     read = {
         key
@@ -78,22 +91,59 @@ def test_an_arm_reads_the_settings_that_it_declares(
         if portrait(build(name, graph, log, replace(SETTINGS, **{key: value})), log.num_items)
         != usual
     }
-    assert read == set(ARMS[name].settings) - {"lr"}
+    assert read == set(settings_of(name))
 
 
 @pytest.mark.parametrize("name", EMBEDDINGS)
 def test_search_spaces(name: str) -> None:
-    arm, usual = ARMS[name], CompareSettings()
-    assert set(arm.tuned) <= set(arm.settings)
-    for key, space in arm.settings.items():
+    usual = CompareSettings()
+    assert set(tuned_of(name)) <= set(settings_of(name))
+    for key in settings_of(name):
+        space = space_of(key)
         choices = (space.low, space.high) if isinstance(space, Range) else space
         if isinstance(space, Range):
             assert 0 < space.low < space.high
-        elif not isinstance(space[0], float):
+        else:
             assert getattr(usual, key) in space
         for choice in choices:
             own = CompareSettings(override=(f"{name}.{key}={str(choice).lower()}",)).of(name)
             assert getattr(own, key) == choice
+
+
+def test_a_name_is_two_choices() -> None:
+    assert split_name("gcn") == split_name("gcn:held") == ("gcn", "held")
+    assert split_name("plain") == ("plain", "free")
+    assert embedding_name("gcn:held") == "gcn"
+    assert embedding_name("sign:staged") == "sign:staged"
+    assert len(set(EMBEDDINGS)) == len(EMBEDDINGS)
+    assert [embedding_name(name) for name in EMBEDDINGS] == EMBEDDINGS
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gnc", r"'gnc' is unknown; choose from plain, .*; did you mean gcn\?"),
+        ("gcn:", r"'gcn:' is unknown; gcn may be followed by :held, :none, :free, :staged"),
+        ("gcn:hold", r"'gcn:hold' is unknown; .*did you mean held\?"),
+        ("plain:staged", r"plain may be followed by :free, :l2"),
+        ("gcn:held:free", r"gcn may be followed by"),
+        ("GCN", r"'GCN' is unknown"),
+        ("", r"'' is unknown"),
+    ],
+)
+def test_names_that_are_refused(name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        FitSettings(embedding=name)
+
+
+def test_a_setting_that_the_embedding_does_not_read_is_refused() -> None:
+    with pytest.raises(InputError, match="num_centers is not read by plain, which read"):
+        FitSettings(embedding="plain", num_centers=512)
+    with pytest.raises(InputError, match="shrinkage is not read by gcn:none"):
+        FitSettings(embedding="gcn:none", shrinkage=10)
+    with pytest.raises(InputError, match="l2 is not read by plain or gcn"):
+        CompareSettings(embeddings=("plain", "gcn"), l2=0.3)
+    CompareSettings(embeddings=("plain", "gcn"), num_centers=8)  # one of them reads it
 
 
 @pytest.mark.parametrize("name", EMBEDDINGS)
@@ -112,8 +162,9 @@ def test_only_arms_of_the_graph_see_the_graph(name: str, graph: Data, log: Behav
     ids = torch.arange(log.num_items)
     with torch.no_grad():
         one, other = build(name, graph, log)(ids), build(name, permuted, log)(ids)
-    without = {"plain", "plain-l2", "adamar", "meda", "category", "residual-only"}
-    assert torch.allclose(one, other) == (name in without)
+    shared, own = split_name(name)
+    without = shared == "category" or (shared == "plain" and own != "spectral")
+    assert torch.allclose(one, other) == without
 
 
 def category_of(log: BehaviorLog) -> Tensor:
@@ -127,9 +178,9 @@ def test_what_the_arms_are_made_of(graph: Data, log: BehaviorLog) -> None:
     def made(name: str, **changes: Any) -> Any:
         return build(name, graph, log, replace(SETTINGS, **changes))
 
-    started = made("spectral-start", start_scale=0.5, table_std=0.0)
+    started = made("plain:spectral", start_scale=0.5, table_std=0.0)
     assert torch.equal(started(ids), 0.5 * graph.x)
-    narrow = made("spectral-start", start_scale=0.5, table_std=0.0, embedding_dim=4)
+    narrow = made("plain:spectral", start_scale=0.5, table_std=0.0, embedding_dim=4)
     features = NodeFeatures(4)(covisit_graph(log.split().history)).x
     assert torch.allclose(narrow(ids), 0.5 * features)
     assert graph.x.size(1) == 8  # the caller's graph stays as it was
@@ -137,17 +188,17 @@ def test_what_the_arms_are_made_of(graph: Data, log: BehaviorLog) -> None:
     hard = made("category", residual_std=0.0)
     assert torch.equal(hard(ids), hard.centers[category])
 
-    centers_only, gcn = made("centers-only"), made("gcn", residual_std=0.0)
+    centers_only, gcn = made("gcn:none"), made("gcn", residual_std=0.0)
     assert torch.equal(centers_only(ids), gcn(ids))
     assert centers_only.penalty(ids) is None
-    residual_only = made("residual-only", residual_std=0.3, shrinkage=5.0)
+    residual_only = made("plain:held", residual_std=0.3, shrinkage=5.0)
     scale = graph.count / (graph.count + 5)
     assert torch.allclose(residual_only(ids), scale[:, None] * residual_only.residual)
     assert isinstance(residual_only, ResEmbedding)
     assert made("average").num_centers == log.num_items
-    assert made("adamar", table_decay=0.2).table_options["weight"].decay == 0.2
-    assert made("meda").table_options["weight"].renew
-    assert made("plain-l2", l2=0.3).l2 == 0.3
+    assert made("plain:adamar", table_decay=0.2).tables["weight"].decay == 0.2
+    assert made("plain:meda").tables["weight"].renew
+    assert made("plain:l2", l2=0.3).l2 == 0.3
 
 
 def test_categories_are_needed_and_asked_for_in_time(
@@ -168,13 +219,13 @@ def test_categories_are_needed_and_asked_for_in_time(
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("gcn.num_centers", "not of the form ARM.SETTING=VALUE"),
-        ("num_centers=3", "not of the form ARM.SETTING=VALUE"),
-        ("gnc.num_centers=3", "choose the arm from plain, plain-l2"),
+        ("gcn.num_centers", "not of the form EMBEDDING.SETTING=VALUE"),
+        ("num_centers=3", "not of the form EMBEDDING.SETTING=VALUE"),
+        ("gnc.num_centers=3", "the embedding 'gnc' is unknown"),
         ("plain.num_centers=3", "plain does not read num_centers, but lr, table_std"),
         ("gcn.epochs=3", "gcn does not read epochs"),
-        ("gcn.num_centers=3.5", "'3.5' is no int"),
-        ("gcn.learn_shrinkage=yes", "neither true nor false"),
+        ("gcn.num_centers=3.5", "num_centers must be a whole number, not '3.5'"),
+        ("gcn.learn_shrinkage=yes", "learn_shrinkage must be true or false"),
         ("gcn.temperature=0", "temperature must be above 0"),
         ("gcn.normalization=hardmax", "normalization='hardmax' is unknown"),
     ],
@@ -212,6 +263,6 @@ def test_overrides_reach_the_runs_and_must_be_the_same_on_resume(
     assert usual["num_parameters"] - gcn["num_parameters"] == 58 * (32 + 32 + 1)
     with pytest.raises(InputError, match=r"a run of gcn with overrides \{'num_centers': 6\}"):
         compare(replace(settings, override=("gcn.num_centers=7",), resume=True))
-    more = replace(settings, resume=True, embeddings=("plain", "gcn", "plain-l2"))
-    more = replace(more, override=(*settings.override, "plain-l2.l2=0.3"))
+    more = replace(settings, resume=True, embeddings=("plain", "gcn", "plain:l2"))
+    more = replace(more, override=(*settings.override, "plain:l2.l2=0.3"))
     assert [run["overrides"] for run in compare(more)["runs"]][2] == {"l2": 0.3}
