@@ -3,6 +3,7 @@
 import gc
 import os
 import platform
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -77,6 +78,12 @@ def thread_environment(threads: int) -> dict[str, str]:
 def module(name: object, *words: object) -> list[str]:
     """The command that runs a module of this checkout in a process of its own."""
     return [sys.executable, "-m", *map(str, (name, *words))]
+
+
+def start(threads: int, name: str, *words: object) -> "subprocess.Popen[str]":
+    """Starts a module on so many threads; what it prints can be read."""
+    command, environment = module(name, *words), thread_environment(threads)
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
 def machine() -> dict[str, object]:

@@ -12,7 +12,6 @@ among each other, which no vector that is the same for all of them can do.
 
 Vectors of cold items:
   embed_new, co-visits       from the revealed co-visits and their counts
-  mean of the neighbours     weighted mean of the same neighbours' whole embeddings
   embed_new, attributes      from the 10 trained items of the nearest attributes (TF-IDF, cosine),
                              with no behaviour at all; only with --attributes
   ..., scaled                the same with an item's weights scaled to the median total of the

@@ -1,25 +1,19 @@
 """Which graph layer makes the best centre encoder? Eight of PyG's, with the same budget.
 
     python -m benchmarks.accuracy.encoders --data Beauty.txt
-    python -m benchmarks.accuracy.encoders --data Beauty.txt --time 3
 
 Each layer is handed to ResEmbedding as `encoder=`, with the settings of `resemb-gnn compare`; a
 plain table and the toolkit's own encoders stand beside them. The layers encode the whole graph at
 every step: large batches (`--batch-size`, `--lr`) and a pruned graph (`--top-k`) make a full run
-affordable. It goes on where results.json in the folder ends. `--time STEPS` only measures the first
-steps of each layer and writes seconds.json.
+affordable. It goes on where results.json in the folder ends.
 """
 
 import argparse
 import sys
-import time
 from collections.abc import Callable, Sequence
-from itertools import islice
 from pathlib import Path
 
 import torch
-from resemb_gnn.pipeline.arms import make_embedding, make_model, res_embedding
-from resemb_gnn.pipeline.steps import fit_with, make_graph
 from torch import nn
 from torch_geometric.data import Data
 from torch_geometric.nn import (
@@ -35,15 +29,14 @@ from torch_geometric.nn import (
 )
 
 from benchmarks.runs import RunFile, command
-from resemb_gnn.data import Split
 from resemb_gnn.datasets import load_source
 from resemb_gnn.experiment import CompareSettings
 from resemb_gnn.experiment.comparison import new_results, run_record
 from resemb_gnn.experiment.report.text import markdown
-from resemb_gnn.experiment.results import read_results, versions
+from resemb_gnn.experiment.results import read_results
 from resemb_gnn.io.atomic import write_atomically
-from resemb_gnn.io.json_text import write_json
-from resemb_gnn.training import TableAdam, training_step
+from resemb_gnn.pipeline.arms import make_embedding, make_model, res_embedding
+from resemb_gnn.pipeline.steps import fit_with, make_graph
 
 
 def appnp(in_channels: int, out_channels: int) -> nn.Module:
@@ -88,20 +81,6 @@ def embedding(name: str, graph: Data, settings: CompareSettings) -> nn.Module:
     return res_embedding(graph, settings, encoder=layer)
 
 
-def seconds_a_step(model: nn.Module, split: Split, settings: CompareSettings, steps: int) -> float:
-    """Mean seconds of the first ``steps`` training steps, after one that is not counted."""
-    optimizer = TableAdam(model, settings.lr)
-    user_fold = getattr(model.embedding, "user_fold", None)
-    generator = torch.Generator().manual_seed(0)
-    batches = split.train.batches(settings.batch_size, settings.max_history, generator, user_fold)
-    started = time.perf_counter()
-    for number, batch in enumerate(islice(batches, steps + 1)):
-        if number == 1:
-            started = time.perf_counter()
-        training_step(model, batch, optimizer)
-    return (time.perf_counter() - started) / max(number, 1)
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="sequence file, such as Amazon Beauty")
@@ -114,36 +93,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--top-k", type=int, help="keep each item's so many heaviest edges")
     parser.add_argument("--folds", type=int, default=10)
     parser.add_argument("--out", default="benchmarks/accuracy/results/encoders")
-    parser.add_argument("--time", type=int, metavar="STEPS", help="measure so many steps only")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     arguments = vars(parser.parse_args(argv))
-    layers, steps = arguments.pop("layers"), arguments.pop("time")
+    layers = arguments.pop("layers")
     settings = CompareSettings(**arguments)
     source = load_source(settings.data)
     split = source.make_split(settings.split, settings.negatives)
     graph = make_graph(source, split, settings)
-
-    def model(name: str, seed: int) -> nn.Module:
-        torch.manual_seed(seed)
-        return make_model(settings.model, embedding(name, graph, settings), None)
-
-    if steps is not None:
-        num_steps = -(-len(split.train) // settings.batch_size)
-        contents = {
-            "steps": steps,
-            "steps_per_epoch": num_steps,
-            "num_items": graph.num_nodes,
-            "num_edges": graph.num_edges // 2,
-            "threads": torch.get_num_threads(),
-            "seconds": {},
-            "versions": versions(),
-        }
-        for name in layers:
-            step = seconds_a_step(model(name, 0), split, settings, steps)
-            contents["seconds"][name] = {"step": step, "epoch": step * num_steps}
-            print(f"{name}: {step:.3f} s a step, {step * num_steps:.0f} s an epoch")
-        write_json(Path(settings.out) / "seconds.json", contents)
-        return
     head = new_results(source, split, settings)
     head["command"] = command("benchmarks.accuracy.encoders", argv, settings.data)
     results = RunFile(Path(settings.out) / "results.json", head)
@@ -151,7 +107,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         for name in layers:
             if results.holds(embedding=name, seed=seed):
                 continue
-            result = fit_with(settings, model(name, seed), split, seed=seed)
+            torch.manual_seed(seed)
+            model = make_model(settings.model, embedding(name, graph, settings), None)
+            result = fit_with(settings, model, split, seed=seed)
             results.add(run_record(name, settings.model, seed, {}, result))
             print(f"{name}, seed {seed}: test AUC {result.test.auc:.4f}", file=sys.stderr)
     write_atomically(Path(settings.out) / "results.md", markdown(read_results(results.path)))

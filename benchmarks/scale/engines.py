@@ -18,7 +18,6 @@ import contextlib
 import json
 import os
 import resource
-import subprocess
 import tempfile
 import threading
 import time
@@ -30,11 +29,11 @@ from typing import Any
 import torch
 
 import resemb_gnn as rg
+from benchmarks import timing
 from benchmarks.runs import command
 from benchmarks.scale.engines_check import WINDOW, check_large, check_same
 from benchmarks.scale.engines_tables import GIB, markdown
 from benchmarks.synthetic_log import write_synthetic_log
-from benchmarks.timing import machine, module, thread_environment
 from resemb_gnn.experiment.results import versions
 from resemb_gnn.io.atomic import write_atomically
 from resemb_gnn.io.json_text import write_json
@@ -113,12 +112,7 @@ def measure(engine: str, log: Path, out: Path, args: argparse.Namespace) -> dict
     if args.hard_limit:
         words += ["--hard-limit", args.hard_limit]
     start, disk, memory = time.perf_counter(), 0, 0
-    with subprocess.Popen(
-        module("benchmarks.scale.engines", *words),
-        env=thread_environment(args.threads),
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with timing.start(args.threads, "benchmarks.scale.engines", *words) as process:
         ended = threading.Thread(target=process.wait, daemon=True)
         ended.start()
         while ended.is_alive():
@@ -195,7 +189,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "threads": args.threads,
         "memory_limit_bytes": int(args.memory_limit * GIB),
         "hard_limit_bytes": int(args.hard_limit * GIB) if args.hard_limit else None,
-        "machine": machine(),
+        "machine": timing.machine(),
         "versions": versions() | {name: version(name) for name in sorted(packages)},
         "load_average_at_start": os.getloadavg()[0],
         "runs": [],

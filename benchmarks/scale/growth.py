@@ -18,7 +18,6 @@ Stages land in ``<out>/growth.json`` as they end; a size that is complete is not
 import argparse
 import json
 import os
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -29,11 +28,12 @@ import numpy as np
 import torch
 
 import resemb_gnn as rg
+from benchmarks import timing
 from benchmarks.runs import command
 from benchmarks.scale.growth_figures import draw, markdown
 from benchmarks.speed.ours import BATCH_SIZE, CENTERS, DIM, make_din, make_optimizer
 from benchmarks.synthetic_log import synthetic_log
-from benchmarks.timing import Contender, alternate, machine, module, thread_environment
+from benchmarks.timing import Contender, alternate, machine
 from resemb_gnn.experiment.results import versions
 from resemb_gnn.io.atomic import write_atomically
 from resemb_gnn.io.json_text import read_json, write_json
@@ -143,12 +143,7 @@ def run_worker(options: argparse.Namespace, *worker: object) -> tuple[list[dict[
     words = ["--folder", options.folder, "--steps", options.steps, "--rounds", options.rounds]
     words += ["--worker", *worker]
     lines = []
-    with subprocess.Popen(
-        module("benchmarks.scale.growth", *words),
-        env=thread_environment(options.threads),
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with timing.start(options.threads, "benchmarks.scale.growth", *words) as process:
         assert process.stdout is not None
         for line in process.stdout:
             print(*worker, line, end="", flush=True)

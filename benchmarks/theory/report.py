@@ -10,6 +10,7 @@ from benchmarks.theory.figures import long_figure, radius_figure, recovery_figur
 from benchmarks.theory.runs import LONG
 from benchmarks.theory.statistics import Runs, by_dial, by_seed, group, mean, pooled, spearman
 from resemb_gnn.io.json_text import read_json
+from resemb_gnn.io.text_tables import NONE
 
 RADII = {"rms": "rms", "largest": "largest distance", "ball": "enclosing ball"}
 DIALS = {"residual": "residual, centres fixed", "num_centers": "centres, residual fixed"}
@@ -31,10 +32,7 @@ def draw(out: Path) -> None:
     if recovery:
         recovery_figure(recovery, out / "recovery.png")
     for title, stem, runs in _parts(out, "long"):
-        for measure, label in (
-            ("gap", "generalisation gap (nats)"),
-            ("test_auc", "test AUC"),
-        ):
+        for measure, label in (("gap", "generalisation gap (nats)"), ("test_auc", "test AUC")):
             path = out / f"long-{measure.replace('_', '-')}-{stem}.png"
             long_figure(
                 runs, measure, label, f"{_capital(label.split(' (')[0])} by epoch\n{title}", path
@@ -265,6 +263,8 @@ def _capital(text: str) -> str:
 
 
 def _signs(values: list[float]) -> str:
+    if not values:
+        return NONE
     return f"{np.mean(values):.2f} ({np.mean(np.array(values) > 0):.0%})"
 
 

@@ -3,14 +3,7 @@
 from pathlib import Path
 
 from benchmarks.accuracy.research.settings import ABLATIONS, best_trial, worth
-from benchmarks.accuracy.research.tables import (
-    Runs,
-    against,
-    figure_of,
-    gained,
-    searches,
-    signed,
-)
+from benchmarks.accuracy.research.tables import Runs, against, figure_of, gained, searches, signed
 from benchmarks.tables import table
 from resemb_gnn.experiment.summary import Results, by_embedding
 from resemb_gnn.io.text_tables import NONE

@@ -16,19 +16,11 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import optuna
 import torch
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-)
-from optuna.trial import create_trial
-from resemb_gnn.pipeline.arms import ARMS, Range, make_embedding, make_model
-from resemb_gnn.pipeline.steps import fit_with, make_graph
 from torch import Tensor
 from torch_geometric.data import Data
 
@@ -38,18 +30,8 @@ from resemb_gnn.datasets import load_source
 from resemb_gnn.experiment import CompareSettings
 from resemb_gnn.experiment.results import versions
 from resemb_gnn.io.json_text import read_json, write_json
-
-
-def space(arm: str) -> dict[str, BaseDistribution]:
-    """Where each tuned setting of an arm is searched."""
-    found: dict[str, BaseDistribution] = {}
-    for name in ARMS[arm].tuned:
-        values = ARMS[arm].settings[name]
-        if isinstance(values, Range):
-            found[name] = FloatDistribution(values.low, values.high, log=values.log)
-        else:
-            found[name] = CategoricalDistribution(values)
-    return found
+from resemb_gnn.pipeline.arms import ARMS, Range, make_embedding, make_model
+from resemb_gnn.pipeline.steps import fit_with, make_graph
 
 
 def override(arm: str, params: dict[str, Any]) -> tuple[str, ...]:
@@ -78,8 +60,15 @@ class Prepared:
         return {
             "data": Path(self.settings.data).name,
             "settings": self.settings.identity(),
-            "versions": versions() | {"optuna": optuna.__version__},
+            "versions": versions() | {"optuna": _optuna_version()},
         }
+
+
+def _optuna_version() -> str | None:
+    try:
+        return metadata.version("optuna")
+    except metadata.PackageNotFoundError:  # finals need none
+        return None
 
 
 def train(arm: str, params: dict[str, Any], on: Prepared, seed: int = 0) -> dict[str, Any]:
@@ -102,21 +91,27 @@ def train(arm: str, params: dict[str, Any], on: Prepared, seed: int = 0) -> dict
 
 def tune(arm: str, trials: int, path: Path, on: Prepared) -> None:
     """Searches until `trials` trials of an arm stand in its file."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        direction="maximize",
-        # The state of the sampler is not kept: a resumed search draws from seed 0 plus its length.
-        sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=4),
-    )
-    ranges = space(arm)
     found = read(path)
     done = found.get("trials", [])
+    if len(done) >= trials:
+        return
+    import optuna
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # The state of the sampler is not kept: a resumed search draws from seed 0 plus its length.
+    sampler = optuna.samplers.TPESampler(seed=len(done), n_startup_trials=4)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    spaces = {name: ARMS[arm].settings[name] for name in ARMS[arm].tuned}
+    ranges = {
+        name: FloatDistribution(values.low, values.high, log=values.log)
+        if isinstance(values, Range)
+        else CategoricalDistribution(values)
+        for name, values in spaces.items()
+    }
     for trial in done:
-        study.add_trial(
-            create_trial(params=trial["params"], distributions=ranges, value=trial["valid_auc"])
-        )
-    if done:
-        study.sampler = optuna.samplers.TPESampler(seed=len(done), n_startup_trials=4)
+        params, value = trial["params"], trial["valid_auc"]
+        study.add_trial(optuna.trial.create_trial(params=params, distributions=ranges, value=value))
     first = defaults(arm, on.settings, on.graph, on.category)
     if all(trial["params"] != first for trial in done):
         study.enqueue_trial(first)
