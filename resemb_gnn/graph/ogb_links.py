@@ -18,7 +18,7 @@ from torch_geometric.data import Data
 from resemb_gnn.data import NEGATIVES, BehaviorLog, NegativeSampler
 from resemb_gnn.data.split import TEST, TRAIN, VALID, split_parts
 from resemb_gnn.errors import InputError
-from resemb_gnn.graph.covisit import covisit_graph
+from resemb_gnn.graph.covisit import check_log, covisit_graph
 
 NAME = "ogbl-covisit"
 _VERSION = 1  # OGB's loaders ask on standard input unless RELEASE_v{version}.txt is there
@@ -88,9 +88,10 @@ def to_ogb(
         was given: set it anew when the folder moves.
 
     Raises:
-        InputError: if ``root`` is in use or cannot be written, an argument is out of its range, a
-            part has no edge, or an item that is asked about leaves no negative.
+        InputError: if the log is none, ``root`` is in use or cannot be written, an argument is out
+            of its range, a part has no edge, or an item that is asked about leaves no negative.
     """
+    check_log(log)
     root = Path(root)
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise InputError(f"{root} exists and is not an empty folder")

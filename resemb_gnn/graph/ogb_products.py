@@ -19,6 +19,7 @@ from torch_geometric.utils import remove_self_loops, subgraph, to_undirected
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph.adjacency import check_graph
+from resemb_gnn.graph.covisit import check_log
 
 _RAW = ("edge", "node-feat", "node-label", "num-node-list", "num-edge-list")
 _FILES = ("RELEASE_v1.txt", *(f"raw/{name}.csv.gz" for name in _RAW))
@@ -69,6 +70,8 @@ def from_ogb(
         InputError: if a file is missing or damaged, or no item of the log is in the graph.
         ImportError: if ``ogb`` is not installed.
     """
+    if log is not None:
+        check_log(log)
     folder = Path(root) / name.replace("-", "_")
     older = folder.with_name(f"{folder.name}_pyg")  # OGB prefers it
     if older.exists():
