@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from resemb_gnn.errors import InputError
+from resemb_gnn.errors import InputError, shown
 from resemb_gnn.nn.encoders.guarded_buffer import register_guarded_buffer
 
 
@@ -20,20 +20,27 @@ class WithCategory(nn.Module):
         - **output:** ``[*, embedding.embedding_dim + category_dim]``
 
     Raises:
-        InputError: if the embedding has another number of items, or, on ``load_state_dict``, the
-            weights belong to other categories of the items.
+        InputError: if the embedding has another number of items, a category is no whole number from
+            0, or, on ``load_state_dict``, the weights belong to other categories of the items.
+        IndexError: in ``forward``, if an id is out of range, as ``torch.nn.Embedding`` has it.
     """
 
     item_category: Tensor
 
     def __init__(self, embedding: nn.Module, item_category: Tensor, category_dim: int) -> None:
         super().__init__()
+        if not isinstance(item_category, Tensor):
+            raise InputError(f"item_category is no tensor: {shown(item_category)}")
         num_embeddings = getattr(embedding, "num_embeddings", item_category.numel())
-        if item_category.shape != (num_embeddings,):
+        if item_category.shape != (num_embeddings,) or not num_embeddings:
             raise InputError(
                 f"item_category has shape {list(item_category.shape)}, but the embedding"
                 f" {num_embeddings} items"
             )
+        if item_category.dtype not in (torch.int64, torch.int32):
+            raise InputError(f"item_category holds {item_category.dtype}, not torch.int64")
+        if bool((item_category < 0).any()):
+            raise InputError(f"item_category holds {int(item_category.min())}, which is below 0")
         self.embedding = embedding
         self.embedding_dim: int = int(embedding.embedding_dim) + category_dim  # type: ignore[arg-type]
         register_guarded_buffer(
@@ -46,5 +53,7 @@ class WithCategory(nn.Module):
         nn.init.normal_(self.category_embedding.weight, std=0.1)
 
     def forward(self, ids: Tensor, **options: int) -> Tensor:
-        category = self.category_embedding(self.item_category[ids])
+        # Selected, not indexed: an id out of range is an error, a negative one too.
+        category = self.item_category.index_select(0, ids.flatten()).view(ids.shape)
+        category = self.category_embedding(category)
         return torch.cat([self.embedding(ids, **options), category], dim=-1)

@@ -29,6 +29,8 @@ class CTRModel(nn.Module):
 
     Raises:
         InputError: if the embedding has no ``embedding_dim``.
+        IndexError: in ``forward``, if the embedding tells its ``num_embeddings`` and an item of the
+            batch is none of them, as ``torch.nn.Embedding`` has it.
     """
 
     def __init__(self, embedding: nn.Module, item_category: Tensor | None = None) -> None:

@@ -11,8 +11,10 @@ from torch_geometric.utils import coalesce
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph import Adjacency, FeatureExtension, covisit_graph
+from resemb_gnn.graph.covisit import check_log
 from resemb_gnn.nn.encoders.average import ItemAverageEncoder
 from resemb_gnn.nn.encoders.center_encoder import CenterEncoder
+from resemb_gnn.nn.layers.own_precision import in_own_precision
 
 Neighbors = Sequence[Tensor] | tuple[Tensor, Tensor]
 
@@ -26,6 +28,7 @@ class ColdItems(nn.Module):
     num_embeddings: int
     _extension: FeatureExtension | None = None
 
+    @in_own_precision
     def embed_new(
         self,
         x: Tensor | None = None,
@@ -94,6 +97,7 @@ class ColdItems(nn.Module):
         return encoder.mix(new.to(self.centers.device), self._grown_centers(rows))
 
     @torch.no_grad()
+    @in_own_precision
     def update(self, log: BehaviorLog, window: int = 5) -> Self:
         """A new embedding that also holds the items and the co-visits of ``log``, not retrained.
 
@@ -117,8 +121,9 @@ class ColdItems(nn.Module):
                 :func:`~resemb_gnn.covisit_graph`.
 
         Raises:
-            InputError: if the log has fewer items than the table.
+            InputError: if the log has fewer items than the table, or is no ``BehaviorLog``.
         """
+        check_log(log)
         size = self.num_embeddings
         if log.num_items < size:
             raise InputError(
@@ -187,10 +192,10 @@ class ColdItems(nn.Module):
         weight = torch.where(known, rows.weight, 0)
         index = torch.where(known, rows.index, 0)
         parts = (part.to(device) for part in (rows.ptr, index, weight))
-        both = Adjacency(*parts).matmul(
-            torch.cat([self.centers, torch.ones_like(self.centers[:, :1])], 1)
-        )
-        return torch.cat([self.centers, both[:, :-1] / both[:, -1:].clamp(min=1e-12)])
+        both = torch.cat([self.centers, torch.ones_like(self.centers[:, :1])], 1)
+        both = Adjacency(*parts).matmul(both)  # in float32 at least: so the weights are
+        means = both[:, :-1] / both[:, -1:].clamp(min=1e-12)
+        return torch.cat([self.centers, means.to(self.centers.dtype)])
 
 
 def _read_neighbors(
@@ -214,8 +219,9 @@ def _read_neighbors(
         values = torch.cat([torch.empty(0, dtype=torch.long), *parts])
         lengths = torch.tensor([part.numel() for part in parts], dtype=torch.long)
         ptr = nn.functional.pad(lengths.cumsum(0), (1, 0))
-    if values.is_floating_point() or values.dim() != 1:
+    if values.is_floating_point() or values.dtype == torch.bool or values.dim() != 1:
         raise InputError("neighbors must be item numbers, int64 [num_neighbors]")
+    values, ptr = values.long(), ptr.long()
     outside = (values < 0) | (values >= size)
     if bool(outside.any()):
         raise InputError(f"neighbour {int(values[outside][0])} is not in the table of {size} items")

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from resemb_gnn.errors import InputError
 from resemb_gnn.nn.embeddings.table_options import TableOptions
+from resemb_gnn.nn.layers.mean_square import mean_square
 
 
 class PlainEmbedding(nn.Embedding):
@@ -69,9 +70,8 @@ class PlainEmbedding(nn.Embedding):
 
     def penalty(self, ids: Tensor) -> Tensor | None:
         r"""L2 penalty :math:`\lambda \cdot \mathrm{mean}_i \lVert e_i \rVert^2` over the distinct
-        ``ids`` (``[*]``); ``None`` if :math:`\lambda = 0`.
+        ``ids`` (``[*]``); ``None`` if :math:`\lambda = 0`, and 0 for no ids.
         """
         if self.l2 == 0:
             return None
-        rows: Tensor = self(ids.unique())
-        return self.l2 * rows.square().sum(dim=1).mean()
+        return self.l2 * mean_square(self(ids.unique()))

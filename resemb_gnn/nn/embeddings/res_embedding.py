@@ -15,6 +15,8 @@ from resemb_gnn.nn.encoders.average import ItemAverageEncoder
 from resemb_gnn.nn.encoders.center_weights import CenterWeights
 from resemb_gnn.nn.encoders.graph_guard import guard_graph
 from resemb_gnn.nn.encoders.make_encoder import make_encoder
+from resemb_gnn.nn.layers.mean_square import mean_square
+from resemb_gnn.nn.layers.own_precision import in_own_precision
 from resemb_gnn.nn.layers.unique_ids import unique_ids
 
 
@@ -31,7 +33,8 @@ class ResEmbedding(ColdItems):
     :math:`n_i` training behaviours is shrunk as the empirical-Bayes estimate of a mean within
     its group: a rare item lives at its centres, a well-observed one earns its own place.
 
-    Takes the place of ``torch.nn.Embedding(num_embeddings, embedding_dim)``.
+    Takes the place of ``torch.nn.Embedding(num_embeddings, embedding_dim)``; as that, it computes
+    in the type of its parameters under ``torch.autocast``, too.
 
     If the graph was built with ``folds``, a training batch of users of one fold is embedded with
     ``fold=``, from the graph that these users had no part in; ``fit`` does so (see
@@ -67,7 +70,9 @@ class ResEmbedding(ColdItems):
         - **output:** embeddings ``[*, embedding_dim]``
 
     Raises:
-        InputError: if a setting is out of its range, the encoder unknown, or the graph unusable.
+        InputError: if a setting is out of its range, the encoder unknown, or the graph unusable; in
+            ``forward``, if there is no such fold.
+        IndexError: in ``forward``, if an id is out of range, as ``torch.nn.Embedding`` has it.
 
     Examples:
         >>> import torch
@@ -180,6 +185,7 @@ class ResEmbedding(ColdItems):
         """:math:`s_i` of all items, ``[num_embeddings, 1]``; ``None`` without shrinkage."""
         return None if self.shrinkage is None else self.shrinkage()
 
+    @in_own_precision
     def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
         if ids.dim() == 1:
             return self._rows(ids, fold)
@@ -197,6 +203,7 @@ class ResEmbedding(ColdItems):
             return central + self.options.cap(residual, central)
         return central + residual if scale is None else torch.addcmul(central, residual, scale)
 
+    @in_own_precision
     def center_weights(self, ids: Tensor) -> Tensor:
         """Centre weights :math:`w_i`, ``[*] -> [*, num_centers]``.
 
@@ -204,11 +211,13 @@ class ResEmbedding(ColdItems):
         """
         return self.encoder(ids.flatten()).view(*ids.shape, self.num_centers)
 
+    @in_own_precision
     def center_part(self, ids: Tensor) -> Tensor:
         r"""Central embeddings :math:`\sum_k w_{ik} c_k`, ``[*] -> [*, embedding_dim]``."""
         mixed = self.encoder.mix(ids.flatten(), self.centers)
         return mixed.view(*ids.shape, self.embedding_dim)
 
+    @in_own_precision
     def residual_part(self, ids: Tensor) -> Tensor:
         """Residuals as they are added, :math:`s_i r_i` and capped if there is a cap,
         ``[*] -> [*, embedding_dim]``.
@@ -221,17 +230,19 @@ class ResEmbedding(ColdItems):
             residual = self.options.cap(residual, self.center_part(flat))
         return residual.view(*ids.shape, self.embedding_dim)
 
+    @in_own_precision
     def penalty(self, ids: Tensor) -> Tensor | None:
         r"""Residual penalty :math:`\lambda \cdot \mathrm{mean}_i \lVert r_i \rVert^2` over ``ids``
         (``[*]``), to be added to the loss of the batch that they come from; ``None`` if
-        :math:`\lambda = 0`.
+        :math:`\lambda = 0`, and 0 for no ids.
         """
         if self.residual_penalty == 0 or not self.residual.requires_grad:
             return None
         rows = nn.functional.embedding(ids, self.residual, sparse=self.sparse)
-        return self.residual_penalty * rows.square().sum(dim=-1).mean()
+        return self.residual_penalty * mean_square(rows)
 
     @torch.no_grad()
+    @in_own_precision
     def materialize(self) -> nn.Embedding:
         """A plain ``torch.nn.Embedding`` that holds the same rows, for serving."""
         ids = torch.arange(self.num_embeddings, device=self.residual.device)
@@ -251,7 +262,7 @@ class ResEmbedding(ColdItems):
             residual_options=self.options,
         )
         other.sparse = self.sparse
-        return other.to(self.residual.device)
+        return other.to(self.residual)
 
     def extra_repr(self) -> str:
         return (
