@@ -16,7 +16,7 @@ from torch_geometric.data import Data
 from resemb_gnn.data import BehaviorLog, NegativeSampler
 from resemb_gnn.data.split import TEST, TRAIN, VALID, split_parts
 from resemb_gnn.errors import InputError
-from resemb_gnn.graph.covisit import covisit_graph
+from resemb_gnn.graph.covisit import check_log, covisit_graph
 from resemb_gnn.io.atomic import temporary_folder
 from resemb_gnn.io.outputs import new_place
 from resemb_gnn.io.paths import expanded
@@ -90,9 +90,10 @@ def to_ogb(
         was given, but for ``~``: set it anew when the folder moves.
 
     Raises:
-        InputError: if ``root`` is in use or cannot be written, an argument is out of its range, a
-            part has no edge, or an item that is asked about leaves no negative.
+        InputError: if the log is none, ``root`` is in use or cannot be written, an argument is out
+            of its range, a part has no edge, or an item that is asked about leaves no negative.
     """
+    check_log(log)
     given, root = expanded(root), new_place(root)
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise InputError(f"{root} exists and is not an empty folder")

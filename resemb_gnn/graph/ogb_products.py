@@ -19,6 +19,7 @@ from torch_geometric.utils import remove_self_loops, subgraph, to_undirected
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph.adjacency import check_graph
+from resemb_gnn.graph.covisit import check_log
 from resemb_gnn.io.ids import find_ids, parse_ids
 from resemb_gnn.io.paths import expanded
 
@@ -71,6 +72,8 @@ def from_ogb(
         InputError: if a file is missing or damaged, or no item of the log is in the graph.
         ImportError: if ``ogb`` is not installed.
     """
+    if log is not None:
+        check_log(log)
     root = expanded(root)
     folder = root / name.replace("-", "_")
     older = folder.with_name(f"{folder.name}_pyg")  # OGB prefers it

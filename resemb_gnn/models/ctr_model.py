@@ -38,6 +38,8 @@ class CTRModel(nn.Module):
     Raises:
         InputError: if the embedding has no ``embedding_dim``, or the features are of another number
             of items.
+        IndexError: in ``forward``, if the embedding tells its ``num_embeddings`` and an item of the
+            batch is none of them, as ``torch.nn.Embedding`` has it.
     """
 
     def __init__(

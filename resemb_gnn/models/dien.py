@@ -6,14 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
-from torch_geometric.utils import softmax as segment_softmax
 
 from resemb_gnn.data import Batch, Features
 from resemb_gnn.errors import InputError
 from resemb_gnn.models.ctr_model import CTRModel, beside
 from resemb_gnn.nn import AUGRU, BatchNorm, make_mlp
 from resemb_gnn.nn.layers.packing import pack, permute
-from resemb_gnn.nn.layers.segment import expand, segment_index, segment_mean
+from resemb_gnn.nn.layers.segment import expand, segment_index, segment_mean, segment_softmax
 
 
 class DIEN(CTRModel):
@@ -96,7 +95,7 @@ class DIEN(CTRModel):
             packed = self.extractor(permute(behavior, order, place), sizes)
             states = permute(packed, place, order)  # in the order of the batch again
             key = expand(self.attention(query), ptr, example)
-            weight = segment_softmax((states * key).sum(dim=1), ptr=ptr)
+            weight = segment_softmax((states * key).sum(dim=1), ptr, example)
             evolved = self.evolution(packed, sizes, permute(weight, order, place))
             filled = ptr.diff().nonzero().flatten()
             last = place[ptr[1:][filled] - 1]

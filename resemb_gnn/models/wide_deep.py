@@ -77,6 +77,6 @@ class WideDeep(PooledMLP):
         if self.category_crosses is not None:
             assert self.category is not None
             category = self.category.item_category
-            pair = (category[batch.target], category[batch.history])
+            pair = (category.index_select(0, ids) for ids in (batch.target, batch.history))
             logit = logit + self.category_crosses(*pair, batch.ptr)
         return logit

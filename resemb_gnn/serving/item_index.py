@@ -31,8 +31,9 @@ class ItemIndex:
 
     With an index of ``usearch`` (Malkov and Yashunin, "Efficient and Robust Approximate Nearest
     Neighbor Search Using Hierarchical Navigable Small World Graphs", 2018), the search is
-    approximate and its time hardly grows with the items; without one, it is exact and goes through
-    all of them. A vector of zeros has a similarity of 0 to any other.
+    approximate and its time hardly grows with the items; without one, or where it finds too few
+    (among many equal vectors), the search is exact and goes through all of them. A vector of zeros
+    has a similarity of 0 to any other.
 
     Args:
         item_ids: the items' own ids, ``[num_items]``, none of them twice.
@@ -129,11 +130,12 @@ class ItemIndex:
             )
         query = _unit(np.asarray(vector, dtype=np.float32)[None])[0]
         k = min(k, len(self.item_ids))
-        if self.index is None:
+        rows = np.empty(0, dtype=np.int64)
+        if self.index is not None:
+            rows = self.index.search(query, k).keys.astype(np.int64)
+        if len(rows) < k:  # no index, or one that lost its way: among many equal vectors it may
             every = self._unit @ query
             rows = np.argpartition(-every, k - 1)[:k]
-        else:
-            rows = self.index.search(query, k).keys.astype(np.int64)
         # The index' own distances are rounded; so many are quickly computed again.
         similarity = self._unit[rows] @ query
         order = np.lexsort((rows, -similarity))

@@ -51,7 +51,7 @@ class Scorer(nn.Module):
         if size is None:
             raise InputError(f"{type(model.embedding).__name__} has no num_embeddings")
         self.table = nn.Embedding.from_pretrained(_features(model, size))
-        self.model = copy.deepcopy(_without_embedding(model)).cpu()
+        self.model = copy.deepcopy(_without_embedding(model)).cpu().float()  # as the table is
         self.eval().requires_grad_(False)
 
     def forward(self, history: Tensor, ptr: Tensor, target: Tensor) -> Tensor:

@@ -74,6 +74,25 @@ def test_one_category_an_item(category: Tensor) -> None:
         DIN(nn.Embedding(6, 4), item_category=category)
 
 
+@pytest.mark.parametrize(
+    ("category", "message"),
+    [
+        (CATEGORY.float(), r"item_category holds torch\.float32, not torch\.int64"),
+        (CATEGORY.bool(), r"item_category holds torch\.bool, not torch\.int64"),
+        (CATEGORY - 1, "item_category holds -1, which is below 0"),
+        (CATEGORY.tolist(), r"item_category is no tensor: \[2, 0, 0, 1, 2, 1\]"),
+    ],
+)
+def test_categories_are_whole_numbers_from_zero(category: Tensor, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        DIN(nn.Embedding(6, 4), item_category=category)
+
+
+def test_no_items_have_no_category() -> None:
+    with pytest.raises(InputError, match=r"item_category has shape \[0\]"):
+        DIN(HalfWidth(), item_category=CATEGORY[:0])
+
+
 @pytest.mark.parametrize("changed", [CATEGORY.flip(0), CATEGORY + 7, CATEGORY[:5]])
 def test_weights_of_other_categories(changed: Tensor) -> None:
     model = DIN(nn.Embedding(6, 4), item_category=CATEGORY)

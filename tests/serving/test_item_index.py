@@ -3,6 +3,7 @@
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,37 @@ def test_few_items_twins_and_zeros(index: bool, tmp_path: Path) -> None:
     assert found.similar(30, 9)["similarity"].to_list() == pytest.approx([0] * 4)
     nearest = found.search(np.array([-0.1, 0.0]), 1)
     assert nearest.rows() == [(40, pytest.approx(1.0))]
+
+
+@pytest.mark.parametrize("index", [False, pytest.param(True, marks=needs_usearch)])
+def test_as_many_as_asked_for_among_equal_vectors(index: bool, tmp_path: Path) -> None:
+    rows = torch.ones(3000, 32)
+    rows[2900:] = torch.randn(100, 32)
+    ids = pl.Series(range(3000))
+    found = export_embeddings(nn.Embedding.from_pretrained(rows), ids, tmp_path, index=index)
+    for each in (found, ItemIndex.load(tmp_path)):
+        for item, k in ((0, 10), (7, 500), (0, 2500), (2950, 2500), (5, 2999)):
+            similar = each.similar(item, k)
+            assert len(similar) == k
+            assert similar["item_id"].n_unique() == k
+            assert item not in similar["item_id"]
+        assert each.similar(7, 500)["similarity"].to_list() == pytest.approx([1.0] * 500)
+    assert len(found.similar(0, 5000)) == 2999
+
+
+def test_an_index_that_finds_too_few_gives_way_to_the_exact_search() -> None:
+    class Lost:
+        """An index that never finds more than two."""
+
+        def search(self, vector: np.ndarray, k: int) -> Any:
+            return SimpleNamespace(keys=np.arange(min(k, 2), dtype=np.uint64))
+
+    table, ids = make_table(60)
+    vectors = table.weight.detach().numpy()
+    found, exact = ItemIndex(ids, vectors, Lost()), ItemIndex(ids, vectors)
+    assert found.search(vectors[3], 2)["item_id"].len() == 2
+    assert found.similar(ids[3], 9).equals(exact.similar(ids[3], 9))
+    assert found.similar(ids[3], 9)["item_id"].to_list() == dense_neighbors(table, ids, 3, 9)
 
 
 def test_bad_questions(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from resemb_gnn.errors import InputError
 from resemb_gnn.nn.embeddings.table_options import TableOptions
+from resemb_gnn.nn.layers.own_precision import in_own_precision
 
 
 class ItemEmbedding(nn.Module):
@@ -70,6 +71,7 @@ class ItemEmbedding(nn.Module):
         return None
 
     @torch.no_grad()
+    @in_own_precision
     def materialize(self) -> nn.Embedding:
         """A plain ``torch.nn.Embedding`` that holds the same rows, for serving.
 

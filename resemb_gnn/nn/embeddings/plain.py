@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from resemb_gnn.errors import InputError
 from resemb_gnn.nn.embeddings.item_embedding import ItemEmbedding
 from resemb_gnn.nn.embeddings.table_options import TableOptions
+from resemb_gnn.nn.layers.mean_square import mean_square
 
 
 class PlainEmbedding(ItemEmbedding, nn.Embedding):  # type: ignore[misc]
@@ -72,9 +73,8 @@ class PlainEmbedding(ItemEmbedding, nn.Embedding):  # type: ignore[misc]
 
     def penalty(self, ids: Tensor) -> Tensor | None:
         r"""L2 penalty :math:`\lambda \cdot \mathrm{mean}_i \lVert e_i \rVert^2` over the distinct
-        ``ids`` (``[*]``); ``None`` if :math:`\lambda = 0`.
+        ``ids`` (``[*]``); ``None`` if :math:`\lambda = 0`, and 0 for no ids.
         """
         if self.l2 == 0:
             return None
-        rows: Tensor = self(ids.unique())
-        return self.l2 * rows.square().sum(dim=1).mean()
+        return self.l2 * mean_square(self(ids.unique()))

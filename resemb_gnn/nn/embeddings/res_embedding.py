@@ -7,20 +7,23 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from resemb_gnn.errors import InputError
-from resemb_gnn.graph import check_graph
-from resemb_gnn.nn.embeddings.cold_items import ColdItems
+from resemb_gnn.graph import FeatureExtension, check_graph
+from resemb_gnn.nn.embeddings import cold_items
+from resemb_gnn.nn.embeddings.item_embedding import ItemEmbedding
 from resemb_gnn.nn.embeddings.residual import ResidualOptions, Shrinkage
 from resemb_gnn.nn.embeddings.table_options import TableOptions
 from resemb_gnn.nn.encoders.average import ItemAverageEncoder
 from resemb_gnn.nn.encoders.center_weights import CenterWeights
 from resemb_gnn.nn.encoders.graph_guard import guard_graph
 from resemb_gnn.nn.encoders.make_encoder import make_encoder
+from resemb_gnn.nn.layers.mean_square import mean_square
+from resemb_gnn.nn.layers.own_precision import in_own_precision
 from resemb_gnn.nn.layers.unique_ids import unique_ids
 from resemb_gnn.settings import EmbeddingSettings
 from resemb_gnn.settings.setting import check_values
 
 
-class ResEmbedding(ColdItems):
+class ResEmbedding(ItemEmbedding):
     r"""Item embeddings as a mix of shared centres plus a residual (after Zhou et al.,
     "Res-embedding for Deep Learning Based Click-Through Rate Prediction Modeling",
     arXiv 1906.10304).
@@ -33,7 +36,8 @@ class ResEmbedding(ColdItems):
     :math:`n_i` training behaviours is shrunk as the empirical-Bayes estimate of a mean within
     its group: a rare item lives at its centres, a well-observed one earns its own place.
 
-    Takes the place of ``torch.nn.Embedding(num_embeddings, embedding_dim)``.
+    Takes the place of ``torch.nn.Embedding(num_embeddings, embedding_dim)``; as that, it computes
+    in the type of its parameters under ``torch.autocast``, too.
 
     If the graph was built with ``folds``, a training batch of users of one fold is embedded with
     ``fold=``, from the graph that these users had no part in; ``fit`` does so (see
@@ -69,7 +73,9 @@ class ResEmbedding(ColdItems):
         - **output:** embeddings ``[*, embedding_dim]``
 
     Raises:
-        InputError: if a setting is out of its range, the encoder unknown, or the graph unusable.
+        InputError: if a setting is out of its range, the encoder unknown, or the graph unusable; in
+            ``forward``, if there is no such fold.
+        IndexError: in ``forward``, if an id is out of range, as ``torch.nn.Embedding`` has it.
 
     Examples:
         >>> import torch
@@ -85,6 +91,11 @@ class ResEmbedding(ColdItems):
         >>> bool(torch.allclose(emb.materialize()(ids), emb(ids), atol=1e-6))
         True
     """
+
+    num_embeddings: int
+    _extension: FeatureExtension | None = None
+    embed_new = cold_items.embed_new
+    update = cold_items.update
 
     def __init__(
         self,
@@ -188,6 +199,7 @@ class ResEmbedding(ColdItems):
         """:math:`s_i` of all items, ``[num_embeddings, 1]``; ``None`` without shrinkage."""
         return None if self.shrinkage is None else self.shrinkage()
 
+    @in_own_precision
     def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
         if ids.dim() == 1:
             return self._rows(ids, fold)
@@ -205,6 +217,7 @@ class ResEmbedding(ColdItems):
             return central + self.options.cap(residual, central)
         return central + residual if scale is None else torch.addcmul(central, residual, scale)
 
+    @in_own_precision
     def center_weights(self, ids: Tensor) -> Tensor:
         """Centre weights :math:`w_i`, ``[*] -> [*, num_centers]``.
 
@@ -212,11 +225,13 @@ class ResEmbedding(ColdItems):
         """
         return self.encoder(ids.flatten()).view(*ids.shape, self.num_centers)
 
+    @in_own_precision
     def center_part(self, ids: Tensor) -> Tensor:
         r"""Central embeddings :math:`\sum_k w_{ik} c_k`, ``[*] -> [*, embedding_dim]``."""
         mixed = self.encoder.mix(ids.flatten(), self.centers)
         return mixed.view(*ids.shape, self.embedding_dim)
 
+    @in_own_precision
     def residual_part(self, ids: Tensor) -> Tensor:
         """Residuals as they are added, :math:`s_i r_i` and capped if there is a cap,
         ``[*] -> [*, embedding_dim]``.
@@ -229,17 +244,19 @@ class ResEmbedding(ColdItems):
             residual = self.options.cap(residual, self.center_part(flat))
         return residual.view(*ids.shape, self.embedding_dim)
 
+    @in_own_precision
     def penalty(self, ids: Tensor) -> Tensor | None:
         r"""Residual penalty :math:`\lambda \cdot \mathrm{mean}_i \lVert r_i \rVert^2` over ``ids``
         (``[*]``), to be added to the loss of the batch that they come from; ``None`` if
-        :math:`\lambda = 0`.
+        :math:`\lambda = 0`, and 0 for no ids.
         """
         if self.residual_penalty == 0 or not self.residual.requires_grad:
             return None
         rows = nn.functional.embedding(ids, self.residual, sparse=self.sparse)
-        return self.residual_penalty * rows.square().sum(dim=-1).mean()
+        return self.residual_penalty * mean_square(rows)
 
-    def _over(self, graph: Data) -> "ResEmbedding":
+    def over(self, graph: Data) -> "ResEmbedding":
+        """An embedding over another graph with the settings of this one, drawn anew."""
         other = ResEmbedding(
             graph,
             self.embedding_dim,
@@ -252,7 +269,7 @@ class ResEmbedding(ColdItems):
             residual_options=self.options,
         )
         other.sparse = self.sparse
-        return other.to(self.residual.device)
+        return other.to(self.residual)
 
     def extra_repr(self) -> str:
         return (

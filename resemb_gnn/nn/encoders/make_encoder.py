@@ -26,12 +26,16 @@ def make_encoder(
     """The encoder that :class:`~resemb_gnn.ResEmbedding` names; its arguments mean the same.
 
     Raises:
-        InputError: if the name is unknown, or an argument does not go with it.
+        InputError: if the name is unknown, an argument does not go with it, or the encoder is one
+            of another number of items.
     """
     own_weights = isinstance(encoder, CenterEncoder) or num_centers is None
     if own_weights and normalize != CenterWeights():
         raise InputError("normalization and heads do not go with weights that are no logits")
     if isinstance(encoder, CenterEncoder):
+        size = encoder.graph.num_nodes
+        if size != graph.num_nodes:
+            raise InputError(f"the encoder is of {size} items, but the graph {graph.num_nodes}")
         return encoder
     if hidden and encoder != "gcn":
         raise InputError(f"hidden={hidden} goes with encoder='gcn' only")

@@ -8,7 +8,7 @@ from torch_geometric.data import Data
 from torch_geometric.nn.inits import glorot, zeros
 
 from resemb_gnn.graph import gcn_adjacency
-from resemb_gnn.nn.encoders.center_encoder import CenterEncoder, View
+from resemb_gnn.nn.encoders.center_encoder import CenterEncoder, View, node_features
 from resemb_gnn.nn.encoders.center_weights import CenterWeights
 
 
@@ -55,7 +55,7 @@ class SIGNEncoder(CenterEncoder):
 
 
 def _propagate(graph: Data, hops: int) -> View:
-    adjacency, layers = gcn_adjacency(graph), [graph.x.float()]
+    adjacency, layers = gcn_adjacency(graph), [node_features(graph)]
     for _ in range(hops):
         layers.append(adjacency.matmul(layers[-1]))
     return View(propagated=torch.cat(layers, dim=1))
