@@ -2,7 +2,7 @@
 
 A table that is free and a Res-embedding are trained alike, without early stopping, and measured:
 how wide the planted interests lie, how far test log loss is from training's, and whether the
-centres found the interests. One world proves nothing; benchmarks/theory.py measures many.
+centres found the interests. One world proves nothing; `python -m benchmarks.theory` measures many.
 
 python examples/theory.py [--users 300 --epochs 10]
 """

@@ -3,7 +3,7 @@
 import importlib
 import inspect
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +161,7 @@ def world(log: rg.BehaviorLog, tmp_path_factory: pytest.TempPathFactory) -> Worl
 
 
 @pytest.fixture
-def work(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def work(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder, and no network to fetch a data set from."""
 
     def offline(*arguments: object, **options: object) -> None:

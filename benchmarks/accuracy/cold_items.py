@@ -35,8 +35,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse
 import torch
-from resemb_gnn.pipeline.arms import res_embedding
-from resemb_gnn.pipeline.steps import fit_with
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.preprocessing import normalize
 from torch import Tensor, nn
@@ -46,9 +44,12 @@ from benchmarks.tables import table
 from resemb_gnn import DIN, BehaviorLog, Examples, ResEmbedding, covisit_graph, evaluate
 from resemb_gnn.datasets import load_source
 from resemb_gnn.experiment import CompareSettings
-from resemb_gnn.experiment.results import versions, write_results
+from resemb_gnn.experiment.results import write_results
 from resemb_gnn.graph import Adjacency, NodeFeatures
 from resemb_gnn.io.atomic import write_atomically
+from resemb_gnn.pipeline.embeddings import make_embedding
+from resemb_gnn.pipeline.facts import versions
+from resemb_gnn.pipeline.task import fit_with
 
 CONTENT_NEIGHBORS = 10
 
@@ -192,7 +193,8 @@ def run(log: BehaviorLog, arguments: argparse.Namespace, seed: int) -> dict[str,
     graph = covisit_graph(split.history, settings.window, folds=settings.folds)
     graph = NodeFeatures()(graph)
     torch.manual_seed(seed)
-    emb = res_embedding(graph, settings, encoder=arguments.encoder)
+    emb = make_embedding(arguments.encoder, graph, settings)
+    assert isinstance(emb, ResEmbedding)
     result = fit_with(settings, DIN(emb), split, seed=seed)
     neighbors = {"co-visits": covisits(world, revealing, settings.window)}
     if arguments.attributes:

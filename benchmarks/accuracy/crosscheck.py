@@ -37,9 +37,9 @@ from benchmarks.speed.ours import (
 )
 from benchmarks.speed.padded import padded
 from benchmarks.tables import mean_and_std, table, with_interval
-from resemb_gnn.experiment.results import versions
 from resemb_gnn.experiment.summary import difference, number, paired_differences
 from resemb_gnn.nn import make_mlp
+from resemb_gnn.pipeline.facts import versions
 from resemb_gnn.training import auc
 
 START, PATIENCE = 1e-4, 2

@@ -29,14 +29,14 @@ from torch_geometric.nn import (
 )
 
 from benchmarks.runs import RunFile, command
-from resemb_gnn.datasets import load_source
 from resemb_gnn.experiment import CompareSettings
 from resemb_gnn.experiment.comparison import new_results, run_record
 from resemb_gnn.experiment.report.text import markdown
 from resemb_gnn.experiment.results import read_results
 from resemb_gnn.io.atomic import write_atomically
-from resemb_gnn.pipeline.arms import make_embedding, make_model, res_embedding
-from resemb_gnn.pipeline.steps import fit_with, make_graph
+from resemb_gnn.nn import ResEmbedding
+from resemb_gnn.pipeline.embeddings import make_embedding, make_model, residual_arguments
+from resemb_gnn.pipeline.task import fit_with, read_task
 
 
 def appnp(in_channels: int, out_channels: int) -> nn.Module:
@@ -78,7 +78,8 @@ def embedding(name: str, graph: Data, settings: CompareSettings) -> nn.Module:
     if name in OWN:
         return make_embedding(name, graph, settings)
     layer = LAYERS[name](graph.x.size(1), settings.num_centers)
-    return res_embedding(graph, settings, encoder=layer)
+    options = residual_arguments("held", settings)
+    return ResEmbedding(graph, settings.embedding_dim, settings.num_centers, layer, **options)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -97,10 +98,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = vars(parser.parse_args(argv))
     layers = arguments.pop("layers")
     settings = CompareSettings(**arguments)
-    source = load_source(settings.data)
-    split = source.make_split(settings.split, settings.negatives)
-    graph = make_graph(source, split, settings)
-    head = new_results(source, split, settings)
+    task = read_task(settings, OWN)
+    head = new_results(task, settings)
     head["command"] = command("benchmarks.accuracy.encoders", argv, settings.data)
     results = RunFile(Path(settings.out) / "results.json", head)
     for seed in range(settings.seeds):
@@ -108,8 +107,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             if results.holds(embedding=name, seed=seed):
                 continue
             torch.manual_seed(seed)
-            model = make_model(settings.model, embedding(name, graph, settings), None)
-            result = fit_with(settings, model, split, seed=seed)
+            model = make_model(settings.model, embedding(name, task.graph, settings), None)
+            result = fit_with(settings, model, task.split, seed=seed)
             results.add(run_record(name, settings.model, seed, {}, result))
             print(f"{name}, seed {seed}: test AUC {result.test.auc:.4f}", file=sys.stderr)
     write_atomically(Path(settings.out) / "results.md", markdown(read_results(results.path)))

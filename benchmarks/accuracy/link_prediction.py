@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from resemb_gnn.pipeline.arm_settings import ArmSettings
-from resemb_gnn.pipeline.arms import make_embedding
 from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.nn import LightGCN
@@ -36,16 +34,19 @@ from benchmarks.accuracy.link_ranking import (
 )
 from benchmarks.runs import RunFile
 from benchmarks.tables import mean_and_std, table
-from resemb_gnn.data import NEGATIVES
 from resemb_gnn.datasets import read_sequence_file
-from resemb_gnn.experiment.results import SCHEMA, fingerprint, versions
+from resemb_gnn.experiment.results import SCHEMA
 from resemb_gnn.graph import Adjacency, symmetric_adjacency
 from resemb_gnn.io.atomic import write_atomically
 from resemb_gnn.nn.layers.propagate import propagate
+from resemb_gnn.pipeline.embeddings import make_embedding
+from resemb_gnn.pipeline.facts import fingerprint, versions
+from resemb_gnn.settings import EmbeddingSettings
+from resemb_gnn.settings.names import NEGATIVES
 
 DETERMINISTIC = ("popularity", "spectral")
 LIGHTGCN = ("lightgcn", "lightgcn-users")
-CLICKS = ("plain", "spectral-start", "average", "gcn", "gat")
+CLICKS = ("plain", "plain:spectral", "average", "gcn", "gat")
 ARMS = (*DETERMINISTIC, *LIGHTGCN, *CLICKS)
 ABOUT = {
     "popularity": "training behaviours of the target",
@@ -53,7 +54,7 @@ ABOUT = {
     "lightgcn": "LightGCN (PyG's) on the training co-visit graph, BPR loss on its edges",
     "lightgcn-users": "LightGCN on the graph of users and items, BPR loss on behaviours",
     "plain": "DIN on clicks, plain table",
-    "spectral-start": "DIN on clicks, plain table started from the spectral features",
+    "plain:spectral": "DIN on clicks, plain table started from the spectral features",
     "average": "DIN on clicks, Res-embedding",
     "gcn": "DIN on clicks, Res-embedding",
     "gat": "DIN on clicks, Res-embedding",
@@ -64,7 +65,7 @@ LIGHTGCN_GRID = [(layers, lr) for layers in (1, 3) for lr in (1e-2, 1e-3)]
 def click_vectors(arm: str, task: Task, seed: int, settings: dict[str, Any]) -> Tensor:
     """Item vectors of an embedding that DIN was trained with; the epoch by validation AUC."""
     torch.manual_seed(seed)
-    options = ArmSettings(embedding_dim=settings["dim"], num_centers=settings["num_centers"])
+    options = EmbeddingSettings(embedding_dim=settings["dim"], num_centers=settings["num_centers"])
     embedding = make_embedding(arm, task.graph, options)
     model = rg.DIN(embedding)
     rg.fit(model, task.split, epochs=settings["epochs"], seed=seed, progress=False)

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 import resemb_gnn as rg
-from resemb_gnn.data import NEGATIVES
 from resemb_gnn.graph import NodeFeatures
+from resemb_gnn.settings.names import NEGATIVES
 
 METRICS = ("mrr", "hits@1", "hits@3", "hits@10")
 Queries = dict[str, dict[str, Tensor]]

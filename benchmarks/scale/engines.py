@@ -34,9 +34,9 @@ from benchmarks.runs import command
 from benchmarks.scale.engines_check import WINDOW, check_large, check_same
 from benchmarks.scale.engines_tables import GIB, markdown
 from benchmarks.synthetic_log import write_synthetic_log
-from resemb_gnn.experiment.results import versions
 from resemb_gnn.io.atomic import write_atomically
 from resemb_gnn.io.json_text import write_json
+from resemb_gnn.pipeline.facts import versions
 
 PACKAGES = {"DuckDB": ("ibis-framework", "duckdb"), "Spark": ("ibis-framework", "pyspark")}
 

@@ -34,9 +34,9 @@ from benchmarks.scale.growth_figures import draw, markdown
 from benchmarks.speed.ours import BATCH_SIZE, CENTERS, DIM, make_din, make_optimizer
 from benchmarks.synthetic_log import synthetic_log
 from benchmarks.timing import Contender, alternate, machine
-from resemb_gnn.experiment.results import versions
 from resemb_gnn.io.atomic import write_atomically
 from resemb_gnn.io.json_text import read_json, write_json
+from resemb_gnn.pipeline.facts import versions
 from resemb_gnn.training import training_step
 
 SIZES = (10_000, 32_000, 100_000, 320_000, 1_000_000)  # items

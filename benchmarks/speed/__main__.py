@@ -30,9 +30,9 @@ import torch
 from benchmarks.runs import command
 from benchmarks.speed import graph, models, ours, tables
 from benchmarks.timing import Contender, alternate, machine, module, thread_environment
-from resemb_gnn.experiment.results import versions
 from resemb_gnn.io.atomic import write_atomically
 from resemb_gnn.io.json_text import read_json, write_json
+from resemb_gnn.pipeline.facts import versions
 
 PEERS = {"fuxictr": "fuxictr", "deepctr-torch": "deepctr_torch", "torch-rechub": "torch_rechub"}
 SETTINGS = ("rounds", "steps", "slow_steps", "epoch_steps")

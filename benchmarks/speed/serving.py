@@ -24,9 +24,9 @@ from benchmarks.tables import table
 from benchmarks.timing import Contender, alternate, always, machine, spread
 from resemb_gnn import DIN, ResEmbedding, covisit_graph
 from resemb_gnn.data import Batch
-from resemb_gnn.experiment.results import versions
 from resemb_gnn.io.atomic import write_atomically
 from resemb_gnn.io.json_text import write_json
+from resemb_gnn.pipeline.facts import versions
 from resemb_gnn.serving import export_scorer
 
 MAX_HISTORY = 50

@@ -45,9 +45,9 @@ from benchmarks.theory.runs import (
 )
 from benchmarks.theory.schematic import schematic
 from benchmarks.theory.tasks import Task, file_task, world_task
-from resemb_gnn.experiment.results import versions
 from resemb_gnn.io.atomic import write_atomically
 from resemb_gnn.io.json_text import read_json
+from resemb_gnn.pipeline.facts import versions
 
 RUNS = {"radius": radius_run, "tune": tune_run, "recovery": recovery_run, "long": long_run}
 ARMS: dict[str, list[dict[str, Any]]] = {

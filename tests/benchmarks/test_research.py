@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from resemb_gnn.pipeline.arms import ARMS, make_embedding
 from scipy import stats
 
 from benchmarks.accuracy.research import claims, report, tables, tuning
@@ -20,14 +19,16 @@ from resemb_gnn.cli import add_settings
 from resemb_gnn.experiment import CompareSettings
 from resemb_gnn.experiment.results import SCHEMA, read_results
 from resemb_gnn.graph import NodeFeatures
+from resemb_gnn.pipeline.embeddings import make_embedding
+from resemb_gnn.settings.embedding import tuned_of
 
 ROOT = Path(__file__).parents[2]
 AUC = {  # by arm, of seeds 0 to 2
     "plain": (0.70, 0.71, 0.72),
-    "plain-l2": (0.71, 0.73, 0.72),
-    "spectral-start": (0.80, 0.81, 0.82),
+    "plain:l2": (0.71, 0.73, 0.72),
+    "plain:spectral": (0.80, 0.81, 0.82),
     "gcn": (0.83, 0.85, 0.84),
-    "centers-only": (0.84, 0.83, 0.86),
+    "gcn:none": (0.84, 0.83, 0.86),
 }
 
 
@@ -83,7 +84,7 @@ def test_differences_are_paired_by_seed(tmp_path: Path, monkeypatch: pytest.Monk
     assert (tmp_path / "results" / "differences.png").stat().st_size > 10_000
     # Arms in the order of validation AUC.
     order = [line.split()[1] for line in text.splitlines() if " ± 0" in line]
-    assert order == ["centers-only", "gcn", "spectral-start", "plain-l2", "plain"]
+    assert order == ["gcn:none", "gcn", "plain:spectral", "plain:l2", "plain"]
 
 
 def test_overviews_of_data_sets_and_of_models(
@@ -103,22 +104,22 @@ def test_overviews_of_data_sets_and_of_models(
     assert rows == [
         "| embedding | Beauty, uniform negatives | KuaiRand, real impressions |",
         "| plain | 0.7100 | 0.7100 |",
-        "| plain-l2 | 0.7200 | – |",
-        "| spectral-start | 0.8100 | – |",
+        "| plain:l2 | 0.7200 | – |",
+        "| plain:spectral | 0.8100 | – |",
         "| gcn | 0.8400 | 0.8400 (2) |",
-        "| centers-only | 0.8433 | – |",
+        "| gcn:none | 0.8433 | – |",
     ]
     rows = [line for line in models.split("##")[0].splitlines() if line.startswith("| ")]
     assert rows[0] == "| embedding | PNN | DIN |"
     assert rows[4] == "| gcn | 0.8400 | 0.8400 |"
-    assert rows[5] == "| centers-only | – | 0.8433 |"
+    assert rows[5] == "| gcn:none | – | 0.8433 |"
 
 
 def test_a_data_set_that_arms_were_tuned_on_has_its_own_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cell = "kuairand-clicks-din"
-    write_cell(tmp_path / "results" / cell, ["plain", "plain-l2", "gcn"])
+    write_cell(tmp_path / "results" / cell, ["plain", "plain:l2", "gcn"])
     write_cell(tmp_path / "own" / cell, ["plain", "gcn"])
     path = tmp_path / "results" / cell / "results.json"
     carried = json.loads(path.read_text())
@@ -128,7 +129,7 @@ def test_a_data_set_that_arms_were_tuned_on_has_its_own_table(
     trials = [{"valid_auc": 0.7 + 0.01 * i, "params": {"lr": 0.1 * i}} for i in range(7)]
     folder = tmp_path / "own-tuning" / cell
     folder.mkdir(parents=True)
-    (folder / "gcn.json").write_text(json.dumps({"trials": trials}))
+    (folder / "gcn.json").write_text(json.dumps({"arm": "gcn", "trials": trials}))
     text = make(tmp_path, monkeypatch).split(f"## {cell}, tuned on itself\n")[1]
     assert "| gcn | 3 | 0.8400 | 0.8400 ± 0.0100 | **+13.00" in text
     assert "`gcn`, the best by validation AUC, less each other one: `plain` **+13.00 [" in text
@@ -150,9 +151,9 @@ def test_settings_for_all_four_data_sets_take_their_runs_from_where_they_are(
             finals.append({"data": name, "trials": made})
         trials += [{"valid_auc": 0.5, "params": {"lr": 0.5}}] * 3
         path = tmp_path / "tuning" / f"{arm}.json"
-        path.write_text(json.dumps({"trials": trials, "finals": finals}))
+        path.write_text(json.dumps({"arm": arm, "trials": trials, "finals": finals}))
     (tmp_path / "tuning" / "kmeans.json").write_text(  # was not trained on the other two
-        json.dumps({"trials": trials, "finals": finals[:1]})
+        json.dumps({"arm": "kmeans", "trials": trials, "finals": finals[:1]})
     )
     for place, lr, arms in (("results", 0.9, ["plain", "gcn"]), ("four", 0.8, ["gcn"])):
         folder = tmp_path / place / "beauty-uniform-din"
@@ -162,7 +163,7 @@ def test_settings_for_all_four_data_sets_take_their_runs_from_where_they_are(
             run["overrides"] = {"lr": lr}
             run["test"]["auc"] += place == "four"
         (folder / "results.json").write_text(json.dumps(found))
-    write_cell(tmp_path / "own" / "beauty-uniform-din", ["spectral-start"])
+    write_cell(tmp_path / "own" / "beauty-uniform-din", ["plain:spectral"])
     readme = tmp_path / "README.md"
     readme.write_text("\n".join(MARKS))
     text = make(tmp_path, monkeypatch, "--readme", str(readme))
@@ -173,7 +174,7 @@ def test_settings_for_all_four_data_sets_take_their_runs_from_where_they_are(
     section = text.split("## One configuration for all four data sets\n")[1].split("## ")[0]
     half = 100 * float(stats.t.ppf(0.975, 2)) * 0.01 / 3**0.5  # 103, 104 and 102 points
     gain = f"**+103.00 [{103 - half:+.2f}, {103 + half:+.2f}]**"
-    assert f"less what was tuned there itself: `spectral-start` {gain}." in section
+    assert f"less what was tuned there itself: `plain:spectral` {gain}." in section
     rows = [line for line in section.splitlines() if line.startswith("| ")]
     assert rows == [
         "| embedding | Beauty, uniform negatives |",
@@ -181,8 +182,8 @@ def test_settings_for_all_four_data_sets_take_their_runs_from_where_they_are(
         "| plain | 0.7100 ± 0.0100 (3) |",
         "| *`gcn` less `plain`* | **+113.00 [+110.52, +115.48]** |",
         "| embedding | valid AUC, Beauty | Sports | KuaiRand | Complete Journey | settings |",
-        "| gcn | 0.8000 | 0.8000 | 0.9500 | 0.9500 | lr 0.8 |",
         "| plain | 0.9000 | 0.9000 | 0.8000 | 0.8000 | lr 0.9 |",
+        "| gcn | 0.8000 | 0.8000 | 0.9500 | 0.9500 | lr 0.8 |",
     ]
     assert "| gcn | 0.9000 | 0.9000 | lr 0.9 |" in text.split("## Tuned settings")[1]
 
@@ -216,11 +217,11 @@ def test_controls_stand_against_the_cells_they_control(
 def test_claims_say_what_does_not_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_cell(tmp_path / "results" / "beauty-uniform-din", list(AUC))
     lines = make(tmp_path, monkeypatch).splitlines()
-    claims = {line.split(":")[0]: line for line in lines if line.startswith("- `gcn` beats")}
-    assert "+12.00" in claims["- `gcn` beats `plain-l2` by 10 points on Beauty, uniform negatives"]
-    assert ", holds." in claims["- `gcn` beats `spectral-start` on beauty-uniform-din"]
+    claims = {line.split(": ")[0]: line for line in lines if line.startswith("- `gcn` beats")}
+    assert "+12.00" in claims["- `gcn` beats `plain:l2` by 10 points on Beauty, uniform negatives"]
+    assert ", holds." in claims["- `gcn` beats `plain:spectral` on beauty-uniform-din"]
     # -1, +2 and -2 points
-    assert "does not hold" in claims["- `gcn` beats `centers-only` on beauty-uniform-din"]
+    assert "does not hold" in claims["- `gcn` beats `gcn:none` on beauty-uniform-din"]
 
 
 def test_table_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,7 +230,7 @@ def test_table_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     path = tmp_path / "results" / "sports-uniform-din"
     write_cell(path, ["plain", "gcn"])
     drop_last_run(path / "results.json")
-    write_cell(tmp_path / "own" / "kuairand-clicks-din", ["centers-only"])
+    write_cell(tmp_path / "own" / "kuairand-clicks-din", ["gcn:none"])
     monkeypatch.setattr(readme_table, "SEEDS", 3)
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{MARKS[0]}\nold\n{MARKS[1]}\nafter\n")
@@ -248,7 +249,7 @@ def test_table_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     by_arm = {row.split("`")[1]: [cell.strip() for cell in row.split("|")[2:-1]] for row in rows}
     assert list(by_arm) == [*(arm for arm in README_ARMS if arm in AUC), "gcn"][:-1]
     assert by_arm["plain"] == [*["0.7100 ± 0.0100"] * 3, "–"]
-    assert by_arm["centers-only"][1:] == ["–", "–", "0.8433 ± 0.0153"]
+    assert by_arm["gcn:none"][1:] == ["–", "–", "0.8433 ± 0.0153"]
     assert by_arm["gcn"][1] == "–"  # stopped before its last seed
     half = float(stats.t.ppf(0.975, 2)) / 3**0.5
     less = rows[-1].split("|")[2:-1]
@@ -264,12 +265,12 @@ def test_readme_without_marks_is_left_alone(tmp_path: Path) -> None:
     assert path.read_text() == "nothing"
 
 
-@pytest.mark.parametrize("arm", [name for name in ARMS if name != "category"])
+@pytest.mark.parametrize("arm", [name for name in chosen.ARMS if name != "category"])
 def test_defaults_of_an_arm_make_what_it_is_without_them(arm: str, log: BehaviorLog) -> None:
     graph = NodeFeatures(4)(covisit_graph(log))
     settings = CompareSettings(embedding_dim=4, num_centers=8)
     found = chosen.defaults(arm, settings, graph)
-    assert set(found) == set(ARMS[arm].tuned)
+    assert set(found) == {"lr", *tuned_of(arm)}
     assert None not in found.values()
     own = replace(settings, override=tuple(f"{arm}.{k}={v}" for k, v in found.items())).of(arm)
     built = []
@@ -316,7 +317,7 @@ def test_the_best_mean_over_the_data_sets_is_chosen(tmp_path: Path) -> None:
     assert chosen.best_trial(path)["params"]["lr"] == 0.3
     assert chosen.best_trial(path, "four")["params"]["lr"] == 0.5
     assert "gcn.lr=0.5" in chosen.tuned_overrides(tmp_path, ["gcn"], "four")
-    path.write_text(json.dumps({"trials": trials}))  # a search on one data set
+    path.write_text(json.dumps({"arm": "gcn", "trials": trials}))  # a search on one data set
     assert chosen.best_trial(path) == trials[1]
     write_search(path, trials, sports=sports[:2])
     with pytest.raises(SystemExit, match=r"lacks the final of \{'lr': 0.5"):
@@ -330,9 +331,9 @@ def test_the_best_mean_over_the_data_sets_is_chosen(tmp_path: Path) -> None:
 
 def test_an_ablation_takes_the_settings_of_the_whole_model(tmp_path: Path) -> None:
     trials = [{"valid_auc": 0.8, "params": {"num_centers": 128}}] * chosen.BUDGET
-    write_search(tmp_path / "gcn-skip-staged.json", trials, sports=trials[:1])
-    found = chosen.tuned_overrides(tmp_path, ["gcn-skip-staged", "gcn-skip-centers-only"])
-    assert found == ["gcn-skip-staged.num_centers=128", "gcn-skip-centers-only.num_centers=128"]
+    write_search(tmp_path / "sign-staged.json", trials, sports=trials[:1])
+    found = chosen.tuned_overrides(tmp_path, ["sign:staged", "sign:none"])
+    assert found == ["sign:staged.num_centers=128", "sign:none.num_centers=128"]
     CompareSettings(override=tuple(found))  # both read it
 
 

@@ -21,9 +21,9 @@ from benchmarks.synthetic_log import synthetic_log
 from benchmarks.tables import table
 from benchmarks.timing import machine
 from resemb_gnn import DIN, BehaviorLog, ResEmbedding, covisit_graph, fit
-from resemb_gnn.experiment.results import versions
 from resemb_gnn.io.atomic import write_atomically
 from resemb_gnn.io.json_text import write_json
+from resemb_gnn.pipeline.facts import versions
 from resemb_gnn.training.checkpoint import CheckpointFolder
 
 DEFAULT_OUT = Path(__file__).parent / "results"

@@ -21,9 +21,9 @@ from torch import nn
 from benchmarks.tables import table
 from benchmarks.timing import machine, module, thread_environment
 from resemb_gnn import fit, predict
-from resemb_gnn.experiment.results import versions
 from resemb_gnn.io.atomic import write_atomically
 from resemb_gnn.io.json_text import write_json
+from resemb_gnn.pipeline.facts import versions
 from tests.tools.faults_jobs import make_model, make_split
 
 DEFAULT_OUT = Path(__file__).parent / "results"

@@ -23,9 +23,9 @@ import torch
 
 from benchmarks.tables import table
 from benchmarks.timing import machine
-from resemb_gnn.experiment.results import versions
 from resemb_gnn.io.atomic import write_atomically
 from resemb_gnn.io.json_text import read_json, write_json
+from resemb_gnn.pipeline.facts import versions
 from tests.tools.faults_bench import CONTEXT, Bench, damage, files, killed_with_two, message, saved
 from tests.tools.faults_jobs import INTERRUPTED, KINDS, REFUSED, same
 

@@ -18,14 +18,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from resemb_gnn.pipeline.arms import ARMS
-
-from benchmarks.accuracy.research.settings import CHOSEN_ON, SEEDS, tuned_overrides
+from benchmarks.accuracy.research.settings import ARMS, CHOSEN_ON, SEEDS, tuned_overrides
 from benchmarks.timing import module, thread_environment
 
 # What every base model is run with:
-STRONG = ("plain", "plain-l2", "spectral-start", "gcn", "gcn-staged", "gcn-skip-staged")
-ALL = tuple(name for name, arm in ARMS.items() if not arm.needs_category)
+STRONG = ("plain", "plain:l2", "plain:spectral", "gcn", "gcn:staged", "sign:staged")
+ALL = tuple(name for name in ARMS if name != "category")
 
 
 @dataclass(frozen=True)
@@ -62,11 +60,11 @@ def cells() -> dict[str, Cell]:
     }
     for model in ("pooled-mlp", "wide-deep", "pnn", "dien"):
         found[f"beauty-uniform-{model}"] = Cell(beauty, STRONG, ("--model", model))
-    graph = ("average", "gcn", "gcn-staged", "gcn-skip-staged", "gat", "gcn-skip", "lightgcn")
+    graph = ("average", "gcn", "gcn:staged", "sign:staged", "gat", "sign", "lightgcn")
     for name in ("beauty-uniform-din", "complete-journey-din", "kuairand-clicks-din"):
         data = found[name].data
         found[f"{name}-permuted"] = Cell(data, ("plain", *graph), ("--graph", "permuted"))
-        few = ("plain", "gcn", "gcn-skip-staged")
+        few = ("plain", "gcn", "sign:staged")
         found[f"{name}-permuted-counts"] = Cell(data, few, ("--graph", "permuted-with-counts"))
     found["beauty-uniform-din-one-graph"] = Cell(beauty, ("plain", *graph), ("--folds", "1"))
     return found

@@ -5,11 +5,11 @@ import numpy as np
 from benchmarks.accuracy.research.tables import Runs, against, gained, mean_of, signed
 from resemb_gnn.experiment.summary import Difference
 
-# The same encoder's centres without a residual, where they are not `centers-only`'s. They have the
-# settings of gcn-skip-staged; gcn-skip has its own.
-CENTERS = {"gcn-skip": "gcn-skip-centers-only", "gcn-skip-staged": "gcn-skip-centers-only"}
+# The same encoder's centres without a residual, where they are not `gcn:none`'s. They have the
+# settings of sign:staged; sign has its own.
+CENTERS = {"sign": "sign:none", "sign:staged": "sign:none"}
 # Centres and residual:
-RES = ("gcn", "gcn-staged", "gcn-skip-staged", "gat", "gcn-skip", "average", "kmeans", "category")
+RES = ("gcn", "gcn:staged", "sign:staged", "gat", "sign", "average", "kmeans", "category")
 
 
 def best_res(cells: dict[str, Runs]) -> str | None:
@@ -36,11 +36,11 @@ def claims(cells: dict[str, Runs], best: str, settings: str = "") -> list[str]:
             lines.append(f"- {title}: {signed(found).strip('*')} points, {holds}.")
 
     if "beauty-uniform-din" in cells:
-        gain = against(cells["beauty-uniform-din"], best, "plain-l2")
+        gain = against(cells["beauty-uniform-din"], best, "plain:l2")
         say(
-            f"{name_of_best} beats `plain-l2` by 10 points on Beauty, uniform negatives", gain, 10.0
+            f"{name_of_best} beats `plain:l2` by 10 points on Beauty, uniform negatives", gain, 10.0
         )
-    for other in ("spectral-start", CENTERS.get(best, "centers-only")):
+    for other in ("plain:spectral", CENTERS.get(best, "gcn:none")):
         for name, runs in cells.items():
             if name.endswith("-din"):
                 say(f"{name_of_best} beats `{other}` on {name}", against(runs, best, other))

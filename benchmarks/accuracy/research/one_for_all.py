@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks.accuracy.research.settings import ABLATIONS, best_trial, worth
+from benchmarks.accuracy.research.settings import ABLATIONS, worth
 from benchmarks.accuracy.research.tables import Runs, against, figure_of, gained, searches, signed
 from benchmarks.tables import table
 from resemb_gnn.experiment.summary import Results, by_embedding
@@ -15,7 +15,7 @@ def one_for_all(
     """Arms with the settings that all four data sets' validation chose, the best one first, with
     ablations of that one last; and their runs by cell, from whichever of the ``folders`` has most.
     """
-    chosen = {path.stem: best_trial(path, "four") for path in searches(tuning, "four")}
+    chosen = searches(tuning, "four")
     order = sorted(chosen, key=lambda arm: -worth(chosen[arm]))
     order += [arm for arm, whole in ABLATIONS.items() if order and whole == order[0]]
     cells: dict[str, Runs] = {}

@@ -19,11 +19,11 @@ README_CELLS = {
 }
 README_ARMS = {
     "plain": "a table",
-    "plain-l2": "a table with a tuned L2 penalty",
-    "spectral-start": "a table started from the spectral features",
-    "centers-only": "centres, no residual",
+    "plain:l2": "a table with a tuned L2 penalty",
+    "plain:spectral": "a table started from the spectral features",
+    "gcn:none": "centres, no residual",
     "gcn": "centres and a small residual",
-    "gcn-skip-staged": "centres first, then a free residual; weights from an item's features too",
+    "sign:staged": "centres first, then a free residual; weights from an item's features too",
 }
 MARKS = (
     "<!-- table: python -m benchmarks.accuracy.research.report --readme README.md -->",
@@ -50,16 +50,16 @@ def readme_table(
     for arm in arms:
         cells = [_value_and_gain(runs, arm) for runs in shown.values()]
         rows.append([f"`{arm}`: {README_ARMS[arm]}", *cells])
-    for arm in (name for name in ("gcn", "gcn-skip-staged") if name in arms):
-        gains = [signed(against(runs, arm, "spectral-start")) for runs in shown.values()]
-        rows.append([f"*`{arm}` less `spectral-start`*", *gains])
+    for arm in (name for name in ("gcn", "sign:staged") if name in arms):
+        gains = [signed(against(runs, arm, "plain:spectral")) for runs in shown.values()]
+        rows.append([f"*`{arm}` less `plain:spectral`*", *gains])
     if best is not None:
         columns = [four.get(name, {}) for name in README_CELLS if name in found]
         columns += [{}] * (len(shown) - len(columns))
         cells = [_value_and_gain(runs, best) for runs in columns]
         rows.append([f"`{best}`, one choice for all four data sets", *cells])
-        gains = [signed(against(runs, best, "spectral-start")) for runs in columns]
-        rows.append(["*the same less `spectral-start`*", *gains])
+        gains = [signed(against(runs, best, "plain:spectral")) for runs in columns]
+        rows.append(["*the same less `plain:spectral`*", *gains])
     return table(["DIN with", *shown], rows)
 
 

@@ -4,15 +4,21 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from resemb_gnn.pipeline.arms import ARMS, make_embedding
 from torch import Tensor
 from torch_geometric.data import Data
 
-from resemb_gnn.experiment import CompareSettings
+from resemb_gnn.experiment.comparison import file_name
 from resemb_gnn.io.json_text import read_json
+from resemb_gnn.pipeline.embeddings import make_embedding
+from resemb_gnn.settings import CompareSettings
+from resemb_gnn.settings.embedding import tuned_of
 
+# Embeddings, in the order in which tables of all of them have them.
+ARMS: tuple[str, ...] = ("plain", "plain:l2", "plain:adamar", "plain:meda", "plain:spectral")
+ARMS += ("category", "kmeans", "average", "gcn", "gcn:staged", "gat", "sign", "sign:staged")
+ARMS += ("lightgcn", "gcn:none", "sign:none", "plain:held")
 # An ablation that is not searched itself: the same model without its residual.
-ABLATIONS = {"gcn-skip-centers-only": "gcn-skip-staged"}
+ABLATIONS = {"sign:none": "sign:staged"}
 SEEDS = 5  # seeds 0 to 4, of every arm in every cell
 BUDGET = 6  # trials an arm: the first so many count, however many more stand in a file
 FINALISTS = 3  # the best of these, which are trained on other data sets too
@@ -28,10 +34,15 @@ def defaults(
 ) -> dict[str, Any]:
     """What an arm's tuned settings are by default; one left to its embedding is read there."""
     built = make_embedding(arm, graph, settings, category)
-    values = {name: getattr(settings, name) for name in ARMS[arm].tuned}
+    values = {name: getattr(settings, name) for name in ("lr", *tuned_of(arm))}
     return {
         name: getattr(built, name) if value is None else value for name, value in values.items()
     }
+
+
+def search_of(folder: Path, arm: str) -> Path:
+    """The file of an arm's trials."""
+    return folder / f"{file_name(arm)}.json"
 
 
 def finalists(path: Path, trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -80,7 +91,7 @@ def tuned_overrides(folder: Path, arms: Iterable[str], chosen_on: str = "two") -
     """
     found = []
     for arm in arms:
-        path = folder / f"{ABLATIONS.get(arm, arm)}.json"
+        path = search_of(folder, ABLATIONS.get(arm, arm))
         if path.exists():
             params = best_trial(path, chosen_on)["params"]
             found += [f"{arm}.{name}={str(value).lower()}" for name, value in params.items()]

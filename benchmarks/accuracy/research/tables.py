@@ -4,9 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from resemb_gnn.pipeline.arms import ARMS
-
-from benchmarks.accuracy.research.settings import CHOSEN_ON, SEEDS, best_trial
+from benchmarks.accuracy.research.settings import ARMS, CHOSEN_ON, SEEDS, best_trial
 from benchmarks.tables import mean_and_std, section, table
 from resemb_gnn.experiment.summary import (
     Difference,
@@ -19,7 +17,7 @@ from resemb_gnn.io.json_text import read_json
 from resemb_gnn.io.text_tables import NONE
 
 Runs = dict[str, list[dict[str, Any]]]
-BASELINES = ("plain", "plain-l2", "spectral-start")
+BASELINES = ("plain", "plain:l2", "plain:spectral")
 DATA_TITLES = {
     "Sports_and_Outdoors.txt": "Sports",
     "kuairand_pure": "KuaiRand",
@@ -144,7 +142,7 @@ def _auc_and_gap(runs: list[dict[str, Any]]) -> tuple[str, str]:
 
 def settings_table(tuning: Path, chosen_on: str = "two") -> list[str]:
     """What each arm's search chose; with four data sets, of the arms that were trained on them."""
-    found = {path.stem: best_trial(path, chosen_on) for path in searches(tuning, chosen_on)}
+    found = searches(tuning, chosen_on)
     others = [name for best in found.values() for name in best.get("finals", {})]
     names = [DATA_TITLES[name] for name in dict.fromkeys(others)]
     rows = []
@@ -159,11 +157,12 @@ def settings_table(tuning: Path, chosen_on: str = "two") -> list[str]:
     return table(["embedding", first, *names, "settings"], rows)
 
 
-def searches(tuning: Path, chosen_on: str) -> list[Path]:
-    """The files of the arms whose finals are there on all the data sets that shall count."""
-
-    def there(path: Path) -> bool:
-        made = {final["data"] for final in read_json(path).get("finals", [])}
-        return chosen_on == "two" or made.issuperset(CHOSEN_ON[chosen_on])
-
-    return [path for path in sorted(tuning.glob("*.json")) if there(path)]
+def searches(tuning: Path, chosen_on: str) -> dict[str, dict[str, Any]]:
+    """The choice of each arm whose finals are there on all the data sets that shall count."""
+    found = {}
+    for path in tuning.glob("*.json"):
+        contents = read_json(path)
+        made = {final["data"] for final in contents.get("finals", [])}
+        if chosen_on == "two" or made.issuperset(CHOSEN_ON[chosen_on]):
+            found[contents["arm"]] = best_trial(path, chosen_on)
+    return {arm: found[arm] for arm in ARMS if arm in found}

@@ -3,7 +3,7 @@
     python -m benchmarks.accuracy.research.tuning --data Beauty.txt --final Sports_and_Outdoors.txt
     python -m benchmarks.accuracy.research.tuning --data kuairand:kuairand_pure --out OUT
 
-Optuna's TPE (seed 0) searches what an arm names as `tuned` (resemb_gnn/pipeline/arms.py); the
+Optuna's TPE (seed 0) searches what an arm names as `tuned` (resemb_gnn/settings/embedding.py); the
 first trial is the arm's defaults (or the next one, where they are not among those in its file). A
 trial trains DIN with seed 0 and is worth its best validation AUC; test examples are not scored.
 With `--final`, the best three are trained on other data sets too, and the best mean of the
@@ -15,23 +15,25 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import fields, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-from torch_geometric.data import Data
-
-from benchmarks.accuracy.research.settings import ABLATIONS, BUDGET, defaults, finalists
-from resemb_gnn.data import Split
-from resemb_gnn.datasets import load_source
-from resemb_gnn.experiment import CompareSettings
-from resemb_gnn.experiment.results import versions
+from benchmarks.accuracy.research.settings import (
+    ABLATIONS,
+    ARMS,
+    BUDGET,
+    defaults,
+    finalists,
+    search_of,
+)
 from resemb_gnn.io.json_text import read_json, write_json
-from resemb_gnn.pipeline.arms import ARMS, Range, make_embedding, make_model
-from resemb_gnn.pipeline.steps import fit_with, make_graph
+from resemb_gnn.pipeline.facts import versions
+from resemb_gnn.pipeline.task import Task, fit_with, read_task
+from resemb_gnn.settings import CompareSettings
+from resemb_gnn.settings.embedding import tuned_of
+from resemb_gnn.settings.setting import Range
 
 
 def override(arm: str, params: dict[str, Any]) -> tuple[str, ...]:
@@ -39,46 +41,29 @@ def override(arm: str, params: dict[str, Any]) -> tuple[str, ...]:
     return tuple(f"{arm}.{name}={value}" for name, value in params.items())
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A data set, read and split, with what a trial on it needs."""
-
-    settings: CompareSettings
-    split: Split
-    graph: Data
-    category: Tensor | None
-
-    @classmethod
-    def of(cls, data: str, epochs: int) -> "Prepared":
-        settings = CompareSettings(data=data, epochs=epochs, compile=True, quiet=True)
-        source = load_source(data)
-        split = source.make_split(settings.split, settings.negatives)
-        graph = make_graph(source, split, settings)
-        return cls(settings, split, graph, source.log.item_category)
-
-    def made_with(self) -> dict[str, Any]:
-        return {
-            "data": Path(self.settings.data).name,
-            "settings": self.settings.identity(),
-            "versions": versions() | {"optuna": _optuna_version()},
-        }
-
-
-def _optuna_version() -> str | None:
+def made_with(task: Task) -> dict[str, Any]:
+    """What stands with trials on a data set."""
     try:
-        return metadata.version("optuna")
+        optuna = metadata.version("optuna")
     except metadata.PackageNotFoundError:  # finals need none
-        return None
+        optuna = None
+    settings = task.settings
+    assert isinstance(settings, CompareSettings)
+    return {
+        "data": Path(settings.data).name,
+        "settings": settings.identity(),
+        "versions": versions() | {"optuna": optuna},
+    }
 
 
-def train(arm: str, params: dict[str, Any], on: Prepared, seed: int = 0) -> dict[str, Any]:
+def train(arm: str, params: dict[str, Any], task: Task, seed: int = 0) -> dict[str, Any]:
     """A trial: its settings, validation AUC at the best epoch, and what it took."""
-    own = replace(on.settings, override=override(arm, params)).of(arm)
-    torch.manual_seed(seed)
-    feature = on.category if own.use_category else None
-    model = make_model(own.model, make_embedding(arm, on.graph, own, on.category), feature)
+    settings = task.settings
+    assert isinstance(settings, CompareSettings)
+    own = replace(settings, override=override(arm, params)).of(arm)
+    model = task.make_model(arm, own, seed)
     started = time.perf_counter()
-    held = replace(on.split, test=on.split.valid)  # the test examples are not for choosing
+    held = replace(task.split, test=task.split.valid)  # the test examples are not for choosing
     result = fit_with(own, model, held, seed=seed)
     return {
         "params": params,
@@ -89,7 +74,7 @@ def train(arm: str, params: dict[str, Any], on: Prepared, seed: int = 0) -> dict
     }
 
 
-def tune(arm: str, trials: int, path: Path, on: Prepared) -> None:
+def tune(arm: str, trials: int, path: Path, task: Task) -> None:
     """Searches until `trials` trials of an arm stand in its file."""
     found = read(path)
     done = found.get("trials", [])
@@ -102,7 +87,8 @@ def tune(arm: str, trials: int, path: Path, on: Prepared) -> None:
     # The state of the sampler is not kept: a resumed search draws from seed 0 plus its length.
     sampler = optuna.samplers.TPESampler(seed=len(done), n_startup_trials=4)
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    spaces = {name: ARMS[arm].settings[name] for name in ARMS[arm].tuned}
+    searched = {spec.name: spec.metadata["search"] for spec in fields(CompareSettings)}
+    spaces = {name: searched[name] for name in ("lr", *tuned_of(arm))}
     ranges = {
         name: FloatDistribution(values.low, values.high, log=values.log)
         if isinstance(values, Range)
@@ -112,29 +98,30 @@ def tune(arm: str, trials: int, path: Path, on: Prepared) -> None:
     for trial in done:
         params, value = trial["params"], trial["valid_auc"]
         study.add_trial(optuna.trial.create_trial(params=params, distributions=ranges, value=value))
-    first = defaults(arm, on.settings, on.graph, on.category)
+    category = task.source.log.item_category
+    first = defaults(arm, CompareSettings(), task.graph, category)
     if all(trial["params"] != first for trial in done):
         study.enqueue_trial(first)
     while len(done) < trials:
         asked = study.ask(ranges)
-        done.append(train(arm, asked.params, on))
+        done.append(train(arm, asked.params, task))
         study.tell(asked, done[-1]["valid_auc"])
-        found |= {"arm": arm, **on.made_with(), "trials": done}
+        found |= {"arm": arm, **made_with(task), "trials": done}
         write_json(path, found)
         print(f"{arm}, trial {len(done)}: {done[-1]}", file=sys.stderr, flush=True)
 
 
-def try_finalists(arm: str, path: Path, on: Prepared) -> None:
+def try_finalists(arm: str, path: Path, task: Task) -> None:
     """Trains an arm's finalists on another data set, those that have not been there yet."""
     found = read(path)
     finals = {final["data"]: final for final in found.get("finals", [])}
-    made_with = on.made_with()
-    trials = finals.get(made_with["data"], {}).get("trials", [])
-    finals[made_with["data"]] = made_with | {"trials": trials}
+    head = made_with(task)
+    trials = finals.get(head["data"], {}).get("trials", [])
+    finals[head["data"]] = head | {"trials": trials}
     tried = [final["params"] for final in trials]
     for trial in finalists(path, found["trials"]):
         if trial["params"] not in tried:
-            trials.append(train(arm, trial["params"], on))
+            trials.append(train(arm, trial["params"], task))
             write_json(path, found | {"finals": list(finals.values())})
             print(f"{arm}, finalist: {trials[-1]}", file=sys.stderr, flush=True)
 
@@ -155,15 +142,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/accuracy/results/tuning"))
     options = parser.parse_args(argv)
-    arms = options.arms or [name for name, arm in ARMS.items() if not arm.needs_category]
-    paths = {arm: options.out / f"{arm}.json" for arm in arms if arm not in ABLATIONS}
-    on = Prepared.of(options.data, options.epochs)
+    arms = options.arms or [name for name in ARMS if name != "category"]
+    paths = {arm: search_of(options.out, arm) for arm in arms if arm not in ABLATIONS}
+
+    def task_on(data: str) -> Task:
+        epochs = options.epochs
+        return read_task(CompareSettings(data=data, epochs=epochs, compile=True, quiet=True), arms)
+
+    task = task_on(options.data)
     for arm, path in paths.items():
-        tune(arm, options.trials, path, on)
+        tune(arm, options.trials, path, task)
     for data in options.final:
-        on = Prepared.of(data, options.epochs)
+        task = task_on(data)
         for arm, path in paths.items():
-            try_finalists(arm, path, on)
+            try_finalists(arm, path, task)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from resemb_gnn.pipeline.flag import may_be_none, takes_several, value_type
 
 from resemb_gnn.cli.settings_file import read_settings_file
 from resemb_gnn.experiment import CompareSettings
+from resemb_gnn.settings.setting import may_be_none, takes_several, value_type
 from tests.tools.fuzz_cases.cases import ODD, Case, Expected, Refused, damage
 
 KNOWN = {spec.name: spec for spec in fields(CompareSettings)}
