@@ -25,7 +25,14 @@ class Linear(CTRModel):
     a = torch.tensor([3.0, 4.0])
     b = torch.tensor([0.0, 2.0])
 
-    def score(self, items: Tensor, history: Tensor, target: Tensor, batch: Batch) -> Tensor:
+    def score(
+        self,
+        items: Tensor,
+        history: Tensor,
+        target: Tensor,
+        batch: Batch,
+        side: Tensor | None = None,
+    ) -> Tensor:
         example = torch.arange(len(batch)).repeat_interleave(batch.ptr.diff())
         pooled = torch.zeros(len(batch), 2).index_add(0, example, items[history])
         return items[target] @ self.b + pooled @ self.a
