@@ -16,11 +16,12 @@ from fuzz_sets import (
     sequence_file,
 )
 from fuzz_settings import settings_file
-from fuzz_tables import csv_file, csv_gz_file, pandas_frame, parquet_file, polars_frame
+from fuzz_tables import csv_file, csv_gz_file, pandas_frame, parquet_file, polars_frame, tsv_file
 
 READERS: dict[str, Callable[[random.Random, Path], Case]] = {
     "csv": csv_file,
     "csv.gz": csv_gz_file,
+    "tsv": tsv_file,
     "parquet": parquet_file,
     "polars-frame": polars_frame,
     "pandas-frame": pandas_frame,

@@ -13,12 +13,11 @@ from resemb_gnn.cli.command_settings import (
     SimilarSettings,
 )
 from resemb_gnn.cli.notes import note
-from resemb_gnn.datasets.source import TABLE_SUFFIXES
 from resemb_gnn.errors import InputError
 from resemb_gnn.experiment.results import map_numbers
 from resemb_gnn.io.atomic import whole_folder
 from resemb_gnn.io.frame import read_columns
-from resemb_gnn.io.tables import write_table
+from resemb_gnn.io.tables import is_table, write_table
 from resemb_gnn.io.text_tables import aligned
 from resemb_gnn.pipeline.fit_settings import FitSettings
 from resemb_gnn.pipeline.shared_settings import DataSettings
@@ -144,8 +143,10 @@ def _data_settings(settings: EvaluateSettings, trained: TrainedModel) -> DataSet
     """What the command gives of the data, and the rest as in training."""
     names = [spec.name for spec in fields(DataSettings)]
     values = {name: getattr(settings, name) for name in names}
+    named = any(values[name] is not None for name in _COLUMNS)
+    table = values["data"] is not None and is_table(Path(values["data"]), columns_named=named)
     for name in names:
-        inherits = name not in _COLUMNS or (values["data"] or "").endswith(TABLE_SUFFIXES)
+        inherits = name not in _COLUMNS or table
         if values[name] is None and (settings.data is None or inherits):
             values[name] = getattr(trained.settings, name)
     return DataSettings(**values)

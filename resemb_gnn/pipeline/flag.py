@@ -1,5 +1,6 @@
 """Fields of settings classes: what a flag, or a key of a settings file, is and may be."""
 
+import os
 from dataclasses import MISSING, Field, field, fields
 from typing import Any, get_args, get_origin
 
@@ -56,12 +57,16 @@ def is_required(spec: "Field[Any]") -> bool:
 
 
 def check_settings(settings: Any) -> None:
-    """Refuses unknown choices and numbers out of range.
+    """Refuses unknown choices and numbers out of range; of a path keeps its text.
 
     Raises:
         InputError: with the name of the setting and its value.
     """
     for spec in fields(settings):
+        value = getattr(settings, spec.name)
+        if value_type(spec) is str and isinstance(value, os.PathLike):
+            # A saved model holds its settings as JSON, which has no paths.
+            object.__setattr__(settings, spec.name, os.fspath(value))
         check_value(spec, getattr(settings, spec.name))
 
 

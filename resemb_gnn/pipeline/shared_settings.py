@@ -22,14 +22,15 @@ class DataSettings:
         "complete-journey",
         f"data set ({', '.join(NAMED)}), or data set and folder of its files"
         f" ({', '.join(f'{name}:FOLDER' for name in PLACED if name not in ('amazon', 's3rec'))};"
-        " amazon:FOLDER/reviews_NAME_5.json.gz, s3rec:FOLDER/NAME.txt), or .csv, .csv.gz or"
-        " .parquet table, or sequence file (a line: user id, then item ids in time order)",
+        " amazon:FOLDER/reviews_NAME_5.json.gz, s3rec:FOLDER/NAME.txt), or table (.csv; .tsv, and"
+        " .txt where columns are named, with tabs; these also .gz; .parquet, or a folder of"
+        " Parquet files), or sequence file (a line: user id, then item ids in time order)",
     )
     user: str | None = flag(None, "table: column of the users' ids")
     item: str | None = flag(None, "table: column of the items' ids")
     time: str | None = flag(None, "table: column of times (numbers or ISO dates)")
     category: str | None = flag(None, "table: column of the items' categories")
-    label: str | None = flag(None, "table: column of click labels, 0 or 1")
+    label: str | None = flag(None, "table: column of click labels (0 and 1, or true and false)")
     split: str | None = flag(
         None,
         "test on each user's last behaviour, or on the latest time (default: last;"
