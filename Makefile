@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 ARGS ?=
+# A process a core, a thread each: two threads crawl as soon as anything else runs.
+SUITE = OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --dist loadfile
 
 .PHONY: compare test coverage test-scatter test-spark benchmark-speed docs wheel-check lint format clean
 
@@ -11,13 +13,13 @@ compare: $(VENV)/.installed ## the main job on the embedded data set
 		--seeds 3 --max-history 20 --out runs/demo --resume $(ARGS)
 
 test: $(VENV)/.dev ## the whole suite, without torch-scatter
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(SUITE) $(ARGS)
 
 coverage: $(VENV)/.dev ## the whole suite, and which lines of resemb_gnn it runs
 	$(VENV)/bin/coverage erase
 	$(VENV)/bin/coverage run -m pytest $(ARGS)
 	$(VENV)/bin/coverage combine --quiet
-	$(VENV)/bin/coverage json --quiet -o - | $(VENV)/bin/python benchmarks/coverage_table.py
+	$(VENV)/bin/coverage json --quiet -o - | $(VENV)/bin/python -m tests.tools.coverage_table
 
 test-scatter: $(VENV)/.scatter ## the layers again, on torch-scatter's kernels
 	$(VENV)/bin/python -m pytest tests/nn tests/models $(ARGS)
@@ -28,8 +30,8 @@ test-spark: $(VENV)/.spark ## the co-visit query on Spark; needs Java 17
 benchmark-speed: ## next to other libraries, in an environment of its own; DATA=sequence file
 	test -x .venv-speed/bin/python || $(PYTHON) -m venv .venv-speed
 	.venv-speed/bin/python -m pip install --quiet -c constraints.txt torch
-	.venv-speed/bin/python -m pip install --quiet -c constraints.txt -e . -r benchmarks/requirements-speed.txt
-	.venv-speed/bin/python benchmarks/speed.py $(if $(DATA),--data $(DATA)) $(ARGS)
+	.venv-speed/bin/python -m pip install --quiet -c constraints.txt -e . -r benchmarks/speed/requirements.txt
+	.venv-speed/bin/python -m benchmarks.speed $(if $(DATA),--data $(DATA)) $(ARGS)
 
 docs: $(VENV)/.dev ## the site, in site/
 	$(VENV)/bin/python -m mkdocs build --quiet --strict

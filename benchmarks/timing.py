@@ -3,6 +3,8 @@
 import gc
 import os
 import platform
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+ROOT = Path(__file__).parents[1]
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 WARM_UP = -1  # number of the round that is run and not counted
 
@@ -25,6 +28,11 @@ class Contender(NamedTuple):
     examples: int | None = None
     parameters: int | None = None
     flops: Callable[[int], float] | None = None
+
+
+def always(name: str, job: Callable[[], object], examples: int | None = None) -> Contender:
+    """A contender whose every turn is the same job."""
+    return Contender(name, lambda number: job, examples)
 
 
 class Turn(NamedTuple):
@@ -59,9 +67,23 @@ def spread(values: list[float]) -> tuple[float, float, float]:
 
 
 def thread_environment(threads: int) -> dict[str, str]:
-    """The environment of a process in which every library uses so many threads."""
+    """The environment of a process in which every library uses so many threads, and which finds
+    this package wherever it is started.
+    """
     limits = dict.fromkeys((*THREAD_VARIABLES, "POLARS_MAX_THREADS"), str(threads))
-    return dict(os.environ) | limits
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    return os.environ | limits | {"PYTHONPATH": path}
+
+
+def module(name: object, *words: object) -> list[str]:
+    """The command that runs a module of this checkout in a process of its own."""
+    return [sys.executable, "-m", *map(str, (name, *words))]
+
+
+def start(threads: int, name: str, *words: object) -> "subprocess.Popen[str]":
+    """Starts a module on so many threads; what it prints can be read."""
+    command, environment = module(name, *words), thread_environment(threads)
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
 def machine() -> dict[str, object]:

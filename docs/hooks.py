@@ -22,7 +22,7 @@ BESIDE = (
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "benchmarks/README.md",
-    "benchmarks/RESULTS.md",
+    "benchmarks/accuracy/RESULTS.md",
 )
 CODE = re.compile(
     r"(^ *(?P<fence>`{3,}).*?^ *(?P=fence) *$|^(?: {4}[^\n]*\n)+|`+[^`\n]+`+)", re.M | re.S

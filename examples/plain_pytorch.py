@@ -10,7 +10,7 @@ from resemb_gnn.training import auc
 class MeanPoolModel(nn.Module):
     """Scores a candidate against the mean of the items clicked before."""
 
-    def __init__(self, embedding: nn.Module) -> None:
+    def __init__(self, embedding: nn.Embedding | rg.ResEmbedding) -> None:
         super().__init__()
         self.embedding = embedding
         dim = embedding.embedding_dim
@@ -54,7 +54,7 @@ def main() -> dict[str, float]:
     log = rg.InterestDelayModel(num_users=300, num_items=120, num_interests=6).sample()
     split = log.split(by="time")
     graph = rg.covisit_graph(split.history)
-    embeddings = {
+    embeddings: dict[str, nn.Embedding | rg.ResEmbedding] = {
         "nn.Embedding": nn.Embedding(log.num_items, 16),
         "ResEmbedding": rg.ResEmbedding(graph, embedding_dim=16, num_centers=16),
     }

@@ -13,7 +13,7 @@ DIM = 16
 class UsersAndItems(nn.Module):
     """LightGCN's table of nodes: first the users', then the items' rows."""
 
-    def __init__(self, num_users: int, items: nn.Module) -> None:
+    def __init__(self, num_users: int, items: nn.Embedding | rg.ResEmbedding) -> None:
         super().__init__()
         self.users = nn.Embedding(num_users, items.embedding_dim)
         self.items = items

@@ -16,6 +16,8 @@ from resemb_gnn.datasets import read_complete_journey
 def retail_log(rows: int, seed: int = 0) -> pl.DataFrame:
     """``rows`` behaviours in a random order, of all if there are not so many."""
     log = read_complete_journey()
+    assert log.category_ids is not None  # this log has them
+    assert log.item_category is not None
     frame = pl.DataFrame(
         {
             "user_id": "hh-" + pl.Series(log.user_ids.gather(log.users.numpy())).cast(pl.String),

@@ -13,7 +13,7 @@ class SASRec(nn.Module):
     their end, where a causal transformer does not look.
     """
 
-    def __init__(self, embedding: nn.Module) -> None:
+    def __init__(self, embedding: nn.Embedding | rg.ResEmbedding) -> None:
         super().__init__()
         self.embedding = embedding
         self.place = nn.Embedding(WIDTH, DIM)

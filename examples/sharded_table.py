@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import DTensor, Replicate, Shard
 from torch.distributed.tensor.parallel import RowwiseParallel, parallelize_module
+from torch.multiprocessing.spawn import spawn
 
 import resemb_gnn as rg
 from resemb_gnn.training import predict
@@ -55,7 +55,9 @@ def make_models(split: rg.Split) -> dict[str, nn.Module]:
 
 def table_of(model: nn.Module) -> nn.Embedding:
     embedding = model.embedding
-    return embedding if isinstance(embedding, nn.Embedding) else embedding.residual
+    table = embedding.residual if isinstance(embedding, CentersAndTable) else embedding
+    assert isinstance(table, nn.Embedding)
+    return table
 
 
 def shard(model: nn.Module) -> None:
@@ -115,7 +117,7 @@ def worker(rank: int, folder: str) -> None:
 
 def main() -> dict[str, dict[str, float]]:
     with tempfile.TemporaryDirectory() as folder:
-        mp.spawn(worker, (folder,), nprocs=PROCESSES)
+        spawn(worker, (folder,), nprocs=PROCESSES)
         sharded = torch.load(os.path.join(folder, "found.pt"))
     split = make_split()
     result = {}

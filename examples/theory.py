@@ -2,7 +2,7 @@
 
 A table that is free and a Res-embedding are trained alike, without early stopping, and measured:
 how wide the planted interests lie, how far test log loss is from training's, and whether the
-centres found the interests. One world proves nothing; benchmarks/theory.py measures many.
+centres found the interests. One world proves nothing; `python -m benchmarks.theory` measures many.
 
 python examples/theory.py [--users 300 --epochs 10]
 """
@@ -32,10 +32,8 @@ def main(arguments: list[str] | None = None) -> dict[str, dict[str, float]]:
     world = rg.InterestDelayModel(num_users=options.users, num_items=120, num_interests=6)
     split = world.sample().split(by="last")
     graph = rg.covisit_graph(split.history, window=5, folds=5)
-    arms = {
-        "nn.Embedding": nn.Embedding(120, 16),
-        "ResEmbedding": rg.ResEmbedding(graph, embedding_dim=16, num_centers=6),
-    }
+    res = rg.ResEmbedding(graph, embedding_dim=16, num_centers=6)
+    arms = {"nn.Embedding": nn.Embedding(120, 16), "ResEmbedding": res}
 
     found: dict[str, dict[str, float]] = {}
     for name, emb in arms.items():
@@ -50,7 +48,7 @@ def main(arguments: list[str] | None = None) -> dict[str, dict[str, float]]:
             on_epoch=curve,
             progress=False,
         )
-        table = emb.materialize() if isinstance(emb, rg.ResEmbedding) else emb
+        table = emb if isinstance(emb, nn.Embedding) else res.materialize()
         radius = envelope_radius(table.weight.detach(), world.item_interests)
         found[name] = {"radius": radius.mean("rms"), "gap": curve.gaps[-1].logloss}
         print(
@@ -58,7 +56,6 @@ def main(arguments: list[str] | None = None) -> dict[str, dict[str, float]]:
             f" gap after {options.epochs} epochs {found[name]['gap']:.3f} nats"
         )
 
-    res = arms["ResEmbedding"]
     centers = agreement(main_centers(res), world.item_interests)
     used = effective_centers(center_usage(res))
     found["ResEmbedding"] |= {"nmi": centers.nmi, "effective centres": used}

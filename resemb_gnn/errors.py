@@ -1,7 +1,8 @@
 """Errors, and how values are shown in their messages."""
 
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 _SHORT = reprlib.Repr()
@@ -37,6 +38,18 @@ class NotFiniteError(TrainingError, FloatingPointError):
         self.batch = batch
 
 
+def check_lengths(**parts: Any) -> None:
+    """Refuses sequences that belong together, named by their keywords, of different lengths.
+
+    Raises:
+        InputError: naming each with its length.
+    """
+    lengths = {name: len(part) for name, part in parts.items()}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise InputError(f"these must be of one length: {listed}")
+
+
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """What differs between two sets of settings, each as "NAME was BEFORE and is AFTER"."""
     return [
@@ -57,3 +70,9 @@ def brief(error: BaseException) -> str:
     text = str(error).strip() or type(error).__name__
     first = text.splitlines()[0]
     return first if len(first) <= 300 else f"{first[:300]}..."
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``"; did you mean NAME?"`` with the nearest known name, or nothing if none is near."""
+    near = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else ""

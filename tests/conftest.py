@@ -12,7 +12,7 @@ from hypothesis import Phase, settings
 
 from resemb_gnn import BehaviorLog
 
-# benchmarks/mutants.py wants to know whether a test fails, not by which smallest example.
+# tests/tools/mutants.py wants to know whether a test fails, not by which smallest example.
 settings.register_profile(
     "mutants", phases=[Phase.explicit, Phase.generate], derandomize=True, deadline=None
 )

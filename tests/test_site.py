@@ -88,7 +88,13 @@ def test_formulas_are_set(site: Path, pages: dict[Path, Page]) -> None:
 
 
 def test_pages_of_the_repository_are_there(site: Path) -> None:
-    for name in ("index", "CONTRIBUTING", "CHANGELOG", "benchmarks/RESULTS", "examples/index"):
+    for name in (
+        "index",
+        "CONTRIBUTING",
+        "CHANGELOG",
+        "benchmarks/accuracy/RESULTS",
+        "examples/index",
+    ):
         assert (site / f"{name}.html").is_file(), name
 
 

@@ -3,8 +3,9 @@
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
-from resemb_gnn.pipeline.flag import check_settings, flag
-from resemb_gnn.pipeline.shared_settings import DataSettings
+from resemb_gnn.settings import DataSettings
+from resemb_gnn.settings.names import UNKNOWN
+from resemb_gnn.settings.setting import Settings, setting
 
 _DATA = {spec.name: spec for spec in fields(DataSettings)}
 
@@ -17,19 +18,16 @@ def _as_in_training(name: str) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelSettings:
+class ModelSettings(Settings):
     """A saved model and where to run it.
 
     Raises:
         InputError: if a choice is unknown or a number out of range.
     """
 
-    model: str = flag(MISSING, "folder of the saved model")
-    device: str = flag("cpu", "cpu, cuda or cuda:N")
-    quiet: bool = flag(False, "show no progress")
-
-    def __post_init__(self) -> None:
-        check_settings(self)
+    model: str = setting(MISSING, "folder of the saved model")
+    device: str = setting("cpu", "cpu, cuda or cuda:N")
+    quiet: bool = setting(False, "show no progress")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,25 +42,26 @@ class EvaluateSettings(ModelSettings):
     label: str | None = _as_in_training("label")
     split: str | None = _as_in_training("split")
     negatives: str | None = _as_in_training("negatives")
-    json: bool = flag(False, "print JSON instead of a table")
+    json: bool = setting(False, "print JSON instead of a table")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PredictSettings(ModelSettings):
     """Settings of ``resemb-gnn predict``."""
 
-    data: str = flag(
+    data: str = setting(
         MISSING,
         "table with a user and a candidate item a row: .csv; .tsv or .txt, with tabs; these also"
         " .gz; .parquet, or a folder of Parquet files",
     )
-    user: str | None = flag(None, "column of the users' ids (default: as in training, or user)")
-    item: str | None = flag(None, "column of the items' ids (default: as in training, or item)")
-    out: str = flag(MISSING, ".csv or .parquet for users, items and their scores")
-    unknown: str = flag(
+    user: str | None = setting(None, "column of the users' ids (default: as in training, or user)")
+    item: str | None = setting(None, "column of the items' ids (default: as in training, or item)")
+    out: str = setting(MISSING, ".csv or .parquet for users, items and their scores")
+    replace: bool = setting(False, "replace the file that --out names, if it is there")
+    unknown: str = setting(
         "refuse",
         "users and items that the model does not know: refuse them, or leave their score empty",
-        ("refuse", "skip"),
+        UNKNOWN,
     )
 
 
@@ -70,16 +69,16 @@ class PredictSettings(ModelSettings):
 class SimilarSettings(ModelSettings):
     """Settings of ``resemb-gnn similar``."""
 
-    item_id: str = flag(MISSING, "item whose neighbours are asked for")
-    k: int = flag(10, "how many")
+    item_id: str = setting(MISSING, "item whose neighbours are asked for")
+    k: int = setting(10, "how many")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportSettings(ModelSettings):
     """Settings of ``resemb-gnn export``."""
 
-    out: str = flag(MISSING, "folder to write")
-    index: bool = flag(True, "write the nearest-neighbour index (usearch)")
-    scorer: bool = flag(True, "write the scorer (scorer.pt2)")
-    onnx: bool = flag(True, "write the scorer as ONNX, too")
-    replace: bool = flag(False, "replace what was exported to the folder before")
+    out: str = setting(MISSING, "folder to write")
+    index: bool = setting(True, "write the nearest-neighbour index (usearch)")
+    scorer: bool = setting(True, "write the scorer (scorer.pt2)")
+    onnx: bool = setting(True, "write the scorer as ONNX, too")
+    replace: bool = setting(False, "replace what was exported to the folder before")

@@ -19,8 +19,8 @@ from resemb_gnn.cli.model_commands import (
     run_similar,
 )
 from resemb_gnn.cli.notes import note
-from resemb_gnn.experiment import CompareSettings, compare
-from resemb_gnn.pipeline.fit_settings import FitSettings
+from resemb_gnn.experiment import compare
+from resemb_gnn.settings import CompareSettings, FitSettings
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,11 @@
 
 import argparse
 from dataclasses import Field, fields
+from functools import partial
 from typing import Any
 
 from resemb_gnn.errors import InputError
-from resemb_gnn.pipeline.flag import is_required, takes_several, value_type
+from resemb_gnn.settings.setting import Settings, is_required, parse, takes_several, value_type
 
 
 def flag_name(name: str) -> str:
@@ -13,7 +14,9 @@ def flag_name(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def add_settings(parser: argparse.ArgumentParser, settings: type, positional: str = "") -> None:
+def add_settings(
+    parser: argparse.ArgumentParser, settings: type[Settings], positional: str = ""
+) -> None:
     """One flag a field of a settings class, with its default, choices and help.
 
     A flag that is not given leaves nothing behind, so that a settings file, and then the class's
@@ -21,7 +24,7 @@ def add_settings(parser: argparse.ArgumentParser, settings: type, positional: st
 
     Args:
         parser: where to.
-        settings: a dataclass whose fields were made by :func:`~resemb_gnn.pipeline.flag.flag`.
+        settings: the settings.
         positional: name of a field that is given by its place instead of by a flag.
     """
     groups: dict[str | None, Any] = {None: parser}
@@ -34,9 +37,9 @@ def add_settings(parser: argparse.ArgumentParser, settings: type, positional: st
         if kind is bool:
             options["action"] = argparse.BooleanOptionalAction
         else:
-            options["type"] = kind
-            options["choices"] = spec.metadata["choices"]
-            options["metavar"] = None if options["choices"] else kind.__name__.upper()
+            options["type"] = partial(_value, spec)
+            words = spec.metadata["choices"]
+            options["metavar"] = "{" + ",".join(words) + "}" if words else kind.__name__.upper()
             if takes_several(spec):
                 options["nargs"] = "+"
         if spec.name == positional:
@@ -46,19 +49,26 @@ def add_settings(parser: argparse.ArgumentParser, settings: type, positional: st
             groups[group].add_argument(flag_name(spec.name), **options)
 
 
-def make_settings(settings: type, given: dict[str, Any], positional: str = "") -> Any:
+def make_settings(settings: type[Settings], given: dict[str, Any], positional: str = "") -> Any:
     """The settings with the values that flags or a file gave, and the class's defaults.
 
     Raises:
-        InputError: if one is missing or cannot be had.
+        InputError: if one is missing or cannot be had, or nothing will read it.
     """
     for spec in fields(settings):
         if is_required(spec) and spec.name not in given:
             name = spec.name.upper() if spec.name == positional else flag_name(spec.name)
             raise InputError(f"{name} is missing: {spec.metadata['help']}")
-        if takes_several(spec) and spec.name in given:
-            given[spec.name] = tuple(dict.fromkeys(given[spec.name]))
-    return settings(**given)
+    made = settings(**given)
+    made.refuse_unread(given)
+    return made
+
+
+def _value(spec: "Field[Any]", text: str) -> Any:
+    try:
+        return parse(spec, text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _help(spec: "Field[Any]") -> str:

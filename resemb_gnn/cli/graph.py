@@ -1,18 +1,18 @@
 """``resemb-gnn graph``: the co-visit graph, described and written."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import polars as pl
 from torch_geometric.data import Data
 
+from resemb_gnn.cli.outputs import new_table
 from resemb_gnn.graph import QUANTILES, GraphSummary, edge_list, summarize_graph
 from resemb_gnn.io.tables import write_table
 from resemb_gnn.io.text_tables import aligned
-from resemb_gnn.pipeline.flag import flag
-from resemb_gnn.pipeline.shared_settings import GraphSettings
-from resemb_gnn.pipeline.stages import Stages
-from resemb_gnn.pipeline.steps import covisits
+from resemb_gnn.pipeline.progress import Stages
+from resemb_gnn.pipeline.task import covisits, read_source
+from resemb_gnn.settings import GraphSettings
+from resemb_gnn.settings.setting import setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,24 +23,26 @@ class GraphCommandSettings(GraphSettings):
         InputError: if a choice is unknown or a number out of range.
     """
 
-    most: int = flag(10, "most joined items to list")
-    out: str | None = flag(None, "Parquet file of the edges: item, other, weight")
-    quiet: bool = flag(False, "show no progress")
+    most: int = setting(10, "most joined items to list")
+    out: str | None = setting(None, ".csv or .parquet for the edges: item, other, weight")
+    replace: bool = setting(False, "replace the file that --out names, if it is there")
+    quiet: bool = setting(False, "show no progress")
 
 
 def run_graph(settings: GraphCommandSettings) -> None:
     """Builds the graph of the training behaviours, prints what it is like, writes it if asked."""
-    with Stages(4 if settings.out is None else 5, settings.quiet) as stages:
-        source = stages.run(f"reading {settings.data}", settings.load)
+    out = None if settings.out is None else new_table(settings.out, settings.replace)
+    with Stages(4 if out is None else 5, settings.quiet) as stages:
+        source = stages.run(f"reading {settings.data}", lambda: read_source(settings))
         split = stages.run(
             "splitting", lambda: source.make_split(settings.split, settings.negatives)
         )
         graph = stages.run("joining items", lambda: covisits(source, split, settings))
         found = stages.run("describing", lambda: summarize_graph(graph))
-        if settings.out is not None:
-            path = Path(settings.out)
+        if out is not None:
             stages.run(
-                f"writing {path}", lambda: write_table(_edges(graph, source.log.item_ids), path)
+                f"writing {settings.out}",
+                lambda: write_table(_edges(graph, source.log.item_ids), out),
             )
     print(f"{source.name}: {source.log}")
     print(f"Graph of the {split.history.num_behaviors:,} training behaviours that are positive\n")

@@ -1,7 +1,6 @@
 """The commands that train a model, or use a saved one."""
 
 import json
-import shutil
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -13,39 +12,46 @@ from resemb_gnn.cli.command_settings import (
     SimilarSettings,
 )
 from resemb_gnn.cli.notes import note
+from resemb_gnn.cli.outputs import new_table
 from resemb_gnn.errors import InputError
-from resemb_gnn.experiment.results import map_numbers
 from resemb_gnn.io.atomic import whole_folder
 from resemb_gnn.io.frame import read_columns
+from resemb_gnn.io.json_text import map_numbers
+from resemb_gnn.io.outputs import lies_in, new_folder
+from resemb_gnn.io.paths import expanded
 from resemb_gnn.io.tables import is_table, write_table
 from resemb_gnn.io.text_tables import aligned
-from resemb_gnn.pipeline.fit_settings import FitSettings
-from resemb_gnn.pipeline.shared_settings import DataSettings
-from resemb_gnn.pipeline.stages import Stages
+from resemb_gnn.pipeline.progress import Stages
+from resemb_gnn.pipeline.task import read_source
 from resemb_gnn.saved import TrainedModel, load, train
-from resemb_gnn.saved.layout import refuse_taken
+from resemb_gnn.saved.layout import model_place
 from resemb_gnn.saved.new_log import is_training_data, renumbered
+from resemb_gnn.settings import DataSettings, FitSettings
 from resemb_gnn.training import is_first
+from resemb_gnn.training.checkpoint import CheckpointFolder
 
+SCORE = "score"  # the column that predict adds
 FIGURES = {"auc": "AUC", "gauc": "AUC by user", "logloss": "log loss"}
 
 
 def run_fit(settings: FitSettings) -> None:
     """``resemb-gnn fit``: checkpoints stand beside the model's folder until it is written."""
-    refuse_taken(settings.out, settings.replace)
-    out = Path(settings.out)
+    out = model_place(settings.out, settings.replace)
+    if settings.tensorboard is not None and lies_in(expanded(settings.tensorboard), out):
+        raise InputError(f"--tensorboard {settings.tensorboard} lies in the model's own folder")
     checkpoints = out.with_name(out.name + ".checkpoints")
     trained = train(settings, checkpoints=checkpoints, log=note(settings.quiet or not is_first()))
     if not is_first():  # torchrun started several, and one writes
         return
     with Stages(1, settings.quiet) as stages:
-        stages.run(f"writing {out}", lambda: trained.save(out, replace=settings.replace))
-    shutil.rmtree(checkpoints, ignore_errors=True)
+        stages.run(f"writing {settings.out}", lambda: trained.save(out, replace=settings.replace))
+    CheckpointFolder(checkpoints).remove()
     figures = trained.facts["figures"]
     rows = [["examples", *FIGURES.values()]]
     rows += [[name, *_cells(figures[name])] for name in ("test", "valid", "train")]
     print(aligned(rows))
-    print(f"\nepoch {figures['best_epoch']} of {figures['epochs']}; {out}/ holds the model.")
+    folder = Path(settings.out)  # as it was named, but for a last slash
+    print(f"\nepoch {figures['best_epoch']} of {figures['epochs']}; {folder}/ holds the model.")
 
 
 def run_evaluate(settings: EvaluateSettings) -> None:
@@ -54,7 +60,7 @@ def run_evaluate(settings: EvaluateSettings) -> None:
     with Stages(2, settings.quiet) as stages:
         trained = _load(settings, stages)
         data = _data_settings(settings, trained)
-        source = stages.run(f"reading {data.data}", data.load)
+        source = stages.run(f"reading {data.data}", lambda: read_source(data))
     same = is_training_data(trained, source.log)
     if not same:
         source, dropped = renumbered(trained, source)
@@ -83,22 +89,25 @@ def run_evaluate(settings: EvaluateSettings) -> None:
 
 def run_predict(settings: PredictSettings) -> None:
     """``resemb-gnn predict``: a click probability for each row of a file."""
-    out = Path(settings.out)
-    if out.suffix not in (".csv", ".parquet"):
-        raise InputError(f"--out {out} must end in .csv or .parquet")
+    out = new_table(settings.out, settings.replace)
     with Stages(1, settings.quiet) as stages:
         trained = _load(settings, stages)
     user = settings.user or trained.settings.user or "user"
     item = settings.item or trained.settings.item or "item"
     if user == item:
         raise InputError(f"users and items cannot both stand in column {user!r}")
+    if SCORE in (user, item):
+        raise InputError(
+            f"the scores are written to a column {SCORE!r}: column {SCORE!r} of {settings.data}"
+            " cannot hold ids; give it another name"
+        )
     table = read_columns(settings.data, [user, item])
     score = trained.predict(
         table[user], table[item], unknown=settings.unknown, progress=not settings.quiet
     )
-    table = table.with_columns(score)
+    table = table.with_columns(score.alias(SCORE))
     write_table(table, out)
-    print(f"{out} holds {len(table):,} scores", end="")
+    print(f"{settings.out} holds {len(table):,} scores", end="")
     print(f", {score.null_count():,} of them empty." if score.null_count() else ".")
 
 
@@ -112,16 +121,12 @@ def run_similar(settings: SimilarSettings) -> None:
 
 def run_export(settings: ExportSettings) -> None:
     """``resemb-gnn export``: item vectors, index and scorer for serving."""
-    from resemb_gnn.serving import export_embeddings, export_scorer
-    from resemb_gnn.serving.item_index import TABLE
+    from resemb_gnn.serving import export_embeddings, export_scorer, item_index, scorer
 
-    out = Path(settings.out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        ours = (out / TABLE).is_file() and not (out / "settings.json").exists()
-        if not ours:
-            raise InputError(f"{out} exists and is no exported model: choose another place")
-        if not settings.replace:
-            raise InputError(f"{out} exists: add --replace or choose another place")
+    files = (*item_index.FILES, *scorer.FILES)
+    out = new_folder(
+        settings.out, settings.replace, (item_index.TABLE,), files, what="exported model"
+    )
     with Stages(2 + settings.scorer, settings.quiet) as stages:
         trained = _load(settings, stages)
         with whole_folder(out, replace=True) as new:
@@ -129,8 +134,8 @@ def run_export(settings: ExportSettings) -> None:
             stages.run("item vectors", lambda: export_embeddings(*vectors, index=settings.index))
             if settings.scorer:
                 stages.run("scorer", lambda: export_scorer(trained.model, new, onnx=settings.onnx))
-    files = sorted(out.iterdir())
-    print(aligned([["file", "bytes"], *([f.name, f"{f.stat().st_size:,}"] for f in files)]))
+    sizes = [[file.name, f"{file.stat().st_size:,}"] for file in sorted(out.iterdir())]
+    print(aligned([["file", "bytes"], *sizes]))
 
 
 def _load(settings: ModelSettings, stages: Stages) -> TrainedModel:

@@ -9,13 +9,15 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
+from importlib import metadata
 
-from resemb_gnn import __version__
 from resemb_gnn.cli.commands import COMMANDS
 from resemb_gnn.cli.flags import add_settings, flag_name, make_settings
-from resemb_gnn.cli.nearest import did_you_mean
+from resemb_gnn.cli.outputs import refuse_own_input
 from resemb_gnn.cli.settings_file import read_settings_file
-from resemb_gnn.errors import InputError, TrainingError
+from resemb_gnn.errors import InputError, TrainingError, did_you_mean
+from resemb_gnn.io.paths import expanded
+from resemb_gnn.io.streams import standard_streams
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -26,6 +28,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code. A usage error and ``--help`` leave by ``SystemExit``, as argparse has it.
     """
+    with standard_streams():
+        return _run(argv)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     parser, parsers = _parsers()
     arguments, unknown = parser.parse_known_args(argv)
     given = vars(arguments)
@@ -36,8 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         parsers[name].error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     try:
         if config is not None:
-            given = read_settings_file(config, command.settings) | given
-        command.run(make_settings(command.settings, given, command.positional))
+            given = read_settings_file(expanded(config), command.settings) | given
+        settings = make_settings(command.settings, given, command.positional)
+        refuse_own_input(settings, config)
+        command.run(settings)
         sys.stdout.flush()
         return OK
     except TrainingError as error:
@@ -51,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, such as head, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+    except OSError as error:  # such as a disk that is full by now
+        return _fail(str(error), FAILED)
 
 
 def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
@@ -59,7 +70,9 @@ def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentPars
         description="Res-embedding for click-through-rate models: item = centre + residual.",
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"resemb-gnn {__version__}")
+    parser.add_argument(
+        "--version", action="version", version=f"resemb-gnn {metadata.version('resemb-gnn')}"
+    )
     found = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     parsers = {}
     for name, command in COMMANDS.items():

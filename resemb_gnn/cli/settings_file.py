@@ -6,16 +6,22 @@ from typing import Any, NoReturn
 
 import yaml
 
-from resemb_gnn.cli.nearest import did_you_mean
-from resemb_gnn.errors import InputError, brief, shown
-from resemb_gnn.pipeline.flag import check_value, may_be_none, takes_several, value_type
+from resemb_gnn.errors import InputError, brief, did_you_mean, shown
+from resemb_gnn.settings.setting import (
+    Settings,
+    convert,
+    may_be_none,
+    parse,
+    takes_several,
+    value_type,
+)
 
 LONGEST = 2**20  # bytes; PyYAML takes a second for so many
 _DEEPEST = 2  # a list in the mapping; PyYAML's time and stack grow with the depth
-_NULL, _BOOL = "tag:yaml.org,2002:null", "tag:yaml.org,2002:bool"
+_NULL = "tag:yaml.org,2002:null"
 
 
-def read_settings_file(path: str | Path, settings: type) -> dict[str, Any]:
+def read_settings_file(path: str | Path, settings: type[Settings]) -> dict[str, Any]:
     """The settings that a YAML file gives: a mapping from names of fields to values.
 
     A value is read as it would be behind a flag: ``1e-3`` is a number where a number is wanted,
@@ -24,7 +30,7 @@ def read_settings_file(path: str | Path, settings: type) -> dict[str, Any]:
 
     Args:
         path: the file.
-        settings: a dataclass whose fields were made by :func:`~resemb_gnn.pipeline.flag.flag`.
+        settings: the settings.
 
     Raises:
         InputError: if the file cannot be read, or a key is unknown or comes twice, or a value is of
@@ -55,46 +61,32 @@ def read_settings_file(path: str | Path, settings: type) -> dict[str, Any]:
             _refuse(path, key, f"unknown setting {shown(name)}{did_you_mean(name, known)}")
         if name in found:
             _refuse(path, key, f"{name!r} comes twice")
-        found[name] = _read(path, value, known[name])
         try:
-            check_value(known[name], found[name])
+            found[name] = convert(known[name], _read(path, value, known[name]))
         except InputError as error:
             _refuse(path, value, str(error))
     return found
 
 
 def _read(path: str | Path, node: yaml.Node, spec: "Field[Any]") -> Any:
-    kind = value_type(spec)
     if takes_several(spec):
         if not isinstance(node, yaml.SequenceNode):
             _refuse(path, node, f"{spec.name} must be a list, as [first, second]")
-        return tuple(_read_scalar(path, part, spec.name, kind) for part in node.value)
+        return tuple(_read_scalar(path, part, spec) for part in node.value)
     if isinstance(node, yaml.ScalarNode) and node.tag == _NULL:
         if not may_be_none(spec):
             _refuse(path, node, f"{spec.name} has no value")
         return None
-    return _read_scalar(path, node, spec.name, kind)
+    return _read_scalar(path, node, spec)
 
 
-def _read_scalar(path: str | Path, node: yaml.Node, name: str, kind: type) -> Any:
+def _read_scalar(path: str | Path, node: yaml.Node, spec: "Field[Any]") -> Any:
     if not isinstance(node, yaml.ScalarNode) or node.tag == _NULL:
-        _refuse(path, node, f"{name} must be a single {_KINDS[kind]}")
-    text, quoted = node.value, node.style is not None
-    if kind is str:
-        return text
-    if kind is bool:
-        if quoted or node.tag != _BOOL or text.lower() not in ("true", "false"):
-            _refuse(path, node, f"{name} must be true or false, not {shown(text)}")
-        return text.lower() == "true"
-    try:
-        if quoted:
-            raise ValueError("a quoted number is text")
-        return kind(text)
-    except ValueError:
-        _refuse(path, node, f"{name} must be a {_KINDS[kind]}, not {shown(text)}")
-
-
-_KINDS = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+        _refuse(path, node, f"{spec.name} must be a single value")
+    kind = value_type(spec)
+    if kind is not str and node.style is not None:
+        _refuse(path, node, f"{spec.name}: {shown(node.value)} in quotes is text")
+    return parse(spec, node.value)
 
 
 def _refuse_extras(path: str | Path, text: str) -> None:

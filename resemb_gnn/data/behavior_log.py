@@ -1,20 +1,36 @@
 """The behaviour log: who acted on which item, in time order."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 import torch
 from torch import Tensor
+from torch_geometric.utils import cumsum
 
-from resemb_gnn.errors import InputError
-from resemb_gnn.io.frame import Frame, naming, parse_ids, parse_labels, place_of, read_columns
-from resemb_gnn.io.saved_table import distinct_ids, read_saved, whole_numbers, write_saved
+from resemb_gnn.data.features import FIRST, Features, read_features
+from resemb_gnn.data.log_features import (
+    read_table_of,
+    split_lists,
+    warn_of_disguised_labels,
+    warn_of_varying_category,
+)
+from resemb_gnn.data.split import Split, split_log
+from resemb_gnn.errors import InputError, shown
+from resemb_gnn.io.frame import Frame, naming, parse_labels, place_of, read_columns
+from resemb_gnn.io.ids import parse_ids
+from resemb_gnn.io.outputs import shared_folder
+from resemb_gnn.io.paths import expanded
+from resemb_gnn.io.saved_table import (
+    distinct_ids,
+    read_saved,
+    refuse_other_table,
+    whole_numbers,
+    write_saved,
+)
 from resemb_gnn.io.times import parse_times, read_times
-
-if TYPE_CHECKING:
-    from resemb_gnn.data.split import Split
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -39,6 +55,9 @@ class BehaviorLog:
             positive behaviour.
         item_category: category number of each item, int64 ``[num_items]``.
         category_ids: the categories' own ids, ``[num_categories]``.
+        features: what is known of items, users and behaviours besides, or ``None``.
+        rows: row of the table that the log was read from, of each behaviour, int64
+            ``[num_behaviors]``; by default they are numbered as they stand.
 
     Raises:
         InputError: if the parts do not fit each other.
@@ -52,18 +71,21 @@ class BehaviorLog:
     labels: Tensor | None = None
     item_category: Tensor | None = None
     category_ids: pl.Series | None = field(default=None)
+    features: Features | None = None
+    rows: Tensor | None = None
 
     def __post_init__(self) -> None:
         rows = self.items.numel()
         steps = self.ptr.diff()
         if (
-            self.ptr.numel() != len(self.user_ids) + 1
+            self.ptr.shape != (len(self.user_ids) + 1,)
             or int(self.ptr[0]) != 0
             or int(self.ptr[-1]) != rows
             or bool((steps < 0).any())
         ):
             raise InputError(f"ptr does not cut {rows} behaviours among {len(self.user_ids)} users")
-        for name, values in (("times", self.times), ("labels", self.labels)):
+        parts = {"items": self.items, "times": self.times, "labels": self.labels, "rows": self.rows}
+        for name, values in parts.items():
             if values is not None and values.shape != (rows,):
                 raise InputError(f"{name} has shape {list(values.shape)}, not [{rows}]")
         if rows and not 0 <= int(self.items.min()) <= int(self.items.max()) < self.num_items:
@@ -88,6 +110,14 @@ class BehaviorLog:
         time: str,
         category: str | None = None,
         label: str | None = None,
+        *,
+        items: "Frame | None" = None,
+        users: "Frame | None" = None,
+        context: Sequence[str] = (),
+        item_features: Sequence[str] | None = None,
+        user_features: Sequence[str] | None = None,
+        kinds: Mapping[str, str] | None = None,
+        list_separator: str | None = None,
     ) -> "BehaviorLog":
         """Reads a log from a table with one behaviour a row.
 
@@ -95,16 +125,33 @@ class BehaviorLog:
             frame: polars frame (also lazy), pandas frame or Arrow table; or the path of a
                 ``.csv``, of a ``.tsv`` or ``.txt`` (fields between tabs), each also as ``.gz``,
                 of a ``.parquet``, or of a folder of Parquet files.
-            user: column of the users' ids (integers or strings).
-            item: column of the items' ids (integers or strings).
+            user: column of the users' ids (integers or strings; :mod:`resemb_gnn.io.ids`).
+            item: column of the items' ids, likewise.
             time: column of times: numbers, dates, or strings that hold either.
             category: column of the items' categories. An item that comes with several gets
                 its most frequent one; a missing category is a category of its own.
             label: column of click labels (0 or 1, or true or false), for a log of impressions.
+            items: table with a row an item, whose column of ids has the log's name for it; every
+                other column is a feature.
+            users: likewise of the users.
+            context: columns of the log that are features of a row, such as the page it was shown
+                on.
+            item_features: columns of ``items`` to take; all by default.
+            user_features: columns of ``users`` to take.
+            kinds: kinds of features by name, in place of those that their types tell: text, whole
+                numbers and truth values are a ``"category"``, decimal numbers ``"numeric"``, lists
+                a ``"list"``, arrays of decimal numbers of one size a ``"vector"``.
+            list_separator: what stands between the values of a list in a text column, such as
+                ``"|"``; a text column in which it occurs is a list.
+
+        Warns:
+            UserWarning: if the category differs within an item, or a feature tells the label by
+                itself.
 
         Raises:
             InputError: if a column is missing, the table is empty, or an id, a time or a label
-                is missing or cannot be read; it names column, row and value.
+                is missing or cannot be read; if an item or user of the log has no row in its table
+                or several, or a column cannot be a feature. It names column, row and value.
 
         Examples:
             >>> import polars as pl
@@ -119,33 +166,55 @@ class BehaviorLog:
             [0, 2, 4]
         """
         columns = [user, item, time] + [name for name in (category, label) if name is not None]
-        table = read_columns(frame, columns)
+        for name in context:
+            if name in columns:
+                raise InputError(f"{name!r} is named as context and for something else as well")
+        table = read_columns(frame, [*columns, *context])
         item_category = category_ids = None
         with naming(place_of(frame)):
-            users, user_ids = _encode(parse_ids(table[user]))
-            items, item_ids = _encode(parse_ids(table[item]))
+            user_codes, user_ids = _encode(parse_ids(table[user]))
+            item_codes, item_ids = _encode(parse_ids(table[item]))
             times = read_times(table[time])
-            parts = {"user": users, "item": items, "time": times.numbers}
+            parts = {"user": user_codes, "item": item_codes, "time": times.numbers}
             if times.finer is not None:
                 parts["finer"] = times.finer
             if label is not None:
                 parts["label"] = parse_labels(table[label])
             if category is not None:
                 codes, category_ids = _encode(parse_ids(table[category], nullable=True))
-                item_category = _most_frequent(items, codes)
-        order = [name for name in ("user", "time", "finer") if name in parts]
-        rows = pl.DataFrame(parts).sort(order, maintain_order=True)
+                warn_of_varying_category(item_codes, codes, category)
+                item_category = _most_frequent(item_codes, codes)
+            known = split_lists(table.select(context), list_separator, kinds or {})
+            own = read_features(known, context, kinds)
+        by = [name for name in ("user", "time", "finer") if name in parts]
+        rows = pl.DataFrame(parts).with_row_index("row").sort(by, maintain_order=True)
+        order = torch.from_numpy(rows["row"].cast(pl.Int64).to_numpy().copy())
+        options: dict[str, Any] = {"kinds": kinds, "list_separator": list_separator}
+        features = Features(
+            None
+            if items is None
+            else read_table_of(items, item, item_ids, "items", chosen=item_features, **options),
+            None
+            if users is None
+            else read_table_of(users, user, user_ids, "users", chosen=user_features, **options),
+            own[order] if context else None,
+        )
         counts = rows["user"].to_torch().bincount(minlength=len(user_ids))
-        return cls(
+        found = cls(
             items=rows["item"].to_torch(),
-            ptr=torch.nn.functional.pad(counts.cumsum(0), (1, 0)),
+            ptr=cumsum(counts),
             times=rows["time"].to_torch(),
             user_ids=user_ids,
             item_ids=item_ids,
             labels=rows["label"].to_torch() if label is not None else None,
             item_category=item_category,
             category_ids=category_ids,
+            features=features or None,
+            rows=order,
         )
+        if found.labels is not None:
+            warn_of_disguised_labels(features, found.labels, found.users, found.items)
+        return found
 
     @property
     def num_users(self) -> int:
@@ -169,48 +238,93 @@ class BehaviorLog:
         """User of each behaviour, int64 ``[num_behaviors]``."""
         return torch.arange(self.num_users).repeat_interleave(self.ptr.diff())
 
+    def of(self, feature: str) -> "BehaviorLog":
+        """The log of the values of an item feature in the items' place, such as their authors:
+        its co-visit graph makes an embedding for the feature.
+
+        Item ``v`` of it is value ``v`` of the feature's vocabulary. Behaviours on items without a
+        value are left out; of a list every value counts.
+
+        Args:
+            feature: name of a category or list of the items.
+
+        Raises:
+            InputError: if there is no such feature.
+        """
+        table = None if self.features is None else self.features.items
+        known = {one.name: one for one in table or () if one.vocabulary is not None}
+        found = known.get(feature)
+        if found is None or found.vocabulary is None:
+            raise InputError(
+                f"{feature!r} is no category or list of the items; there are {shown(list(known))}"
+            )
+        every = torch.arange(self.num_behaviors)
+        at = found[self.items]
+        if at.ptr is not None:
+            every = every.repeat_interleave(at.ptr.diff())
+        there = at.values >= FIRST
+        every, values = every[there], at.values[there] - FIRST
+        counts = self.users[every].bincount(minlength=self.num_users)
+        rows = every if self.rows is None else self.rows[every]
+        return BehaviorLog(
+            items=values,
+            ptr=cumsum(counts),
+            times=self.times[every],
+            user_ids=self.user_ids,
+            item_ids=found.vocabulary,
+            labels=None if self.labels is None else self.labels[every],
+            rows=rows,
+        )
+
     def item_counts(self) -> Tensor:
         """Behaviours of each item, int64 ``[num_items]``."""
         return self.items.bincount(minlength=self.num_items)
 
     def select(self, mask: Tensor) -> "BehaviorLog":
-        """The log of the behaviours in ``mask`` (bool ``[num_behaviors]``), same vocabularies."""
+        """The log of the behaviours in ``mask`` (bool ``[num_behaviors]``), same vocabularies.
+
+        Raises:
+            InputError: if the mask has another shape or type.
+        """
+        if mask.shape != self.items.shape or mask.dtype != torch.bool:
+            raise InputError(
+                f"mask is {mask.dtype} {list(mask.shape)}, not bool [{self.num_behaviors}]"
+            )
         counts = self.users[mask].bincount(minlength=self.num_users)
-        return BehaviorLog(
+        rows = torch.arange(self.num_behaviors) if self.rows is None else self.rows
+        features = self.features
+        if features is not None and features.context is not None:
+            context = features.context[mask.nonzero().flatten()]
+            features = replace(features, context=context)
+        return replace(
+            self,
             items=self.items[mask],
-            ptr=torch.nn.functional.pad(counts.cumsum(0), (1, 0)),
+            ptr=cumsum(counts),
             times=self.times[mask],
-            user_ids=self.user_ids,
-            item_ids=self.item_ids,
             labels=None if self.labels is None else self.labels[mask],
-            item_category=self.item_category,
-            category_ids=self.category_ids,
+            features=features,
+            rows=rows[mask],
         )
 
     def positives(self) -> "BehaviorLog":
         """The log of the positive behaviours alone, without labels; itself if it has none."""
         if self.labels is None:
             return self
-        clicked = self.select(self.labels > 0)
-        return BehaviorLog(
-            clicked.items,
-            clicked.ptr,
-            clicked.times,
-            clicked.user_ids,
-            clicked.item_ids,
-            item_category=clicked.item_category,
-            category_ids=clicked.category_ids,
-        )
+        return replace(self.select(self.labels > 0), labels=None)
 
-    def split(self, by: str = "last", **options: Any) -> "Split":
+    def split(self, by: str = "last", **options: Any) -> Split:
         """Cuts the log into training, validation and test: :func:`~resemb_gnn.data.split_log`."""
-        from resemb_gnn.data.split import split_log
-
         return split_log(self, by, **options)
 
     def save(self, folder: str | Path) -> None:
-        """Writes behaviours, users and items (the vocabularies) as Parquet files."""
-        folder = Path(folder)
+        """Writes behaviours, users and items (the vocabularies) as Parquet files.
+
+        Raises:
+            InputError: if nothing can be written there, or a file that is no log's has the name of
+                one of these.
+        """
+        folder = shared_folder(folder)
+        refuse_other_table(folder / "items.parquet", {"item_id", "category"})
         folder.mkdir(parents=True, exist_ok=True)
         behaviors = {"item": self.items.numpy(), "time": self.times.numpy()}
         if self.labels is not None:
@@ -232,7 +346,7 @@ class BehaviorLog:
         Raises:
             InputError: if a file is missing or damaged, or the files do not fit each other.
         """
-        folder = Path(folder)
+        folder = expanded(folder)
         behaviors = read_saved(folder / "behaviors.parquet", "item", "time")
         users = read_saved(folder / "users.parquet", "behaviors", "user_id")
         items = read_saved(folder / "items.parquet", "item_id")

@@ -1,11 +1,14 @@
 """Training and test examples as windows into a flat log, and jagged batches cut from them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch_geometric.utils import cumsum
 
+from resemb_gnn.data.features import FeatureTable
 from resemb_gnn.errors import InputError
 
 
@@ -21,6 +24,9 @@ class Batch:
         label: clicked or not, float32 ``[batch_size]``.
         user: user, int64 ``[batch_size]``.
         fold: the fold of all of the batch's users, if the batches were cut by fold.
+        row: row of the log that each example is of, int64 ``[batch_size]``; a drawn negative has
+            its positive's. ``None`` if the examples are of no log.
+        context: the features of these rows, if the log has any.
     """
 
     history: Tensor
@@ -29,6 +35,8 @@ class Batch:
     label: Tensor
     user: Tensor
     fold: int | None = None
+    row: Tensor | None = None
+    context: FeatureTable | None = None
 
     def __len__(self) -> int:
         return self.target.numel()
@@ -41,6 +49,8 @@ class Batch:
             self.label.to(device),
             self.user.to(device),
             self.fold,
+            None if self.row is None else self.row.to(device),
+            None if self.context is None else self.context.to(device),
         )
 
 
@@ -55,6 +65,12 @@ class Examples:
         target: candidate item, int64 ``[num_examples]``.
         label: clicked or not, float32 ``[num_examples]``.
         user: user, int64 ``[num_examples]``.
+        row: row of the log that each example is of, int64 ``[num_examples]``, so that anything can
+            be fetched from there; a drawn negative has its positive's. ``None`` if of no log.
+        context: features of all rows of the log, if it has any; needs ``row``.
+
+    Raises:
+        InputError: if the parts differ in size, or there is a context without rows.
     """
 
     items: Tensor
@@ -63,11 +79,22 @@ class Examples:
     target: Tensor
     label: Tensor
     user: Tensor
+    row: Tensor | None = None
+    context: FeatureTable | None = None
 
     def __post_init__(self) -> None:
-        sizes = {name: part.numel() for name, part in vars(self).items() if name != "items"}
+        sizes = {name: part.numel() for name, part in self._parts().items()}
+        if self.context is not None and self.row is None:
+            raise InputError("examples with a context need the rows of the log that they are of")
         if len(set(sizes.values())) > 1:
             raise InputError(f"the parts of the examples differ in size: {sizes}")
+
+    def _parts(self) -> dict[str, Tensor]:
+        """What there is of each example, by name."""
+        names = ("start", "end", "target", "label", "user", "row")
+        return {
+            name: part for name, part in vars(self).items() if name in names and part is not None
+        }
 
     def __len__(self) -> int:
         return self.target.numel()
@@ -77,11 +104,14 @@ class Examples:
 
     def __getitem__(self, index: Tensor) -> "Examples":
         """The examples at ``index`` (int64 or bool tensor)."""
-        parts = {name: part[index] for name, part in vars(self).items() if name != "items"}
-        return Examples(items=self.items, **parts)
+        parts: dict[str, Any] = {name: part[index] for name, part in self._parts().items()}
+        return replace(self, **parts)
 
     def to(self, device: torch.device | str) -> "Examples":
-        return Examples(**{name: part.to(device) for name, part in vars(self).items()})
+        parts: dict[str, Any] = {
+            name: part.to(device) for name, part in vars(self).items() if part is not None
+        }
+        return replace(self, **parts)
 
     def batch(
         self, index: Tensor, max_history: int | None = None, fold: int | None = None
@@ -98,11 +128,14 @@ class Examples:
         if max_history is not None:
             start = torch.maximum(start, end - max_history)
         length = end - start
-        ptr = torch.nn.functional.pad(length.cumsum(0), (1, 0))
+        ptr = cumsum(length)
         # Position p of the batch, in example b, is position p + (start_b - ptr_b) of the log.
         shift = (start - ptr[:-1]).repeat_interleave(length)
         history = self.items[torch.arange(shift.numel(), device=shift.device) + shift]
-        return Batch(history, ptr, self.target[index], self.label[index], self.user[index], fold)
+        row = None if self.row is None else self.row[index]
+        context = None if self.context is None or row is None else self.context[row]
+        own = (self.target[index], self.label[index], self.user[index])
+        return Batch(history, ptr, *own, fold, row, context)
 
     def batches(
         self,
@@ -133,6 +166,9 @@ class Examples:
             batch_size: examples a batch; the last batch may be smaller.
             generator: source of the shuffling.
             user_fold: fold of each user, int64 ``[num_users]``; needs a ``generator``.
+
+        Raises:
+            InputError: if ``user_fold`` lacks a user of the examples.
         """
         device = self.target.device
         if generator is None:
@@ -141,6 +177,11 @@ class Examples:
             order = torch.randperm(len(self), generator=generator).to(device)
         if user_fold is None:
             return [(index, None) for index in order.split(batch_size)]
+        if len(self) and int(self.user.max()) >= user_fold.numel():
+            raise InputError(
+                f"user_fold holds {user_fold.numel()} users, but there is a user"
+                f" {int(self.user.max())}"
+            )
         fold, by_fold = user_fold.to(device)[self.user[order]].sort(stable=True)
         sizes = fold.bincount().tolist()
         parts: list[tuple[Tensor, int | None]] = [

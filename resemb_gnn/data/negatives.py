@@ -4,9 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from resemb_gnn.errors import InputError
+from resemb_gnn.errors import InputError, check_lengths
 
-NEGATIVES = ("uniform", "popularity")
 _ROUNDS = 30  # of rejection before the few rows left are enumerated
 
 
@@ -20,10 +19,12 @@ class NegativeSampler:
             for uniform negatives, counts of the training behaviours for popularity.
 
     Raises:
-        InputError: if fewer than two items can be drawn.
+        InputError: if fewer than two items can be drawn, or the behaviours are not as many as
+            their users.
     """
 
     def __init__(self, items: Tensor, users: Tensor, weight: Tensor) -> None:
+        check_lengths(items=items, users=users)
         self.num_items = weight.numel()
         if int((weight > 0).sum()) < 2:
             raise InputError(
@@ -52,8 +53,10 @@ class NegativeSampler:
             rng: source of the draws.
 
         Raises:
-            InputError: if a user acted on every item that can be drawn.
+            InputError: if a user acted on every item that can be drawn, or the parts of the
+                examples differ in length.
         """
+        check_lengths(user=user, end=end, target=target)
         users, ends, targets = (np.repeat(part.numpy(), num) for part in (user, end, target))
         drawn = np.empty_like(targets)
         open_rows = np.arange(targets.size)

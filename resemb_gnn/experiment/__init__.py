@@ -1,7 +1,6 @@
 """Comparisons of embeddings over seeds, their results file and report; settings of training."""
 
 from resemb_gnn.experiment.comparison import compare
-from resemb_gnn.experiment.settings import CompareSettings
-from resemb_gnn.pipeline.fit_settings import FitSettings
+from resemb_gnn.settings import CompareSettings, FitSettings
 
 __all__ = ["CompareSettings", "FitSettings", "compare"]

@@ -2,7 +2,6 @@
 
 import contextlib
 import shlex
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -12,27 +11,26 @@ import torch
 from torch import nn
 
 from resemb_gnn.data import Examples, Split
-from resemb_gnn.datasets import DataSource
 from resemb_gnn.errors import InputError
 from resemb_gnn.experiment.geometry import ItemGeometry, item_geometry
 from resemb_gnn.experiment.results import (
     SCHEMA,
-    describe_data,
     read_results,
     refuse_other_settings,
-    training_figures,
-    versions,
     write_results,
 )
-from resemb_gnn.experiment.settings import CompareSettings
 from resemb_gnn.io.atomic import write_atomically
+from resemb_gnn.io.outputs import shared_folder
+from resemb_gnn.io.paths import expanded
 from resemb_gnn.nn import ResEmbedding
-from resemb_gnn.pipeline.arms import make_embedding, make_model
-from resemb_gnn.pipeline.stages import Stages
-from resemb_gnn.pipeline.steps import fit_with, load_split, make_graph
+from resemb_gnn.pipeline.facts import describe_data, training_figures, versions
+from resemb_gnn.pipeline.progress import Stages
+from resemb_gnn.pipeline.task import Task, fit_with, read_task
 from resemb_gnn.pipeline.tensorboard import TensorBoard
+from resemb_gnn.settings import CompareSettings
 from resemb_gnn.theory import GapCurve
-from resemb_gnn.training import FitResult, evaluate
+from resemb_gnn.training import FitResult, check_device, evaluate
+from resemb_gnn.training.checkpoint import CheckpointFolder
 
 RARE = 3  # training behaviours
 
@@ -56,20 +54,22 @@ def compare(
         The contents of results.json.
 
     Raises:
-        InputError: if the data or a setting cannot be used, or the folder holds the results of
-            another comparison (or of this one, without ``resume``).
+        InputError: if the data or a setting cannot be used, the folder cannot be written, or it
+            holds the results of another comparison (or of this one, without ``resume``).
     """
-    folder = Path(settings.out)
+    check_device(settings.device)
+    folder = shared_folder(settings.out)
     path = folder / "results.json"
     stopped = folder / "checkpoints"
-    for present in (path, stopped):
-        if present.exists() and not settings.resume:
-            raise InputError(
-                f"{present} exists: add --resume to go on with it, or choose another --out"
-            )
-    source, split = load_split(settings, settings.embeddings)
-    log(f"{source.name}: {source.log}")
-    results = new_results(source, split, settings)
+    _refuse_taken(folder, settings)
+    if settings.tensorboard is not None:
+        shared_folder(settings.tensorboard)
+    task = read_task(settings, settings.embeddings)
+    split = task.split
+    log(f"{task.source.name}: {task.source.log}")
+    results = new_results(task, settings)
+    if settings.replace:
+        _remove(folder)
     if path.exists():
         old = read_results(path)
         refuse_other_settings(path, old, results)
@@ -80,27 +80,25 @@ def compare(
     pairs = [(seed, name) for seed in range(settings.seeds) for name in settings.embeddings]
     todo = [(seed, name) for seed, name in pairs if (name, seed) not in done]
     if todo:  # a finished comparison is only reported again
-        graph = make_graph(source, split, settings)
-        log(f"{split}, graph: {graph.num_nodes} items, {graph.edge_index.size(1) // 2} edges")
+        log(str(task))
     for seed, name in todo:
-        torch.manual_seed(seed)
         own = settings.of(name)
-        category = source.log.item_category
-        embedding = make_embedding(name, graph, own, category)
-        model = make_model(settings.model, embedding, category if settings.use_category else None)
+        model = task.make_model(name, own, seed)
         gaps = GapCurve(model, split.train_sample, max_history=settings.max_history)
         result = fit_with(
             own,
             model,
             split,
             seed=seed,
-            on_epoch=_on_epoch(settings, f"{name}-{seed}", gaps),
-            checkpoints=stopped / f"{name}-{seed}",
+            on_epoch=_on_epoch(settings, f"{file_name(name)}-{seed}", gaps),
+            checkpoints=stopped / f"{file_name(name)}-{seed}",
             resume=settings.resume,
         )
-        if seed == 0 and _has_geometry(embedding):
+        if seed == 0 and _has_geometry(model.embedding):
             (folder / "geometry").mkdir(parents=True, exist_ok=True)
-            item_geometry(embedding.cpu(), count=graph.count).save(_geometry_path(folder, name))
+            item_geometry(model.embedding.cpu(), count=task.graph.count).save(
+                _geometry_path(folder, name)
+            )
         overrides = settings.overrides(name)
         record = run_record(name, settings.model, seed, overrides, result)
         record["test_rare"] = _rare_metrics(result.model, split, settings)
@@ -110,7 +108,7 @@ def compare(
             results["runs"] = read_results(path)["runs"]
         results["runs"].append(record)
         write_results(path, results)
-        shutil.rmtree(stopped / f"{name}-{seed}")
+        CheckpointFolder(stopped / f"{file_name(name)}-{seed}").remove()
         with contextlib.suppress(OSError):  # that of another run is there
             stopped.rmdir()
         log(
@@ -130,17 +128,49 @@ def compare(
     return results
 
 
+def _refuse_taken(folder: Path, settings: CompareSettings) -> None:
+    """Refuses to write over what is in the folder, unless a comparison that stands there goes on,
+    or is to be replaced.
+
+    Raises:
+        InputError: naming what is there.
+    """
+    ours = [folder / name for name in ("results.json", "checkpoints")]
+    taken = [path for path in ours if path.exists()]
+    if taken and not (settings.resume or settings.replace):
+        raise InputError(
+            f"{taken[0]} exists: add --resume to go on with it, --replace to begin anew, or choose"
+            " another --out"
+        )
+    for name in ("results.md", "report.html", "geometry"):
+        if not taken and (folder / name).exists():
+            raise InputError(f"{folder / name} exists, of no comparison: choose another --out")
+
+
+def _remove(folder: Path) -> None:
+    """Removes a comparison, and nothing else that lies beside it."""
+    for name in ("results.json", "results.md", "report.html"):
+        (folder / name).unlink(missing_ok=True)
+    for path in (folder / "geometry").glob("*.npz"):
+        path.unlink()
+    for path in (folder / "checkpoints").glob("*"):
+        CheckpointFolder(path).remove()
+    for name in ("geometry", "checkpoints"):
+        with contextlib.suppress(OSError):  # something else is there, or it is not there
+            (folder / name).rmdir()
+
+
 def _on_epoch(settings: CompareSettings, run: str, gaps: GapCurve) -> GapCurve | TensorBoard:
     if settings.tensorboard is None:
         return gaps
-    return TensorBoard(Path(settings.tensorboard) / run, gaps)
+    return TensorBoard(expanded(settings.tensorboard) / run, gaps)
 
 
-def new_results(source: DataSource, split: Split, settings: CompareSettings) -> dict[str, Any]:
+def new_results(task: Task, settings: CompareSettings) -> dict[str, Any]:
     """The contents of results.json before the first run."""
     return {
         "schema": SCHEMA,
-        "data": describe_data(source, split),
+        "data": describe_data(task.source, task.split),
         "settings": settings.identity() | {"threads": torch.get_num_threads()},
         "runs": [],
         "versions": versions(),
@@ -153,7 +183,7 @@ def command(settings: CompareSettings) -> str:
     words = ["resemb-gnn", "compare"]
     defaults = asdict(CompareSettings())
     for name, value in asdict(settings).items():
-        if name in ("resume", "quiet", "tensorboard") or value == defaults[name]:
+        if name in ("resume", "replace", "quiet", "tensorboard") or value == defaults[name]:
             continue
         flag = name.replace("_", "-")
         if isinstance(value, bool):
@@ -176,6 +206,11 @@ def run_record(
         "examples_per_second": result.examples_per_second,
         "curve": [asdict(epoch) for epoch in result.curve],
     }
+
+
+def file_name(embedding: str) -> str:
+    """An embedding's name as a part of a file's name, which must not hold a colon everywhere."""
+    return embedding.replace(":", "-")
 
 
 def rare_targets(split: Split) -> Examples:
@@ -220,7 +255,7 @@ def _has_geometry(embedding: nn.Module) -> TypeGuard[ResEmbedding]:
 
 
 def _geometry_path(folder: Path, embedding: str) -> Path:
-    return folder / "geometry" / f"{embedding}.npz"
+    return folder / "geometry" / f"{file_name(embedding)}.npz"
 
 
 def _geometries(folder: Path, settings: CompareSettings) -> dict[str, ItemGeometry]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from resemb_gnn.errors import InputError, brief
+from resemb_gnn.io.paths import expanded
 from resemb_gnn.nn import ResEmbedding
 from resemb_gnn.theory import center_usage, effective_centers, main_centers
 
@@ -55,7 +56,7 @@ class ItemGeometry:
 
     def save(self, path: str | Path) -> None:
         """Writes a NumPy archive (``.npz``)."""
-        with Path(path).open("wb") as file:
+        with expanded(path).open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **vars(self))
 
     @classmethod
@@ -66,7 +67,7 @@ class ItemGeometry:
             InputError: if the file is missing, damaged or lacks an array.
         """
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with np.load(expanded(path), allow_pickle=False) as archive:
                 geometry = cls(**{field.name: archive[field.name] for field in fields(cls)})
         except Exception as error:  # NumPy and zipfile raise what they like on damaged archives
             raise InputError(f"{path} is not an item geometry: {brief(error)}") from error

@@ -1,23 +1,12 @@
 """The results file: schema, atomic replacement, resumption."""
 
-import json
-import math
-import platform
-from dataclasses import asdict
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from resemb_gnn.data import BehaviorLog, Split
-from resemb_gnn.datasets import DataSource
 from resemb_gnn.errors import InputError, differences, shown
-from resemb_gnn.io.atomic import write_atomically
-from resemb_gnn.io.digests import tensor_digest
-from resemb_gnn.io.json_text import read_json
-from resemb_gnn.training import FitResult
+from resemb_gnn.io.json_text import map_numbers, read_json, write_json
 
 SCHEMA = 1
-_PACKAGES = ("resemb-gnn", "torch", "torch-geometric", "torch-scatter", "numpy", "scipy", "polars")
 
 _PARTS = {"data": dict, "settings": dict, "runs": list, "versions": dict, "command": str}
 _METRICS = {"test", "valid", "train"}
@@ -26,24 +15,9 @@ _FIGURES |= {"examples_per_second", "num_parameters"}
 _LARGEST = 1e300
 
 
-def training_figures(result: FitResult) -> dict[str, Any]:
-    """What results and saved models say of how training went."""
-    return {
-        "test": asdict(result.test),
-        "valid": asdict(result.valid),
-        "train": asdict(result.train),
-        "gap": result.gap,
-        "best_epoch": result.best_epoch,
-        "epochs": len(result.curve),
-        "seconds_per_epoch": result.seconds_per_epoch,
-        "num_parameters": result.num_parameters,
-    }
-
-
 def write_results(path: Path, results: dict[str, Any]) -> None:
-    """Writes ``results`` as JSON; a value that is not finite becomes ``null``."""
-    text = json.dumps(map_numbers(results, to_file=True), indent=1, allow_nan=False)
-    write_atomically(path, text + "\n")
+    """Writes ``results`` as JSON, a run a line; a value that is not finite becomes ``null``."""
+    write_json(path, map_numbers(results, to_file=True))
 
 
 def read_results(path: Path) -> dict[str, Any]:
@@ -118,52 +92,3 @@ def refuse_other_settings(path: Path, old: dict[str, Any], new: dict[str, Any]) 
     )
     if found:
         raise InputError(f"{path} belongs to another comparison: {'; '.join(found)}")
-
-
-def describe_data(source: DataSource, split: Split) -> dict[str, Any]:
-    """The facts on the data and on how they were split."""
-    log = source.log
-    return {
-        "name": source.name,
-        "description": source.description,
-        "num_users": log.num_users,
-        "num_items": log.num_items,
-        "num_behaviors": log.num_behaviors,
-        "num_categories": log.num_categories,
-        "split": split.settings,
-        "train_examples": len(split.train),
-        "valid_examples": len(split.valid),
-        "test_examples": len(split.test),
-        "fingerprint": fingerprint(log),
-    }
-
-
-def fingerprint(log: BehaviorLog) -> str:
-    """A digest of who acted on what and when, 16 hexadecimal digits."""
-    return tensor_digest(log.items, log.ptr, log.times, log.labels, log.item_category)
-
-
-def versions() -> dict[str, str | None]:
-    """Versions of Python and of the packages that the figures depend on."""
-    found: dict[str, str | None] = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = None
-    return found
-
-
-def map_numbers(value: Any, to_file: bool) -> Any:
-    """The value with the numbers in it that are not finite as ``None`` (``to_file``), or with
-    ``None`` as NaN.
-    """
-    if isinstance(value, dict):
-        return {key: map_numbers(part, to_file) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [map_numbers(part, to_file) for part in value]
-    if to_file and isinstance(value, float) and not math.isfinite(value):
-        return None
-    if not to_file and value is None:
-        return math.nan
-    return value

@@ -1,11 +1,14 @@
 """The items' counts as a node feature."""
 
+import copy
+
 import torch
 from torch_geometric.data import Data
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
 from resemb_gnn.errors import InputError
+from resemb_gnn.graph.adjacency import check_graph
 
 
 @functional_transform("count_feature")
@@ -16,16 +19,21 @@ class CountFeature(BaseTransform):
     nor an attention that sums to one carry it. Each of ``fold_graphs`` gets its own counts.
 
     Raises:
-        InputError: if the graph has no ``count``.
+        InputError: if the graph has no ``count``, or is unusable
+            (:func:`~resemb_gnn.graph.check_graph`).
     """
 
     def forward(self, data: Data) -> Data:
+        check_graph(data, ("x", "count", "fold_graphs"))
+        return self._appended(data)
+
+    def _appended(self, data: Data) -> Data:
         if data.get("count") is None:
             raise InputError("the count feature needs graph.count, the behaviours of each item")
         value = data.count.float().log1p()
         value = (value - value.mean()) / value.std(correction=0).clamp(min=1e-6)
         column = value.unsqueeze(1)
         data.x = column if data.x is None else torch.cat([data.x, column], dim=1)
-        if "fold_graphs" in data:
-            data.fold_graphs = [self(part) for part in data.fold_graphs]
+        if "fold_graphs" in data:  # the input keeps its own
+            data.fold_graphs = [self._appended(copy.copy(part)) for part in data.fold_graphs]
         return data

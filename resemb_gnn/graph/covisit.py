@@ -50,7 +50,7 @@ def covisit_graph(
         folds also ``user_fold`` int64 ``[num_users]`` and ``fold_graphs``, a list of such graphs.
 
     Raises:
-        InputError: if an argument is below 1, or ``folds`` below 2.
+        InputError: if an argument is below 1, ``folds`` below 2, or the log no ``BehaviorLog``.
 
     Examples:
         >>> import polars as pl
@@ -67,6 +67,7 @@ def covisit_graph(
         >>> graph.edge_weight.tolist()  # cup and tea by both users
         [1.0, 2.0, 1.0, 2.0]
     """
+    check_log(log)
     check_at_least_one(window=window, min_count=min_count, top_k=top_k)
     if folds is not None and folds < 2:
         raise InputError(f"folds must be at least 2, not {folds}")
@@ -80,6 +81,12 @@ def covisit_graph(
             _build(log.select(fold != f), window, min_count, top_k) for f in range(folds)
         ]
     return graph
+
+
+def check_log(log: object) -> None:
+    """Raises InputError if a log is none."""
+    if not isinstance(log, BehaviorLog):
+        raise InputError(f"the log is of type {type(log).__name__}, not a BehaviorLog")
 
 
 def check_at_least_one(**arguments: int | None) -> None:

@@ -9,15 +9,19 @@ import polars as pl
 import scipy.sparse
 from torch_geometric.data import Data
 
-from resemb_gnn.errors import InputError
+from resemb_gnn.errors import InputError, brief
 from resemb_gnn.graph.covisit import check_at_least_one, graph_of, index_type, symmetric
-from resemb_gnn.graph.covisit_parts import write_parts
+from resemb_gnn.graph.covisit_parts import read_files, write_parts
 from resemb_gnn.graph.covisit_query import behaviors
 from resemb_gnn.io.atomic import whole_folder
+from resemb_gnn.io.outputs import new_place, refuse_overlap, shared_folder
 from resemb_gnn.io.parquet import check_parts, find_parts, read_parquet
+from resemb_gnn.io.paths import expanded
 from resemb_gnn.io.saved_table import whole_numbers
 from resemb_gnn.optional import require
 
+# Columns that DuckDB adds: the place of a row orders behaviours of one time.
+_ORDER = ("file of the row", "file_row_number")
 _EDGES = pl.Schema({"item": pl.Int64, "neighbor": pl.Int64, "weight": pl.Float32})
 
 
@@ -51,8 +55,8 @@ def write_covisit_graph(
         log: a Parquet file, or a folder of such files, which follow each other by name; names
             that begin with ``_`` or ``.``, such as Spark's ``_SUCCESS``, are left out.
         out: the folder to write; it must not be there yet.
-        user: column of the users' ids (integers or strings).
-        item: column of the items' ids (integers or strings).
+        user: column of the users' ids (integers or strings, or whole numbers of another type).
+        item: column of the items' ids, likewise.
         time: column of times, as in ``BehaviorLog.from_frame``; behaviours of one time keep their
             order of input.
         window: how many places apart two behaviours may stand.
@@ -66,8 +70,10 @@ def write_covisit_graph(
         temp_directory: where parts and spilled data go, by default beside ``out``.
 
     Raises:
-        InputError: if an argument is below 1, ``out`` exists, the log cannot be read or is empty,
-            or a column, an id, a time or a label is missing or of the wrong kind. Nothing is left.
+        InputError: if an argument is below 1, ``out`` exists, lies in the log or cannot be written,
+            the log cannot be read or is empty, or a column, an id, a time or a label is missing or
+            of the wrong kind, or DuckDB has another use for a name: ``file_row_number`` as a
+            column, a backslash in a folder's. Nothing is left.
         ImportError: if ``ibis`` with DuckDB is not installed.
     """
     check_at_least_one(
@@ -79,12 +85,16 @@ def write_covisit_graph(
     )
     ibis = require("ibis", "write_covisit_graph", "engines")
     duckdb = require("duckdb", "write_covisit_graph", "engines")
-    files, out = find_parts(Path(log)), Path(out)
+    log, out = expanded(log), new_place(out)
+    files = find_parts(log)
     check_parts(files, [user, item, time, *([label] if label is not None else [])])
     if out.exists():
         raise InputError(f"{out} exists already")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    place = Path(temp_directory) if temp_directory is not None else out.parent
+    refuse_overlap(out, [log])
+    place = shared_folder(out.parent if temp_directory is None else temp_directory)
+    for folder in (out, place):
+        if os.sep != "\\" and "\\" in str(folder):
+            raise InputError(f"{folder}: DuckDB takes a backslash for the end of a folder's name")
     place.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(dir=place, prefix=".covisit-") as work,
@@ -98,13 +108,10 @@ def write_covisit_graph(
         )
         try:
             try:
-                # The place of a row orders behaviours of one time.
-                names = [str(file) for file in files]
-                table = backend.read_parquet(names, filename=True, file_row_number=True)
-                order = ("filename", "file_row_number")
-                rows = behaviors(table, user, item, time, label, order)
+                table = read_files(backend, files, filename=_ORDER[0], file_row_number=True)
+                rows = behaviors(table, user, item, time, label, _ORDER)
             except duckdb.Error as error:
-                raise InputError(f"{log} cannot be read: {error}") from error
+                raise InputError(f"{log} cannot be read: {brief(error)}") from error
             parts = Path(work) / "parts"
             write_parts(backend, rows, folder, parts, window, min_count, top_k, memory_limit // 2)
         finally:
@@ -117,7 +124,7 @@ def read_covisit_graph(folder: str | Path) -> Data:
     Raises:
         InputError: if a file is missing or damaged, or the files do not fit each other.
     """
-    folder = Path(folder)
+    folder = expanded(folder)
     try:
         count = whole_numbers(read_parquet(folder / "items.parquet", ["count"])["count"])
         parts = [pl.DataFrame(schema=_EDGES)]

@@ -9,8 +9,9 @@
 The parts are passes of one query, that of :mod:`resemb_gnn.graph.covisit_query`.
 """
 
+import glob
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -63,8 +64,8 @@ def write_parts(
     """
     items_path = folder / "items.parquet"
     items = number_items(log).order_by("number").select("item", "count")
-    backend.to_parquet(items, items_path)
-    items = backend.read_parquet(items_path, file_row_number=True)
+    _copy(backend, items, items_path)
+    items = read_files(backend, [items_path], file_row_number=True)
     items = items.rename(number="file_row_number")
     rows = int(log.count().execute())
     bounds = _bounds(items_path, 2 * window * PAIR_BYTES, memory)
@@ -86,7 +87,24 @@ def write_parts(
     (folder / "edges").mkdir()
     for number, edges in counted:
         edges = edges.order_by("item", "neighbor")
-        backend.to_parquet(edges, folder / "edges" / f"part-{number:05d}.parquet")
+        _copy(backend, edges, folder / "edges" / f"part-{number:05d}.parquet")
+
+
+def read_files(backend: Any, files: Iterable[Path], **options: Any) -> "Table":
+    """Parquet files, of these very names, with the columns that they hold.
+
+    DuckDB would take ``*``, ``?`` and ``[`` in a folder's name for a pattern, and ``user=3`` for a
+    column.
+    """
+    paths = [glob.escape(str(file)) for file in files]
+    return backend.read_parquet(paths, hive_partitioning=False, **options)
+
+
+def _copy(backend: Any, table: "Table", path: Path, options: str = "") -> None:
+    """Writes a table as Parquet; Ibis' own ``to_parquet`` alters a path with a backslash."""
+    quoted = str(path).replace("'", "''")
+    query = backend.compile(table)
+    backend.con.execute(f"COPY ({query}) TO '{quoted}' (FORMAT parquet{options})")
 
 
 def _heaviest(
@@ -117,20 +135,15 @@ class _Parts:
 
     def add(self, table: "Table", part: "Column") -> None:
         """Adds rows, each to the part that ``part`` gives it."""
-        self.backend.to_parquet(
-            table.mutate(part=part),
-            self.folder,
-            partition_by="part",
-            append=True,
-            filename_pattern=f"{self.tables}-{{uuid}}",
-        )
+        pattern = f"{self.tables}-{{uuid}}"
+        options = f", PARTITION_BY (part), APPEND, FILENAME_PATTERN '{pattern}'"
+        _copy(self.backend, table.mutate(part=part), self.folder, options)
         self.tables += 1
 
     def __iter__(self) -> "Iterator[tuple[int, Table]]":
         folders = {int(f.name.partition("=")[2]): f for f in self.folder.glob("part=*")}
         for number, folder in sorted(folders.items()):
-            files = str(folder / "*.parquet")
-            yield number, self.backend.read_parquet(files, hive_partitioning=False)
+            yield number, read_files(self.backend, folder.iterdir())
             shutil.rmtree(folder)
 
 

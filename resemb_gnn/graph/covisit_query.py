@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph.covisit import check_at_least_one
 from resemb_gnn.graph.query_times import order_by_time
+from resemb_gnn.io.ids import missing_in_query, whole_in_query
 
 if TYPE_CHECKING:
     from ibis.expr.types import Column, Table
@@ -32,8 +33,8 @@ def covisit_edges(
 
     Args:
         table: one behaviour a row.
-        user: column of the users' ids (integers or strings).
-        item: column of the items' ids (integers or strings).
+        user: column of the users' ids (integers or strings, or whole numbers of another type).
+        item: column of the items' ids, likewise.
         time: column of times: numbers, dates, or strings that hold either, as in
             ``BehaviorLog.from_frame``.
         window: how many places apart two behaviours may stand.
@@ -45,8 +46,8 @@ def covisit_edges(
             are alike in these too come in the order of their items.
 
     Returns:
-        Table of ``item``, ``neighbor`` (ids, ``item < neighbor``; strings that all hold integers
-        as integers, as ``BehaviorLog`` reads them) and ``weight`` (int64, the counts): each
+        Table of ``item``, ``neighbor`` (ids, ``item < neighbor``; where all are whole numbers, as
+        integers, as ``BehaviorLog`` reads them) and ``weight`` (int64, the counts): each
         pair once, in no order.
 
     Raises:
@@ -95,15 +96,14 @@ def behaviors(
 def _refuse_bad_rows(
     table: "Table", user: str, item: str, time: str, label: str | None, no_time: Any
 ) -> set[str]:
-    """Columns of strings whose rows all hold integers. One query counts all that is wrong."""
+    """Columns of other types whose ids are all integers. One query counts all that is wrong."""
     wrong: dict[tuple[str, str], Any] = {}
     for name in (user, item):
-        column = table[name]
-        if column.type().is_string():
-            same = column.try_cast("int64").cast("string") == column
-            wrong[name, ""] = ~same.fill_null(False)
-        elif not column.type().is_integer():
-            raise InputError(f"column {name!r} holds {column.type()}, not integers or strings")
+        kind = table[name].type()
+        if not (kind.is_string() or kind.is_numeric()):
+            raise _not_ids(name, kind)
+        if not kind.is_integer():
+            wrong[name, ""] = ~whole_in_query(table[name])
     if no_time is not None:
         wrong[time, "not a time"] = no_time
     if label is not None:
@@ -111,8 +111,10 @@ def _refuse_bad_rows(
         if not (kind.is_numeric() or kind.is_boolean()):
             raise InputError(f"column {label!r} holds {kind}, not labels")
         wrong[label, "not a label (0 or 1)"] = ~table[label].cast("float64").isin([0.0, 1.0])
-    for name in [user, item, time, *([label] if label is not None else [])]:
+    for name in [time, *([label] if label is not None else [])]:
         wrong[name, "missing"] = table[name].isnull()
+    for name in (user, item):
+        wrong[name, "missing"] = missing_in_query(table[name])
     sums = {f"wrong{i}": bad.fill_null(False).sum() for i, bad in enumerate(wrong.values())}
     found = table.agg(rows=table.count(), **sums).to_pyarrow().to_pylist()[0]
     if not found["rows"]:
@@ -124,7 +126,15 @@ def _refuse_bad_rows(
             integers.add(name)
         elif why and bad:
             raise InputError(f"column {name!r}: {bad} of {found['rows']} rows are {why}")
+    for name in (user, item):
+        kind = table[name].type()
+        if not (name in integers or kind.is_string() or kind.is_integer()):
+            raise _not_ids(name, kind)
     return integers
+
+
+def _not_ids(name: str, kind: Any) -> InputError:
+    return InputError(f"column {name!r} holds {kind}, not integers or strings")
 
 
 def number_items(log: "Table") -> "Table":

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from resemb_gnn.graph.adjacency import Adjacency
+from resemb_gnn.errors import InputError
+from resemb_gnn.graph.adjacency import Adjacency, check_graph
 from resemb_gnn.graph.count_feature import CountFeature
 from resemb_gnn.graph.spectral_features import positive_pmi
 
@@ -38,9 +39,16 @@ class FeatureExtension:
 
     Args:
         graph: graph with node features ``x``, as they were made of it.
+
+    Raises:
+        InputError: if the graph has no ``x``, or is unusable
+            (:func:`~resemb_gnn.graph.check_graph`).
     """
 
     def __init__(self, graph: Data) -> None:
+        check_graph(graph)
+        if graph.x is None:
+            raise InputError("features of new items need those of the graph's: graph.x is None")
         self.x = graph.x.cpu().double().numpy()
         matrix = positive_pmi(graph)
         size = matrix.shape[0]

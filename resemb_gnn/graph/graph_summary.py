@@ -75,7 +75,11 @@ def summarize_graph(graph: Data) -> GraphSummary:
 def edge_list(graph: Data, once: bool = True) -> tuple[Tensor, Tensor, Tensor]:
     """Sources, targets (int64) and weights (float32) of the edges, ``[num_edges]`` each, without
     self-loops; with ``once``, of the two ways of a pair only that from the lower number.
+
+    Raises:
+        InputError: if the edges are unusable (:func:`~resemb_gnn.graph.check_graph`).
     """
+    check_graph(graph, ("edge_index", "edge_weight"))
     source, target = graph.edge_index
     keep = source < target if once else source != target
     weight = graph.edge_weight

@@ -5,6 +5,7 @@ from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
 from resemb_gnn.errors import InputError
+from resemb_gnn.graph.adjacency import check_graph
 from resemb_gnn.graph.count_feature import CountFeature
 from resemb_gnn.graph.spectral_features import SpectralFeatures
 
@@ -18,7 +19,8 @@ class NodeFeatures(BaseTransform):
         dim: number of columns, at least 2.
 
     Raises:
-        InputError: if ``dim`` is below 2.
+        InputError: if ``dim`` is below 2, or the graph unusable
+            (:func:`~resemb_gnn.graph.check_graph`).
     """
 
     def __init__(self, dim: int = 32) -> None:
@@ -27,6 +29,7 @@ class NodeFeatures(BaseTransform):
         self.dim = dim
 
     def forward(self, data: Data) -> Data:
+        check_graph(data, ("count",))  # the rest is checked where it is used
         if data.get("count") is None:
             return SpectralFeatures(self.dim)(data)
         return CountFeature()(SpectralFeatures(self.dim - 1)(data))

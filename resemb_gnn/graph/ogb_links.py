@@ -2,8 +2,6 @@
 
 import gzip
 import os
-import shutil
-import tempfile
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
@@ -15,10 +13,14 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from resemb_gnn.data import NEGATIVES, BehaviorLog, NegativeSampler
+from resemb_gnn.data import BehaviorLog, NegativeSampler
 from resemb_gnn.data.split import TEST, TRAIN, VALID, split_parts
 from resemb_gnn.errors import InputError
-from resemb_gnn.graph.covisit import covisit_graph
+from resemb_gnn.graph.covisit import check_log, covisit_graph
+from resemb_gnn.io.atomic import temporary_folder
+from resemb_gnn.io.outputs import new_place
+from resemb_gnn.io.paths import expanded
+from resemb_gnn.settings.names import NEGATIVES
 
 NAME = "ogbl-covisit"
 _VERSION = 1  # OGB's loaders ask on standard input unless RELEASE_v{version}.txt is there
@@ -85,13 +87,14 @@ def to_ogb(
 
     Returns:
         OGB's ``meta_dict``, which ``meta_dict.pt`` holds, too. ``dir_path`` in it is ``root`` as it
-        was given: set it anew when the folder moves.
+        was given, but for ``~``: set it anew when the folder moves.
 
     Raises:
-        InputError: if ``root`` is in use or cannot be written, an argument is out of its range, a
-            part has no edge, or an item that is asked about leaves no negative.
+        InputError: if the log is none, ``root`` is in use or cannot be written, an argument is out
+            of its range, a part has no edge, or an item that is asked about leaves no negative.
     """
-    root = Path(root)
+    check_log(log)
+    given, root = expanded(root), new_place(root)
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise InputError(f"{root} exists and is not an empty folder")
     if negatives not in NEGATIVES:
@@ -118,7 +121,7 @@ def to_ogb(
     settings = {"by": by, **points, "window": window, "min_count": min_count}
     settings |= {"negatives": negatives, "num_negatives": num_negatives}
     settings |= {"max_pairs": max_pairs, "seed": seed}
-    meta = _meta_dict(root, by)
+    meta = _meta_dict(given, by)
     _write(root, train, split, meta, _readme(log, settings), log.item_ids)
     return meta
 
@@ -206,33 +209,28 @@ def _write(
 
     Not by OGB's ``DatasetSaver``, which asks on standard input, prints and leaves weights out.
     """
-    temporary = None
     try:
-        root.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=root.parent, prefix=f".{root.name}."))
-        folder = temporary / "data"  # with the usual permissions, unlike the temporary one
-        for name in ("raw", "processed", "mapping", f"split/{meta['split']}"):
-            (folder / name).mkdir(parents=True)
-        np.savez_compressed(
-            folder / "raw" / "data.npz",
-            edge_index=graph.edge_index.numpy(),
-            edge_weight=graph.edge_weight.numpy(),
-            node_count=graph.count.numpy(),
-            num_nodes_list=np.array([graph.num_nodes]),
-            num_edges_list=np.array([graph.num_edges]),
-        )
-        torch.save(split, folder / "split" / meta["split"] / "split_dict.pt")
-        with gzip.open(folder / "mapping" / "nodeidx2itemid.csv.gz", "wb") as file:
-            numbers = pl.Series("node idx", range(len(item_ids)), dtype=pl.Int64)
-            table = pl.DataFrame([numbers, item_ids.alias("item id")])
-            file.write(table.write_csv().encode())
-        (folder / "mapping" / "README.md").write_text(readme, encoding="utf-8")
-        release = folder / f"RELEASE_v{meta['version']}.txt"
-        release.write_text(f"# Release note for {NAME}\n\n### v{meta['version']}\n")
-        torch.save(meta, folder / "meta_dict.pt")
-        os.replace(folder, root)  # takes the place of an empty folder, and of no other
+        with temporary_folder(root.parent, root.name) as temporary:
+            folder = temporary / "data"  # with the usual permissions, unlike the temporary one
+            for name in ("raw", "processed", "mapping", f"split/{meta['split']}"):
+                (folder / name).mkdir(parents=True)
+            np.savez_compressed(
+                folder / "raw" / "data.npz",
+                edge_index=graph.edge_index.numpy(),
+                edge_weight=graph.edge_weight.numpy(),
+                node_count=graph.count.numpy(),
+                num_nodes_list=np.array([graph.num_nodes]),
+                num_edges_list=np.array([graph.num_edges]),
+            )
+            torch.save(split, folder / "split" / meta["split"] / "split_dict.pt")
+            with gzip.open(folder / "mapping" / "nodeidx2itemid.csv.gz", "wb") as file:
+                numbers = pl.Series("node idx", range(len(item_ids)), dtype=pl.Int64)
+                table = pl.DataFrame([numbers, item_ids.alias("item id")])
+                file.write(table.write_csv().encode())
+            (folder / "mapping" / "README.md").write_text(readme, encoding="utf-8")
+            release = folder / f"RELEASE_v{meta['version']}.txt"
+            release.write_text(f"# Release note for {NAME}\n\n### v{meta['version']}\n")
+            torch.save(meta, folder / "meta_dict.pt")
+            os.replace(folder, root)  # takes the place of an empty folder, and of no other
     except OSError as error:
         raise InputError(f"{root} cannot be written: {error}") from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)

@@ -19,6 +19,9 @@ from torch_geometric.utils import remove_self_loops, subgraph, to_undirected
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph.adjacency import check_graph
+from resemb_gnn.graph.covisit import check_log
+from resemb_gnn.io.ids import find_ids, parse_ids
+from resemb_gnn.io.paths import expanded
 
 _RAW = ("edge", "node-feat", "node-label", "num-node-list", "num-edge-list")
 _FILES = ("RELEASE_v1.txt", *(f"raw/{name}.csv.gz" for name in _RAW))
@@ -69,14 +72,17 @@ def from_ogb(
         InputError: if a file is missing or damaged, or no item of the log is in the graph.
         ImportError: if ``ogb`` is not installed.
     """
-    folder = Path(root) / name.replace("-", "_")
+    if log is not None:
+        check_log(log)
+    root = expanded(root)
+    folder = root / name.replace("-", "_")
     older = folder.with_name(f"{folder.name}_pyg")  # OGB prefers it
     if older.exists():
         folder = older
     for part in _FILES:  # OGB asks on standard input, or downloads, if one is missing
         if not (folder / part).is_file():
             raise InputError(f"{folder / part} is missing: is this {name} as OGB publishes it?")
-    data = _load(Path(root), name)
+    data = _load(root, name)
     size = int(data.num_nodes or 0)
     if data.x is None or not data.x.is_floating_point():
         raise InputError(f"{name} in {folder} has no node features of floating point")
@@ -110,20 +116,20 @@ def _node_of_item(folder: Path, log: BehaviorLog, size: int) -> Tensor:
     if not paths:
         raise InputError(f"{folder / 'mapping'} has no nodeidx2*.csv.gz: no ids of the nodes")
     try:
-        table = pl.read_csv(paths[0], infer_schema=False)
+        table = pl.read_csv(paths[0], infer_schema=False, glob=False)
         node = table.to_series(0).str.strip_chars().cast(pl.Int64)
         item = table.to_series(1)
     except (pl.exceptions.PolarsError, OSError, IndexError) as error:
         raise InputError(f"{paths[0]} cannot be read: {error}") from error
     if node.null_count() or not node.is_between(0, size - 1).all():
         raise InputError(f"{paths[0]} names nodes outside 0..{size - 1}")
-    if item.null_count() or item.n_unique() < len(item):
+    if item.null_count() or (item == "").any() or item.n_unique() < len(item):
         raise InputError(f"{paths[0]} names an item twice, or none")
-    known = pl.DataFrame({"item": item, "node": node})
-    wanted = pl.DataFrame({"item": log.item_ids.cast(pl.String)})
-    found = wanted.join(known, on="item", how="left", maintain_order="left")["node"]
-    if found.null_count() == len(found):
-        raise InputError(f"no item of {log!r} is in {paths[0]}, item {wanted['item'][0]!r} neither")
+    place = find_ids(log.item_ids, parse_ids(item))
+    if place.null_count() == len(place):
+        first = log.item_ids[0]
+        raise InputError(f"no item of {log!r} is in {paths[0]}, item {first!r} neither")
+    found = node.gather(place)
     return found.fill_null(-1).to_torch()
 
 

@@ -9,6 +9,8 @@ from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 from torch_geometric.utils import sort_edge_index
 
+from resemb_gnn.graph.adjacency import check_graph
+
 
 @functional_transform("permute_nodes")
 class PermuteNodes(BaseTransform):
@@ -21,6 +23,9 @@ class PermuteNodes(BaseTransform):
     Args:
         seed: seed of the order.
         move_count: whether ``count`` moves along, so that nothing true is left of an item.
+
+    Raises:
+        InputError: if the graph is unusable (:func:`~resemb_gnn.graph.check_graph`).
     """
 
     def __init__(self, seed: int = 0, move_count: bool = False) -> None:
@@ -28,6 +33,7 @@ class PermuteNodes(BaseTransform):
         self.move_count = move_count
 
     def forward(self, data: Data) -> Data:
+        check_graph(data, ("edge_index", "edge_weight", "count", "fold_graphs"))
         size = int(data.num_nodes or 0)
         generator = torch.Generator().manual_seed(self.seed)
         order = torch.randperm(size, generator=generator)

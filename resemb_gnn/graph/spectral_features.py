@@ -8,6 +8,7 @@ import scipy.sparse
 import scipy.sparse.linalg
 import torch
 from threadpoolctl import threadpool_limits
+from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
@@ -42,7 +43,8 @@ class SpectralFeatures(BaseTransform):
             (entries of about 1, what an encoder wants).
 
     Raises:
-        InputError: if ``dim`` is below 1, or an edge weight is negative or not finite.
+        InputError: if ``dim`` is below 1, or the graph unusable
+            (:func:`~resemb_gnn.graph.check_graph`).
 
     Examples:
         >>> import resemb_gnn as rg
@@ -59,6 +61,8 @@ class SpectralFeatures(BaseTransform):
         self.scale = scale
 
     def forward(self, data: Data) -> Data:
+        # Features that the graph has already are none of this function's business.
+        check_graph(data, ("edge_index", "edge_weight", "fold_graphs"))
         # The iteration's products are small: a second thread of BLAS gains nothing, spins while it
         # waits for a busy core, and rounds in another order.
         with threadpool_limits(1, user_api="blas"):
@@ -97,13 +101,11 @@ def positive_pmi(data: Data) -> "scipy.sparse.csr_array":
 
     In float32; what is within its rounding of chance (below 1e-6 nats) counts as chance.
     """
-    # Features that the graph has already are none of this function's business.
-    check_graph(Data(None, data.edge_index, edge_weight=data.edge_weight, num_nodes=data.num_nodes))
     row, column = data.edge_index.cpu().numpy()
     weight = (
         np.ones(row.size, np.float32)
         if data.edge_weight is None
-        else data.edge_weight.cpu().numpy()
+        else _wide(data.edge_weight.cpu()).numpy()
     )
     size = int(data.num_nodes or 0)
     out_sum = np.bincount(row, weight, size)  # in float64
@@ -127,6 +129,11 @@ def positive_pmi(data: Data) -> "scipy.sparse.csr_array":
     pmi.data[pmi.data < _CHANCE] = 0
     pmi.eliminate_zeros()
     return pmi
+
+
+def _wide(weight: Tensor) -> Tensor:
+    """In float32 what is narrower: NumPy knows no bfloat16."""
+    return weight.to(torch.promote_types(weight.dtype, torch.float32))
 
 
 def _truncated_svd(matrix: "scipy.sparse.csr_array", rank: int) -> "tuple[np.ndarray, np.ndarray]":

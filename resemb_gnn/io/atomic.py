@@ -15,7 +15,7 @@ from resemb_gnn.errors import InputError
 def temporary_file(folder: Path, name: str) -> Iterator[BinaryIO]:
     """A new file ``.NAME.*`` in the folder, to be published or else removed at the end."""
     folder.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=_prefix(name))
     os.close(handle)
     try:
         with open(temporary, "wb") as file:
@@ -45,7 +45,18 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 @contextmanager
-def whole_folder(folder: str | Path, replace: bool) -> Iterator[Path]:
+def temporary_folder(folder: Path, name: str) -> Iterator[Path]:
+    """A new folder ``.NAME.*`` in the folder, removed at the end with what is left in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder, prefix=_prefix(name)))
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def whole_folder(folder: Path, replace: bool) -> Iterator[Path]:
     """A temporary folder beside ``folder`` that takes its name when the block ends well.
 
     A block that fails leaves what was there. Between the old folder's leaving and the new one's
@@ -54,10 +65,7 @@ def whole_folder(folder: str | Path, replace: bool) -> Iterator[Path]:
     Raises:
         InputError: without ``replace``, if something has the name by then; the new folder is lost.
     """
-    folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    around = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
+    with temporary_folder(folder.parent, folder.name) as around:
         new, old = around / "new", around / "old"
         new.mkdir()
         yield new
@@ -71,5 +79,8 @@ def whole_folder(folder: str | Path, replace: bool) -> Iterator[Path]:
             if old.exists():
                 old.rename(folder)
             raise
-    finally:
-        shutil.rmtree(around, ignore_errors=True)
+
+
+def _prefix(name: str) -> str:
+    """Of a temporary name, cut: with what makes it unique a long name could be too long."""
+    return f".{name[:32]}."

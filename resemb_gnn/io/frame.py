@@ -3,7 +3,6 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
@@ -11,6 +10,7 @@ import pyarrow as pa
 
 from resemb_gnn.errors import InputError, brief, shown
 from resemb_gnn.io.arrow import ARROW_ERRORS, POLARS_ERRORS, check_names, frame_of
+from resemb_gnn.io.paths import expanded
 from resemb_gnn.io.tables import read_table
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ EXACT = 2**53  # below it whole numbers are exact as float numbers
 Frame: TypeAlias = "pl.DataFrame | pl.LazyFrame | pa.Table | pd.DataFrame | str | os.PathLike[str]"
 
 
-def read_columns(frame: Frame, columns: list[str]) -> pl.DataFrame:
-    """The named columns of a polars frame (also lazy), a pandas frame, an Arrow table (or what
-    hands out an Arrow stream), or of a file or folder as
+def read_columns(frame: Frame, columns: list[str] | None) -> pl.DataFrame:
+    """The named columns, or all, of a polars frame (also lazy), a pandas frame, an Arrow table (or
+    what hands out an Arrow stream), or of a file or folder as
     :func:`~resemb_gnn.io.tables.read_table` has it.
 
     Columns of text files come back as strings, so that no id is changed by guessing its type.
@@ -32,9 +32,9 @@ def read_columns(frame: Frame, columns: list[str]) -> pl.DataFrame:
         InputError: if the file is missing, empty, damaged or of another kind, the frame is none or
             cannot be read, or a column is missing or there twice.
     """
-    columns = list(dict.fromkeys(columns))
+    columns = None if columns is None else list(dict.fromkeys(columns))
     if isinstance(frame, str | os.PathLike):
-        table = read_table(Path(frame), columns)
+        table = read_table(expanded(frame), columns)
     else:
         try:
             table = _from_memory(frame, columns)
@@ -52,23 +52,28 @@ def place_of(frame: Frame) -> str:
     return str(frame) if isinstance(frame, str | os.PathLike) else "the frame"
 
 
-def _from_memory(frame: Any, columns: list[str]) -> pl.DataFrame:
+def _from_memory(frame: Any, columns: list[str] | None) -> pl.DataFrame:
     if isinstance(frame, pl.LazyFrame):
-        check_names("the frame", frame.collect_schema().names(), columns)
+        names = frame.collect_schema().names()
+    elif isinstance(frame, pl.DataFrame) or hasattr(frame, "iloc"):  # pandas, not imported for it
+        names = list(frame.columns)
+    elif hasattr(frame, "__arrow_c_stream__"):
+        frame = pa.table(frame)
+        names = frame.column_names
+    else:
+        raise InputError(
+            "a table must be a polars or pandas frame, an Arrow table or a path, not"
+            f" {shown(frame)}"
+        )
+    columns = names if columns is None else columns
+    check_names("the frame", names, columns)
+    if isinstance(frame, pl.LazyFrame):
         return frame.select(columns).collect()
     if isinstance(frame, pl.DataFrame):
-        check_names("the frame", frame.columns, columns)
         return frame.select(columns)
-    if hasattr(frame, "iloc"):  # pandas, which is not imported for this
-        check_names("the frame", list(frame.columns), columns)
-        return pl.DataFrame({name: _from_pandas(name, frame[name]) for name in columns})
-    if hasattr(frame, "__arrow_c_stream__"):
-        table = pa.table(frame)
-        check_names("the frame", table.column_names, columns)
-        return frame_of("the frame", table, columns)
-    raise InputError(
-        f"a table must be a polars or pandas frame, an Arrow table or a path, not {shown(frame)}"
-    )
+    if isinstance(frame, pa.Table):
+        return frame_of("the frame", frame, columns)
+    return pl.DataFrame({name: _from_pandas(name, frame[name]) for name in columns})
 
 
 @contextlib.contextmanager
@@ -78,6 +83,8 @@ def naming(place: str) -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError(f"{place}, {error}") from None
+    except pl.exceptions.PanicException as error:  # no Exception: nothing else would catch it
+        raise InputError(f"{place} holds values that no log can use: {brief(error)}") from error
 
 
 def _from_pandas(name: str, column: "pd.Series[Any]") -> pl.Series:
@@ -85,31 +92,8 @@ def _from_pandas(name: str, column: "pd.Series[Any]") -> pl.Series:
         return pl.from_pandas(column)
     except (ValueError, TypeError, NotImplementedError, OverflowError) as error:  # pyarrow's
         raise InputError(f"column {name!r} holds values of no one kind: {error}") from error
-
-
-def parse_ids(column: pl.Series, nullable: bool = False) -> pl.Series:
-    """Ids as integers or strings; a string column of canonical integers becomes integers.
-
-    Missing ids, which an empty string is, too, are refused unless ``nullable``.
-    """
-    column = as_text(column)
-    if nullable and column.dtype.is_float():
-        column = column.fill_nan(None)
-    if column.dtype == pl.String:
-        column = column.set(column == "", None)
-    if not nullable:
-        refuse_nulls(column)
-    if column.dtype == pl.String:
-        numbers = column.cast(pl.Int64, strict=False)
-        read = numbers.null_count() == column.null_count()
-        if read and bool((numbers.cast(pl.String) == column).all()):  # null pairs do not count
-            return numbers
-    elif column.dtype.is_float():
-        refuse(column, ~column.is_finite(), "not an id")
-        refuse(column, column.abs() >= EXACT, "not an id: a float number of this size is not exact")
-    elif column.dtype.is_nested() or column.dtype in (pl.Object, pl.Binary):
-        raise InputError(f"column {column.name!r} holds {column.dtype}, which cannot be an id")
-    return column
+    except pl.exceptions.PanicException as error:  # no Exception: nothing else would catch it
+        raise InputError(f"column {name!r} cannot be read: {brief(error)}") from error
 
 
 def parse_labels(column: pl.Series) -> pl.Series:
@@ -145,6 +129,14 @@ def refuse(column: pl.Series, bad: pl.Series, why: str) -> None:
     if bad.any():
         row = bad.arg_true()[0]
         raise InputError(
-            f"column {column.name!r}, row {row} (from 0): {shown(column[row])} is {why}"
+            f"column {column.name!r}, row {row} (from 0): {shown_value(column, row)} is {why}"
             f" ({bad.sum()} such rows)"
         )
+
+
+def shown_value(column: pl.Series, row: int) -> str:
+    """A column's value as a message shows it."""
+    try:
+        return shown(column[row])
+    except (ValueError, OverflowError, pl.exceptions.PanicException):
+        return f"{shown(column.to_physical()[row])} as {column.dtype}"  # a year beyond Python's

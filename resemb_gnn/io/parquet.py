@@ -34,13 +34,30 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
         raise InputError(f"{path} cannot be read: {brief(error)}") from error
 
 
-def read_parts(folder: Path, columns: list[str]) -> pl.DataFrame:
-    """The named columns of a table in parts, which follow each other as :func:`find_parts` says.
+def read_names(path: Path) -> list[str]:
+    """The names of a Parquet file's columns.
+
+    Raises:
+        InputError: if the file is missing or damaged.
+    """
+    try:
+        with _open(path) as file:
+            names: list[str] = file.schema_arrow.names
+            return names
+    except ARROW_ERRORS as error:
+        raise InputError(f"{path} cannot be read: {brief(error)}") from error
+
+
+def read_parts(folder: Path, columns: list[str] | None) -> pl.DataFrame:
+    """The named columns, or all of the first part's, of a table in parts, which follow each other
+    as :func:`find_parts` says.
 
     Raises:
         InputError: as :func:`find_parts`, :func:`check_parts` and :func:`read_parquet`.
     """
     files = find_parts(folder)
+    if columns is None:
+        columns = read_names(files[0])
     check_parts(files, columns)
     # Relaxed, for a column that is missing throughout in some of the files and has no type there.
     return pl.concat([read_parquet(file, columns) for file in files], how="vertical_relaxed")

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 from torch import Tensor
 
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.arrow import check_names
-from resemb_gnn.io.frame import naming, parse_ids
+from resemb_gnn.io.frame import naming
+from resemb_gnn.io.ids import parse_ids
 from resemb_gnn.io.parquet import read_parquet
 
 
@@ -17,6 +19,23 @@ def write_saved(table: pl.DataFrame, path: Path) -> None:
     """Writes a Parquet file with a checksum of each page, so that damaged values do not pass."""
     options = {"compression": "zstd", "use_dictionary": False}  # few values come twice
     pq.write_table(table.to_arrow(), str(path), write_page_checksum=True, **options)
+
+
+def refuse_other_table(path: Path, columns: set[str]) -> None:
+    """Refuses to write over a Parquet file with other columns: logs, saved models and exported
+    vectors all have an ``items.parquet``, and none may take another's place.
+
+    Raises:
+        InputError: naming the file, if it is there and cannot be read or has another column.
+    """
+    if not path.exists():
+        return
+    try:
+        ours = columns.issuperset(pq.read_schema(path).names)
+    except (pa.ArrowException, OSError, ValueError):
+        ours = False
+    if not ours:
+        raise InputError(f"{path} belongs to something else, or is damaged: choose another place")
 
 
 def read_saved(path: Path, *columns: str) -> pl.DataFrame:

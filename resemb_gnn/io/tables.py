@@ -28,9 +28,9 @@ def is_table(path: Path, columns_named: bool) -> bool:
     return ending in SEPARATORS or ending in parquet.ENDINGS or path.is_dir()
 
 
-def read_table(path: Path, columns: list[str]) -> pl.DataFrame:
-    """The named columns of a table: a ``.csv``, a ``.tsv`` or ``.txt`` (fields between tabs), each
-    also as ``.gz``, a ``.parquet`` or ``.pq``, or a folder of Parquet files.
+def read_table(path: Path, columns: list[str] | None) -> pl.DataFrame:
+    """The named columns, or all, of a table: a ``.csv``, a ``.tsv`` or ``.txt`` (fields between
+    tabs), each also as ``.gz``, a ``.parquet`` or ``.pq``, or a folder of Parquet files.
 
     Columns of text come back as strings, so that no id is changed by guessing its type; an empty
     field is a null, empty lines are left out.
@@ -58,10 +58,11 @@ def _ending(path: Path) -> str:
     return Path(path.name.lower().removesuffix(".gz")).suffix
 
 
-def _read_csv(path: Path, columns: list[str], separator: str) -> pl.DataFrame:
+def _read_csv(path: Path, columns: list[str] | None, separator: str) -> pl.DataFrame:
     shape = check_csv(path, separator)
     if not shape.names:
         raise InputError(f"{path} is empty")
+    columns = shape.names if columns is None else columns
     check_names(f"{path}{' (tabs)' * (separator != ',')}", shape.names, columns)
     # By number: polars renames a column that comes twice, and a name may be empty.
     places = [f"c{number}" for number in range(len(shape.names))]
@@ -75,7 +76,8 @@ def _read_csv(path: Path, columns: list[str], separator: str) -> pl.DataFrame:
         check_utf8(path)  # names the line, if that is it
         raise InputError(f"{path} cannot be read: {brief(error)}") from error
     if shape.blank:
-        table = table.with_row_index("line").filter(~pl.col("line").is_in(shape.blank)).drop("line")
+        # By a mask: a column with the lines' numbers could bear the name of one of the file's.
+        table = table.filter(~pl.int_range(pl.len()).is_in(shape.blank))
     return table
 
 

@@ -1,14 +1,17 @@
 """What the click models share."""
 
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from resemb_gnn.data import Batch
-from resemb_gnn.errors import InputError
-from resemb_gnn.models.category import WithCategory
+from resemb_gnn.data import Batch, Examples, Features
+from resemb_gnn.errors import InputError, did_you_mean
+from resemb_gnn.models.category import CategoryEmbedding
+from resemb_gnn.models.known_features import KnownFeatures
+from resemb_gnn.nn import ItemEmbedding, as_item_embedding
+from resemb_gnn.nn.embeddings.feature_embedding import TableEmbedding
 from resemb_gnn.nn.layers.unique_ids import unique_ids
 
 
@@ -22,42 +25,131 @@ class CTRModel(nn.Module):
             ``[*, embedding_dim]``. If it has ``penalty(ids)``, the training adds it to the loss.
         item_category: category of each item, int64 ``[num_items]``; its embedding, as wide as the
             item's, is a second feature of every item.
+        features: what is known of items, users and rows (``log.features``). Those of items stand
+            beside the item's embedding, for candidate and history alike; those of users and of the
+            example's own row (``batch.context``) beside the interest.
+        widths: width of the embedding of a feature by its name; of the others by their number of
+            values (:func:`~resemb_gnn.nn.width_of`).
 
     Shapes:
         - **input:** :class:`~resemb_gnn.data.Batch`
         - **output:** logits of the click probability, ``[batch_size]``
 
     Raises:
-        InputError: if the embedding has no ``embedding_dim``.
+        InputError: if the embedding has no ``embedding_dim``, or the features are of another number
+            of items.
+        IndexError: in ``forward``, if the embedding tells its ``num_embeddings`` and an item of the
+            batch is none of them, as ``torch.nn.Embedding`` has it.
     """
 
-    def __init__(self, embedding: nn.Module, item_category: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        embedding: nn.Module,
+        item_category: Tensor | None = None,
+        features: Features | None = None,
+        widths: Mapping[str, int] | None = None,
+    ) -> None:
         super().__init__()
-        if not isinstance(getattr(embedding, "embedding_dim", None), int):
-            raise InputError(f"{type(embedding).__name__} has no embedding_dim")
         self.embedding = embedding
-        self.features = embedding
-        self._compiled_score: Callable[..., Tensor] | None = None
+        items = self.items
+        self.category: CategoryEmbedding | None = None
         if item_category is not None:
-            width = cast(int, embedding.embedding_dim)
-            self.features = WithCategory(embedding, item_category, width)
+            self.category = CategoryEmbedding(
+                item_category, items.embedding_dim, items.num_embeddings
+            )
+        features = features or Features()
+        own = split_widths(features, widths or {})
+        self.known_items: KnownFeatures | None = None
+        if features.items is not None:
+            self.known_items = KnownFeatures(
+                features.items, "items", items.num_embeddings, own["items"]
+            )
+        self.known_users: KnownFeatures | None = None
+        if features.users is not None:
+            self.known_users = KnownFeatures(features.users, "users", None, own["users"])
+        self.context: TableEmbedding | None = None
+        if features.context is not None:
+            self.context = TableEmbedding(features.context, own["context"])
+        self._compiled_score: Callable[..., Tensor] | None = None
+
+    @property
+    def items(self) -> ItemEmbedding:
+        """What :attr:`embedding` offers; another embedding of the same width may take its place."""
+        return as_item_embedding(self.embedding)
 
     @property
     def feature_dim(self) -> int:
         """Width of an item's features."""
-        return cast(int, self.features.embedding_dim)
+        category = 0 if self.category is None else self.category.embedding_dim
+        known = 0 if self.known_items is None else self.known_items.dim
+        return self.items.embedding_dim + category + known
+
+    @property
+    def side_dim(self) -> int:
+        """Width of the features of the user and of the example's own row."""
+        users = 0 if self.known_users is None else self.known_users.dim
+        return users + (0 if self.context is None else self.context.dim)
+
+    def item_features(self, ids: Tensor, fold: int | None = None) -> Tensor:
+        """What the model knows of items: embedding, category and features side by side.
+
+        Args:
+            ids: item ids, int64 ``[n]``.
+            fold: as an :class:`~resemb_gnn.nn.ItemEmbedding` has it.
+
+        Returns:
+            ``[n, feature_dim]``.
+        """
+        vectors: Tensor = self.items(ids, fold)
+        parts = [vectors]
+        if self.category is not None:
+            parts.append(self.category(ids))
+        if self.known_items is not None:
+            parts.append(self.known_items(ids))
+        return vectors if len(parts) == 1 else torch.cat(parts, dim=-1)
+
+    def side_features(self, batch: Batch) -> Tensor | None:
+        """What the model knows of the user and of the example's own row, ``[batch_size,
+        side_dim]``; ``None`` if it knows nothing.
+
+        Raises:
+            InputError: if the batch has no context, or a user that no features are known of.
+        """
+        parts = []
+        if self.known_users is not None:
+            parts.append(self.known_users(batch.user))
+        if self.context is not None:
+            if batch.context is None:
+                raise InputError(
+                    "the model knows the context features"
+                    f" {', '.join(self.context.names)}, but the batch has no context"
+                )
+            parts.append(self.context(batch.context, batch.row))
+        return torch.cat(parts, dim=1) if parts else None
+
+    def adapt(self, examples: Examples) -> None:
+        """Learns from training examples which values of the features occur, and the scales of the
+        numbers, so that nothing is learnt from rows to come. ``fit`` does so.
+        """
+        if self.known_items is not None:
+            seen = torch.cat([examples.items, examples.target]).unique()
+            self.known_items.adapt(seen)
+        if self.known_users is not None:
+            self.known_users.adapt(examples.user.unique())
+        if self.context is not None and examples.context is not None:
+            assert examples.row is not None
+            self.context.adapt(examples.context[examples.row.unique()])
 
     def forward(self, batch: Batch) -> Tensor:
         both = torch.cat([batch.history, batch.target])
-        ids, position = unique_ids(both, getattr(self.embedding, "num_embeddings", None))
-        # Only an embedding that knows folds (it has user_fold) is trained on batches of one.
-        options = {} if batch.fold is None else {"fold": batch.fold}
+        ids, position = unique_ids(both, self.items.num_embeddings)
         with torch.autocast(ids.device.type, enabled=False):  # embeddings are summed in float32
-            items = self.features(ids, **options)
+            items = self.item_features(ids, batch.fold)
+            side = self.side_features(batch)
         history, target = position.split([batch.history.numel(), batch.target.numel()])
         if self.training and self._compiled_score is not None:
-            return self._compiled_score(self, items, history, target, batch)
-        return self.score(items, history, target, batch)
+            return self._compiled_score(self, items, history, target, batch, side)
+        return self.score(items, history, target, batch, side)
 
     def compile(self, **options: Any) -> None:
         """Has :meth:`score` compiled by ``torch.compile(**options)`` for training, in place.
@@ -67,7 +159,14 @@ class CTRModel(nn.Module):
         """
         self._compiled_score = torch.compile(type(self).score, **{"dynamic": True} | options)
 
-    def score(self, items: Tensor, history: Tensor, target: Tensor, batch: Batch) -> Tensor:
+    def score(
+        self,
+        items: Tensor,
+        history: Tensor,
+        target: Tensor,
+        batch: Batch,
+        side: Tensor | None = None,
+    ) -> Tensor:
         """Logits ``[batch_size]``.
 
         Args:
@@ -75,6 +174,7 @@ class CTRModel(nn.Module):
             history: which of them each behaviour is, int64 ``[num_behaviors]``.
             target: which of them each candidate is, int64 ``[batch_size]``.
             batch: the batch itself.
+            side: features of the user and of the example's own row, ``[batch_size, side_dim]``.
         """
         raise NotImplementedError
 
@@ -84,9 +184,10 @@ class CTRModel(nn.Module):
         Raises:
             InputError: if the embedding does not tell its number of items.
         """
-        if not hasattr(self.embedding, "num_embeddings"):
+        size = self.items.num_embeddings
+        if size is None:
             raise InputError(f"item_bias needs {type(self.embedding).__name__}.num_embeddings")
-        bias = nn.Embedding(cast(int, self.embedding.num_embeddings), 1)
+        bias = nn.Embedding(size, 1)
         nn.init.zeros_(bias.weight)
         return bias
 
@@ -94,10 +195,27 @@ class CTRModel(nn.Module):
         """The embedding's own penalty, if it has one, on the candidates of the batch; if it has
         ``penalizes_history`` set, on the histories too.
         """
-        penalty = getattr(self.embedding, "penalty", None)
-        if penalty is None:
-            return None
-        ids = batch.target
-        if getattr(self.embedding, "penalizes_history", False):
-            ids = torch.cat([batch.history, ids])
-        return cast("Tensor | None", penalty(ids))
+        items, ids = self.items, batch.target
+        return items.penalty(torch.cat([batch.history, ids]) if items.penalizes_history else ids)
+
+
+def beside(features: Tensor, side: Tensor | None) -> Tensor:
+    """The features with those of user and row behind them."""
+    return features if side is None else torch.cat([features, side], dim=1)
+
+
+def split_widths(features: Features, widths: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """The widths of the features of each table, by the table's name.
+
+    Raises:
+        InputError: if a width is named for a feature that there is not.
+    """
+    found = {
+        place: {name: widths[name] for name in table.features if name in widths}
+        for place, table in features.tables()
+    }
+    known = {name for _, table in features.tables() for name in table.features}
+    for name in widths:
+        if name not in known:
+            raise InputError(f"there is no feature {name!r}{did_you_mean(name, known)}")
+    return found

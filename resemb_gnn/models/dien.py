@@ -1,18 +1,18 @@
 """Deep Interest Evolution Network."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
-from torch_geometric.utils import softmax as segment_softmax
 
-from resemb_gnn.data import Batch
+from resemb_gnn.data import Batch, Features
 from resemb_gnn.errors import InputError
-from resemb_gnn.models.ctr_model import CTRModel
+from resemb_gnn.models.ctr_model import CTRModel, beside
 from resemb_gnn.nn import AUGRU, BatchNorm, make_mlp
 from resemb_gnn.nn.layers.packing import pack, permute
-from resemb_gnn.nn.layers.segment import expand, segment_index, segment_mean
+from resemb_gnn.nn.layers.segment import expand, segment_index, segment_mean, segment_softmax
 
 
 class DIEN(CTRModel):
@@ -39,6 +39,8 @@ class DIEN(CTRModel):
     Args:
         embedding: any module with ``embedding_dim`` that maps item ids to vectors.
         item_category: category of each item, int64 ``[num_items]``, as a second feature.
+        features: what is known of items, users and rows (``log.features``).
+        widths: width of the embedding of a feature by its name.
         hidden: hidden widths of the MLP.
         activation: ``"dice"``, ``"prelu"`` or ``"relu"``.
         auxiliary_weight: weight of the auxiliary loss; 0 for none.
@@ -56,11 +58,13 @@ class DIEN(CTRModel):
         embedding: nn.Module,
         *,
         item_category: Tensor | None = None,
+        features: Features | None = None,
+        widths: Mapping[str, int] | None = None,
         hidden: tuple[int, ...] = (200, 80),
         activation: str = "dice",
         auxiliary_weight: float = 1.0,
     ) -> None:
-        super().__init__(embedding, item_category)
+        super().__init__(embedding, item_category, features, widths)
         if not auxiliary_weight >= 0:
             raise InputError(f"auxiliary_weight must be at least 0, not {auxiliary_weight}")
         dim = self.feature_dim
@@ -68,11 +72,19 @@ class DIEN(CTRModel):
         self.extractor = AUGRU(dim, dim)  # a GRU, as no attention is given
         self.attention = nn.Linear(dim, dim, bias=False)
         self.evolution = AUGRU(dim, dim)
-        self.norm = BatchNorm(4 * dim)
-        self.mlp = make_mlp(4 * dim, hidden, activation)
+        width = 4 * dim + self.side_dim
+        self.norm = BatchNorm(width)
+        self.mlp = make_mlp(width, hidden, activation)
         self._auxiliary_loss: Tensor | None = None
 
-    def score(self, items: Tensor, history: Tensor, target: Tensor, batch: Batch) -> Tensor:
+    def score(
+        self,
+        items: Tensor,
+        history: Tensor,
+        target: Tensor,
+        batch: Batch,
+        side: Tensor | None = None,
+    ) -> Tensor:
         ptr, example = batch.ptr, segment_index(batch.ptr, history.numel())
         query = items.index_select(0, target)
         behavior = items.index_select(0, history)
@@ -83,7 +95,7 @@ class DIEN(CTRModel):
             packed = self.extractor(permute(behavior, order, place), sizes)
             states = permute(packed, place, order)  # in the order of the batch again
             key = expand(self.attention(query), ptr, example)
-            weight = segment_softmax((states * key).sum(dim=1), ptr=ptr)
+            weight = segment_softmax((states * key).sum(dim=1), ptr, example)
             evolved = self.evolution(packed, sizes, permute(weight, order, place))
             filled = ptr.diff().nonzero().flatten()
             last = place[ptr[1:][filled] - 1]
@@ -94,7 +106,7 @@ class DIEN(CTRModel):
                 )
         pooled = segment_mean(behavior, ptr, example)
         features = torch.cat([interest, query, pooled, query * pooled], dim=1)
-        logit: Tensor = self.mlp(self.norm(features)).squeeze(1)
+        logit: Tensor = self.mlp(self.norm(beside(features, side))).squeeze(1)
         return logit
 
     def _next_behavior_loss(

@@ -1,10 +1,12 @@
 """Deep Interest Network."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
-from resemb_gnn.data import Batch
-from resemb_gnn.models.ctr_model import CTRModel
+from resemb_gnn.data import Batch, Features
+from resemb_gnn.models.ctr_model import CTRModel, beside
 from resemb_gnn.nn import BatchNorm, DINAttention, make_mlp
 
 
@@ -22,6 +24,8 @@ class DIN(CTRModel):
         embedding: any module with ``embedding_dim`` that maps item ids to vectors:
             ``torch.nn.Embedding``, :class:`~resemb_gnn.ResEmbedding` or your own.
         item_category: category of each item, int64 ``[num_items]``, as a second feature.
+        features: what is known of items, users and rows (``log.features``).
+        widths: width of the embedding of a feature by its name.
         attention_hidden: hidden widths of the local activation unit.
         hidden: hidden widths of the MLP.
         activation: ``"dice"``, ``"prelu"`` or ``"relu"``.
@@ -47,24 +51,34 @@ class DIN(CTRModel):
         embedding: nn.Module,
         *,
         item_category: Tensor | None = None,
+        features: Features | None = None,
+        widths: Mapping[str, int] | None = None,
         attention_hidden: tuple[int, ...] = (36,),
         hidden: tuple[int, ...] = (200, 80),
         activation: str = "dice",
         attention_normalization: str = "none",
         item_bias: bool = False,
     ) -> None:
-        super().__init__(embedding, item_category)
+        super().__init__(embedding, item_category, features, widths)
         dim = self.feature_dim
         self.attention = DINAttention(dim, attention_hidden, activation, attention_normalization)
-        self.norm = BatchNorm(3 * dim)
-        self.mlp = make_mlp(3 * dim, hidden, activation)
+        width = 3 * dim + self.side_dim
+        self.norm = BatchNorm(width)
+        self.mlp = make_mlp(width, hidden, activation)
         self.item_bias = self.make_item_bias() if item_bias else None
 
-    def score(self, items: Tensor, history: Tensor, target: Tensor, batch: Batch) -> Tensor:
+    def score(
+        self,
+        items: Tensor,
+        history: Tensor,
+        target: Tensor,
+        batch: Batch,
+        side: Tensor | None = None,
+    ) -> Tensor:
         query = items.index_select(0, target)
         interest = self.attention(query, items, history, batch.ptr)
         features = torch.cat([interest, query, interest * query], dim=1)  # [batch_size, 3 * dim]
-        logit: Tensor = self.mlp(self.norm(features)).squeeze(1)
+        logit: Tensor = self.mlp(self.norm(beside(features, side))).squeeze(1)
         if self.item_bias is not None:
             logit = logit + self.item_bias(batch.target).squeeze(1)
         return logit

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from resemb_gnn.data import Batch
-from resemb_gnn.models.ctr_model import CTRModel
-from resemb_gnn.nn import BatchNorm, make_mlp
+from resemb_gnn.data import Batch, Features
+from resemb_gnn.models.ctr_model import CTRModel, beside
+from resemb_gnn.nn import BatchNorm, as_item_embedding, make_mlp
 from resemb_gnn.nn.layers.segment import segment_index, segment_mean
 
 
@@ -17,7 +17,8 @@ class PNN(CTRModel):
         \hat y = \mathrm{MLP}(\mathrm{BN}([f_1, \dots, f_n, \langle f_i, f_j \rangle_{i \le j}]))
 
     The fields :math:`f` are the candidate's embedding :math:`q` and the mean of the history's
-    embeddings :math:`v`, and with categories likewise a candidate's and a history's category. The
+    embeddings :math:`v`, and with categories and features of items likewise those of candidate and
+    history, and with features of users and rows these, all as wide as the item's embedding. The
     product is linear, so :math:`\langle q, v \rangle` is the mean of the products with each
     behaviour. The few products enter the first layer with a full weight matrix; the paper's
     factorisation of it is for many fields.
@@ -25,6 +26,7 @@ class PNN(CTRModel):
     Args:
         embedding: any module with ``embedding_dim`` that maps item ids to vectors.
         item_category: category of each item, int64 ``[num_items]``, as a second feature.
+        features: what is known of items, users and rows (``log.features``).
         hidden: hidden widths of the MLP.
         activation: ``"dice"``, ``"prelu"`` or ``"relu"``.
 
@@ -38,20 +40,30 @@ class PNN(CTRModel):
         embedding: nn.Module,
         *,
         item_category: Tensor | None = None,
+        features: Features | None = None,
         hidden: tuple[int, ...] = (200, 80),
         activation: str = "dice",
     ) -> None:
-        super().__init__(embedding, item_category)
-        self.num_fields = 2 if item_category is None else 4
+        width = as_item_embedding(embedding).embedding_dim
+        every = [name for _, table in (features or Features()).tables() for name in table.features]
+        super().__init__(embedding, item_category, features, dict.fromkeys(every, width))
+        self.num_fields = (2 * self.feature_dim + self.side_dim) // width
         num_products = self.num_fields * (self.num_fields + 1) // 2
-        dim = 2 * self.feature_dim + num_products
+        dim = self.num_fields * width + num_products
         self.norm = BatchNorm(dim)
         self.mlp = make_mlp(dim, hidden, activation)
 
-    def score(self, items: Tensor, history: Tensor, target: Tensor, batch: Batch) -> Tensor:
+    def score(
+        self,
+        items: Tensor,
+        history: Tensor,
+        target: Tensor,
+        batch: Batch,
+        side: Tensor | None = None,
+    ) -> Tensor:
         behavior = items.index_select(0, history)
         pooled = segment_mean(behavior, batch.ptr, segment_index(batch.ptr, history.numel()))
-        features = torch.cat([pooled, items.index_select(0, target)], dim=1)
+        features = beside(torch.cat([pooled, items.index_select(0, target)], dim=1), side)
         fields = features.unflatten(1, (self.num_fields, -1))  # [batch_size, num_fields, dim]
         first, second = torch.triu_indices(self.num_fields, self.num_fields, device=items.device)
         products = (fields[:, first] * fields[:, second]).sum(dim=2)

@@ -1,10 +1,12 @@
 """The base model of the DIN paper."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
-from resemb_gnn.data import Batch
-from resemb_gnn.models.ctr_model import CTRModel
+from resemb_gnn.data import Batch, Features
+from resemb_gnn.models.ctr_model import CTRModel, beside
 from resemb_gnn.nn import BatchNorm, make_mlp
 from resemb_gnn.nn.layers.segment import segment_index, segment_mean
 
@@ -22,6 +24,8 @@ class PooledMLP(CTRModel):
     Args:
         embedding: any module with ``embedding_dim`` that maps item ids to vectors.
         item_category: category of each item, int64 ``[num_items]``, as a second feature.
+        features: what is known of items, users and rows (``log.features``).
+        widths: width of the embedding of a feature by its name.
         hidden: hidden widths of the MLP.
         activation: ``"dice"``, ``"prelu"`` or ``"relu"``.
 
@@ -35,17 +39,26 @@ class PooledMLP(CTRModel):
         embedding: nn.Module,
         *,
         item_category: Tensor | None = None,
+        features: Features | None = None,
+        widths: Mapping[str, int] | None = None,
         hidden: tuple[int, ...] = (200, 80),
         activation: str = "dice",
     ) -> None:
-        super().__init__(embedding, item_category)
-        dim = 2 * self.feature_dim
+        super().__init__(embedding, item_category, features, widths)
+        dim = 2 * self.feature_dim + self.side_dim
         self.norm = BatchNorm(dim)
         self.mlp = make_mlp(dim, hidden, activation)
 
-    def score(self, items: Tensor, history: Tensor, target: Tensor, batch: Batch) -> Tensor:
+    def score(
+        self,
+        items: Tensor,
+        history: Tensor,
+        target: Tensor,
+        batch: Batch,
+        side: Tensor | None = None,
+    ) -> Tensor:
         behavior = items.index_select(0, history)
         pooled = segment_mean(behavior, batch.ptr, segment_index(batch.ptr, history.numel()))
         features = torch.cat([pooled, items.index_select(0, target)], dim=1)
-        logit: Tensor = self.mlp(self.norm(features)).squeeze(1)
+        logit: Tensor = self.mlp(self.norm(beside(features, side))).squeeze(1)
         return logit

@@ -1,9 +1,10 @@
 """Wide & Deep."""
 
+from collections.abc import Mapping
+
 from torch import Tensor, nn
 
-from resemb_gnn.data import Batch
-from resemb_gnn.models.category import WithCategory
+from resemb_gnn.data import Batch, Features
 from resemb_gnn.models.pooled_mlp import PooledMLP
 from resemb_gnn.nn import HashedCrosses
 
@@ -24,6 +25,8 @@ class WideDeep(PooledMLP):
         embedding: any module with ``embedding_dim`` and ``num_embeddings`` that maps item ids to
             vectors.
         item_category: category of each item, int64 ``[num_items]``, as a second feature.
+        features: what is known of items, users and rows (``log.features``).
+        widths: width of the embedding of a feature by its name.
         hidden: hidden widths of the MLP.
         activation: ``"dice"``, ``"prelu"`` or ``"relu"``.
         cross_bits: the crosses of items share :math:`2^{bits}` weights, and so do those of
@@ -42,24 +45,38 @@ class WideDeep(PooledMLP):
         embedding: nn.Module,
         *,
         item_category: Tensor | None = None,
+        features: Features | None = None,
+        widths: Mapping[str, int] | None = None,
         hidden: tuple[int, ...] = (200, 80),
         activation: str = "dice",
         cross_bits: int = 18,
     ) -> None:
         super().__init__(
-            embedding, item_category=item_category, hidden=hidden, activation=activation
+            embedding,
+            item_category=item_category,
+            features=features,
+            widths=widths,
+            hidden=hidden,
+            activation=activation,
         )
         self.item_bias = self.make_item_bias()
         self.item_crosses = HashedCrosses(cross_bits)
         self.category_crosses = None if item_category is None else HashedCrosses(cross_bits)
 
-    def score(self, items: Tensor, history: Tensor, target: Tensor, batch: Batch) -> Tensor:
-        logit = super().score(items, history, target, batch)
+    def score(
+        self,
+        items: Tensor,
+        history: Tensor,
+        target: Tensor,
+        batch: Batch,
+        side: Tensor | None = None,
+    ) -> Tensor:
+        logit = super().score(items, history, target, batch, side)
         logit = logit + self.item_bias(batch.target).squeeze(1)
         logit = logit + self.item_crosses(batch.target, batch.history, batch.ptr)
         if self.category_crosses is not None:
-            assert isinstance(self.features, WithCategory)
-            category = self.features.item_category
-            pair = (category[batch.target], category[batch.history])
+            assert self.category is not None
+            category = self.category.item_category
+            pair = (category.index_select(0, ids) for ids in (batch.target, batch.history))
             logit = logit + self.category_crosses(*pair, batch.ptr)
         return logit

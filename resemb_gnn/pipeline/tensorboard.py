@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from resemb_gnn.io.outputs import shared_folder
 from resemb_gnn.optional import require
 from resemb_gnn.theory import GapCurve
 from resemb_gnn.training import Epoch
@@ -17,6 +18,7 @@ class TensorBoard:
         gaps: called first; its gap is written too, and it is what checkpoints keep.
 
     Raises:
+        InputError: if nothing can be written there.
         ImportError: if ``tensorboard`` is not installed.
     """
 
@@ -24,7 +26,7 @@ class TensorBoard:
         require("tensorboard", "the log of the training", "tensorboard")
         from torch.utils.tensorboard import SummaryWriter
 
-        self.writer = SummaryWriter(str(folder))
+        self.writer = SummaryWriter(str(shared_folder(folder)))
         self.gaps = gaps
 
     def __call__(self, number: int, epoch: Epoch) -> None:

@@ -1,12 +1,14 @@
 """The model card."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from resemb_gnn.io.text_tables import escape_markdown, markdown_table, one_line, pairs
-from resemb_gnn.saved.trained_model import TrainedModel
+
+if TYPE_CHECKING:
+    from resemb_gnn.saved.trained_model import TrainedModel
 
 
-def model_card(trained: TrainedModel) -> str:
+def model_card(trained: "TrainedModel") -> str:
     """What the model is, what it was trained on and with, and how well it does, in Markdown."""
     data, figures = trained.facts["data"], trained.facts["figures"]
     settings = trained.settings

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from resemb_gnn.errors import InputError
+from resemb_gnn.io.outputs import new_folder
 
 FORMAT, SCHEMA = "resemb-gnn model", 1
 SETTINGS, WEIGHTS, CARD = "settings.json", "weights.safetensors", "README.md"
@@ -15,20 +15,14 @@ ITEMS, CENTERS, GRAPH, HISTORIES = (
 CATEGORIES = "categories.parquet"
 READ = (SETTINGS, WEIGHTS, ITEMS, CATEGORIES, GRAPH, HISTORIES)  # by load
 DIGESTS = "model.sha256"
+FILES = (*READ, CARD, CENTERS, DIGESTS)
 
 
-def refuse_taken(folder: str | Path, replace: bool) -> None:
-    """Refuses to write over anything but a saved model, and over that unless ``replace``.
+def model_place(folder: str | Path, replace: bool) -> Path:
+    """Where a model is to be saved: through links, with ``~`` expanded.
 
     Raises:
-        InputError: if the folder holds something else, or ``replace`` is not set.
+        InputError: if nothing can be written there, the folder holds anything but a saved model,
+            or one and ``replace`` is not set.
     """
-    folder = Path(folder)
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
-    if not (folder / SETTINGS).is_file() or not (folder / WEIGHTS).is_file():
-        raise InputError(f"{folder} exists and is no saved model: choose another place")
-    if not replace:
-        raise InputError(
-            f"{folder} holds a model: add --replace (replace=True) or choose another place"
-        )
+    return new_folder(folder, replace, needed=(SETTINGS, WEIGHTS), files=FILES, what="saved model")

@@ -2,7 +2,7 @@
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import polars as pl
 import torch
@@ -13,16 +13,14 @@ from torch_geometric.data import Data
 from torch_geometric.utils import coalesce
 
 from resemb_gnn.errors import InputError, brief, shown
-from resemb_gnn.experiment.results import map_numbers
 from resemb_gnn.graph.adjacency import check_graph
 from resemb_gnn.io.digests import changed_file
 from resemb_gnn.io.frame import naming
-from resemb_gnn.io.json_text import read_json
+from resemb_gnn.io.json_text import map_numbers, read_json
+from resemb_gnn.io.paths import expanded
 from resemb_gnn.io.saved_table import distinct_ids, float_vectors, read_saved, whole_numbers
 from resemb_gnn.models import CTRModel
-from resemb_gnn.pipeline.arms import make_embedding, make_model
-from resemb_gnn.pipeline.fit_settings import FitSettings
-from resemb_gnn.pipeline.flag import may_be_none, takes_several, value_type
+from resemb_gnn.pipeline.embeddings import make_embedding, make_model
 from resemb_gnn.saved.histories import Histories
 from resemb_gnn.saved.layout import (
     CATEGORIES,
@@ -37,6 +35,8 @@ from resemb_gnn.saved.layout import (
     WEIGHTS,
 )
 from resemb_gnn.saved.trained_model import TrainedModel
+from resemb_gnn.settings import FitSettings
+from resemb_gnn.settings.embedding import split_name
 from resemb_gnn.training import check_device
 
 
@@ -54,7 +54,7 @@ def load(folder: str | Path, *, device: torch.device | str = "cpu") -> TrainedMo
         InputError: if a file is missing or damaged, is not the one that was saved, has another
             schema, or does not fit the rest.
     """
-    folder = Path(folder)
+    folder = expanded(folder)
     device = check_device(device)
     _refuse_changed(folder)
     contents = _read_json(folder / SETTINGS)
@@ -110,13 +110,15 @@ def _build(
     folder: Path, settings: FitSettings, items: pl.DataFrame, graph: Data, category: Tensor | None
 ) -> CTRModel:
     name, groups = settings.embedding, category
-    if name == "kmeans":  # the clusters are known: an item's is what its category is elsewhere
+    shared, own = split_name(name)
+    if shared == "kmeans":  # the clusters are known: an item's is what its category is elsewhere
         if "center" not in items.columns:
             raise InputError(f"{folder / ITEMS} has no column 'center'")
-        name, groups = "category", _numbers(folder / ITEMS, items["center"], len(items))
+        name = f"category:{own}"
+        groups = _numbers(folder / ITEMS, items["center"], len(items))
     used = category if settings.use_category else None
     embedding = make_embedding(name, graph, settings, groups)
-    return cast(CTRModel, make_model(settings.model, embedding, used))
+    return make_model(settings.model, embedding, used)
 
 
 def _check_size(folder: Path, settings: FitSettings, num_items: int) -> None:
@@ -160,15 +162,9 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _settings(path: Path, values: dict[str, Any]) -> FitSettings:
-    known = {spec.name: spec for spec in fields(FitSettings)}
-    for name, value in values.items():
-        if name not in known:
-            raise InputError(f"{path} holds the unknown setting {shown(name)}")
-        kind = value_type(known[name])
-        allowed: tuple[type, ...] = (int, float) if kind is float else (kind,)
-        fits = isinstance(value, allowed) and (kind is bool or not isinstance(value, bool))
-        if takes_several(known[name]) or not (fits or (value is None and may_be_none(known[name]))):
-            raise InputError(f"{path}: {name} must be a {kind.__name__}, not {shown(value)}")
+    unknown = values.keys() - {spec.name for spec in fields(FitSettings)}
+    if unknown:
+        raise InputError(f"{path} holds the unknown setting {shown(min(unknown))}")
     try:
         return FitSettings(**values)
     except InputError as error:

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import torch
 
-from resemb_gnn.data import BehaviorLog, extend_vocabulary
+from resemb_gnn.data import BehaviorLog
 from resemb_gnn.datasets import DataSource
 from resemb_gnn.errors import InputError
-from resemb_gnn.experiment.results import fingerprint
+from resemb_gnn.io.ids import find_ids
+from resemb_gnn.pipeline.facts import fingerprint
 from resemb_gnn.saved.trained_model import TrainedModel
 
 
@@ -27,14 +28,15 @@ def renumbered(trained: TrainedModel, source: DataSource) -> tuple[DataSource, i
     """
     if source.published is not None:
         raise InputError(f"{source.name} comes with examples over item numbers of its own")
-    log = extend_vocabulary(source.log, trained.item_ids)
-    known = log.select(log.items < len(trained.item_ids))
+    number = find_ids(source.log.item_ids, trained.item_ids).fill_null(-1)
+    items = torch.from_numpy(number.to_numpy().copy())[source.log.items]
+    known = source.log.select(items >= 0)
     if not known.num_behaviors:
         raise InputError(f"{source.name} holds no item that the model knows")
     counts = known.ptr.diff()
     kept = counts > 0
     log = BehaviorLog(
-        items=known.items,
+        items=items[items >= 0],
         ptr=torch.nn.functional.pad(counts[kept].cumsum(0), (1, 0)),
         times=known.times,
         user_ids=known.user_ids.filter(kept.numpy()),

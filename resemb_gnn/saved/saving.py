@@ -2,18 +2,19 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 import torch
-from safetensors.torch import save_model
-from torch import Tensor
+from safetensors.torch import save_file
+from torch import Tensor, nn
 
-from resemb_gnn.experiment.results import map_numbers
 from resemb_gnn.graph import edge_list
 from resemb_gnn.io.atomic import whole_folder
 from resemb_gnn.io.digests import write_digests
+from resemb_gnn.io.json_text import map_numbers
 from resemb_gnn.io.saved_table import write_saved
-from resemb_gnn.nn import HardEncoder, ResEmbedding
+from resemb_gnn.nn import ResEmbedding, as_item_embedding
 from resemb_gnn.saved.card import model_card
 from resemb_gnn.saved.layout import (
     CARD,
@@ -28,15 +29,17 @@ from resemb_gnn.saved.layout import (
     SCHEMA,
     SETTINGS,
     WEIGHTS,
-    refuse_taken,
+    model_place,
 )
-from resemb_gnn.saved.trained_model import TrainedModel
+
+if TYPE_CHECKING:
+    from resemb_gnn.saved.trained_model import TrainedModel
 
 MOST_CENTERS = 16  # centre weights of an item that are listed
 _PART = 2**24  # numbers at a time
 
 
-def save(trained: TrainedModel, folder: str | Path, *, replace: bool = False) -> None:
+def save(trained: "TrainedModel", folder: str | Path, *, replace: bool = False) -> None:
     """Writes a trained model as a folder, whole or not at all.
 
     ======================= ======================================================================
@@ -60,11 +63,11 @@ def save(trained: TrainedModel, folder: str | Path, *, replace: bool = False) ->
         replace: replace a saved model that stands there.
 
     Raises:
-        InputError: if the folder holds something else, or a model and ``replace`` is not set.
+        InputError: if the folder cannot be written or holds something else, or a model and
+            ``replace`` is not set.
     """
-    refuse_taken(folder, replace)
-    with whole_folder(folder, replace=True) as new:
-        save_model(trained.model, str(new / WEIGHTS))
+    with whole_folder(model_place(folder, replace), replace=True) as new:
+        save_file(_tensors(trained.model), str(new / WEIGHTS))
         (new / SETTINGS).write_text(_settings(trained), encoding="utf-8")
         write_saved(_items(trained), new / ITEMS)
         if trained.category_ids is not None:
@@ -103,25 +106,36 @@ def center_table(
     return pl.DataFrame({"item_id": item_ids.gather(items), "center": centers, "weight": weights})
 
 
-def _settings(trained: TrainedModel) -> str:
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    """What the model's state holds, under one name each: a part may stand in several places.
+
+    safetensors' own ``save_model`` lists the other names, in an order that changes with the
+    process: equal models would not be equal files.
+    """
+    state = model.state_dict(keep_vars=True)
+    names = {id(part): name for name, part in reversed(state.items())}  # the first of each
+    return {name: state[name].detach().contiguous() for name in names.values()}
+
+
+def _settings(trained: "TrainedModel") -> str:
     contents = {"format": FORMAT, "schema": SCHEMA, "settings": trained.settings.identity()}
     contents |= trained.facts | {"figures": map_numbers(trained.facts["figures"], to_file=True)}
     return json.dumps(contents, indent=1, allow_nan=False) + "\n"
 
 
-def _items(trained: TrainedModel) -> pl.DataFrame:
+def _items(trained: "TrainedModel") -> pl.DataFrame:
     graph = trained.graph
     table = pl.DataFrame({"item_id": trained.item_ids, "behaviors": graph.count.numpy()})
     if trained.item_category is not None:
         table = table.with_columns(category=pl.Series(trained.item_category.numpy()))
-    encoder = getattr(trained.embedding, "encoder", None)
-    if isinstance(encoder, HardEncoder):
-        table = table.with_columns(center=pl.Series(encoder.view(None).center.cpu().numpy()))
+    groups = as_item_embedding(trained.embedding).item_groups
+    if groups is not None:
+        table = table.with_columns(center=pl.Series(groups.cpu().numpy()))
     features = pl.Series(graph.x.numpy(), dtype=pl.Array(pl.Float32, graph.x.size(1)))
     return table.with_columns(features=features)
 
 
-def _histories(trained: TrainedModel) -> pl.DataFrame:
+def _histories(trained: "TrainedModel") -> pl.DataFrame:
     own = trained.histories
     user = torch.arange(len(own.user_ids)).repeat_interleave(own.ptr.diff())
     behaviors = pl.DataFrame({"user": user.numpy(), "items": own.items.numpy()})

@@ -12,13 +12,15 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from resemb_gnn.data import Examples
-from resemb_gnn.errors import InputError, shown
+from resemb_gnn.errors import InputError, check_lengths, shown
+from resemb_gnn.io.ids import id_column
 from resemb_gnn.models import CTRModel
-from resemb_gnn.pipeline.fit_settings import FitSettings
 from resemb_gnn.saved.histories import Histories
 from resemb_gnn.saved.ids import number_ids
+from resemb_gnn.saved.saving import save
 from resemb_gnn.serving import ItemIndex
-from resemb_gnn.training import Metrics, evaluate, predict
+from resemb_gnn.settings import FitSettings
+from resemb_gnn.training import Metrics, check_device, evaluate, predict
 
 
 @dataclass(eq=False, repr=False)
@@ -56,8 +58,12 @@ class TrainedModel:
         return next(self.model.parameters()).device
 
     def to(self, device: torch.device | str) -> "TrainedModel":
-        """Moves the model; returns this object."""
-        self.model.to(device)
+        """Moves the model; returns this object.
+
+        Raises:
+            InputError: if there is no such device.
+        """
+        self.model.to(check_device(device))
         return self
 
     def predict(
@@ -84,10 +90,13 @@ class TrainedModel:
             Float32 ``[n]``.
 
         Raises:
-            InputError: if an id is missing or refused, or none is known.
+            InputError: if there are not as many users as items, an id is missing or refused, or
+                no pair is known.
         """
-        user = number_ids(_named(users, "user"), self.histories.user_ids, unknown)
-        item = number_ids(_named(items, "item"), self.item_ids, unknown)
+        users, items = id_column(users, "user"), id_column(items, "item")
+        check_lengths(users=users, items=items)
+        user = number_ids(users, self.histories.user_ids, unknown)
+        item = number_ids(items, self.item_ids, unknown)
         known = (user.is_not_null() & item.is_not_null()).to_numpy()
         examples = self.histories.examples(
             torch.from_numpy(user.to_numpy()[known].astype(np.int64)),
@@ -121,15 +130,13 @@ class TrainedModel:
         Raises:
             InputError: if the item is unknown or ``k`` below 1.
         """
-        number = number_ids(pl.Series("item", [item_id]), self.item_ids, "skip")[0]
+        number = number_ids(id_column([item_id], "item"), self.item_ids, "skip")[0]
         if number is None:
             raise InputError(f"item {shown(item_id)} is unknown to the model")
         return self.index.similar(self.item_ids[number], k)
 
     def save(self, folder: str | Path, *, replace: bool = False) -> None:
         """Writes the folder: :func:`~resemb_gnn.save`."""
-        from resemb_gnn.saved.saving import save
-
         save(self, folder, replace=replace)
 
     def __repr__(self) -> str:
@@ -138,7 +145,3 @@ class TrainedModel:
             f" items={len(self.item_ids)}, users={len(self.histories.user_ids)},"
             f" test AUC={self.facts['figures']['test']['auc']:.4f})"
         )
-
-
-def _named(ids: pl.Series | list[Any], name: str) -> pl.Series:
-    return ids if isinstance(ids, pl.Series) else pl.Series(name, ids)

@@ -3,19 +3,17 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import torch
 from torch_geometric.data import Data
 
-from resemb_gnn.experiment.results import describe_data, training_figures, versions
-from resemb_gnn.models import CTRModel
-from resemb_gnn.pipeline.arms import make_embedding, make_model
-from resemb_gnn.pipeline.fit_settings import FitSettings
-from resemb_gnn.pipeline.steps import fit_with, load_split, make_graph
+from resemb_gnn.io.outputs import shared_folder
+from resemb_gnn.pipeline.facts import describe_data, training_figures, versions
+from resemb_gnn.pipeline.task import fit_with, read_task
 from resemb_gnn.pipeline.tensorboard import TensorBoard
 from resemb_gnn.saved.histories import Histories
 from resemb_gnn.saved.trained_model import TrainedModel
+from resemb_gnn.settings import FitSettings
 from resemb_gnn.training import check_device, is_first
 
 
@@ -37,42 +35,43 @@ def train(
             user="user_id", item="item_id", time="ts", embedding="gat")``.
 
     Raises:
-        InputError: if the data or a setting cannot be used.
+        InputError: if the data or a setting cannot be used, or no checkpoint can be written.
         TypeError: if there is no such setting.
     """
     settings = replace(settings or FitSettings(), **changes)
     if not is_first():  # of several processes, one shows and writes
         settings = replace(settings, quiet=True, tensorboard=None)
     check_device(settings.device)
+    if checkpoints is not None and is_first():
+        shared_folder(checkpoints)
     board = None if settings.tensorboard is None else TensorBoard(settings.tensorboard)
-    source, split = load_split(settings, [settings.embedding])
-    graph = make_graph(source, split, settings)
-    log(f"{source.name}: {source.log}")
-    log(f"{split}, graph: {graph.num_nodes} items, {graph.edge_index.size(1) // 2} edges")
-    torch.manual_seed(settings.seed)
-    category = source.log.item_category
-    embedding = make_embedding(settings.embedding, graph, settings, category)
-    model = make_model(settings.model, embedding, category if settings.use_category else None)
+    task = read_task(settings, [settings.embedding])
+    log(f"{task.source.name}: {task.source.log}")
+    log(str(task))
+    model = task.make_model(settings.embedding, settings, settings.seed)
     result = fit_with(
         settings,
         model,
-        split,
+        task.split,
         seed=settings.seed,
         on_epoch=board,
         checkpoints=checkpoints,
         resume=settings.resume,
     )
+    source = task.source
+    figures = training_figures(result)
+    del figures["seconds_per_epoch"]  # of the machine's: equal models have equal facts
     return TrainedModel(
-        model=cast(CTRModel, result.model),
+        model=model,
         settings=settings,
         item_ids=source.log.item_ids,
-        item_category=category,
+        item_category=source.log.item_category,
         category_ids=source.log.category_ids,
-        graph=_without_folds(graph),
+        graph=_without_folds(task.graph),
         histories=Histories.of(source.log, settings.max_history),
         facts={
-            "data": describe_data(source, split),
-            "figures": training_figures(result),
+            "data": describe_data(source, task.split),
+            "figures": figures,
             "versions": versions(),
         },
     )

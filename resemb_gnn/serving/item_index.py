@@ -8,12 +8,22 @@ import polars as pl
 import torch
 from torch import nn
 
-from resemb_gnn.errors import InputError
+from resemb_gnn.errors import InputError, shown
 from resemb_gnn.io.digests import changed_file, write_digests
-from resemb_gnn.io.saved_table import distinct_ids, float_vectors, read_saved, write_saved
+from resemb_gnn.io.ids import find_ids, id_column, parse_ids
+from resemb_gnn.io.outputs import shared_folder
+from resemb_gnn.io.paths import expanded
+from resemb_gnn.io.saved_table import (
+    distinct_ids,
+    float_vectors,
+    read_saved,
+    refuse_other_table,
+    write_saved,
+)
 from resemb_gnn.optional import require
 
 TABLE, INDEX, DIGESTS = "items.parquet", "items.usearch", "items.sha256"
+FILES = (TABLE, INDEX, DIGESTS)
 
 
 class ItemIndex:
@@ -21,8 +31,9 @@ class ItemIndex:
 
     With an index of ``usearch`` (Malkov and Yashunin, "Efficient and Robust Approximate Nearest
     Neighbor Search Using Hierarchical Navigable Small World Graphs", 2018), the search is
-    approximate and its time hardly grows with the items; without one, it is exact and goes through
-    all of them. A vector of zeros has a similarity of 0 to any other.
+    approximate and its time hardly grows with the items; without one, or where it finds too few
+    (among many equal vectors), the search is exact and goes through all of them. A vector of zeros
+    has a similarity of 0 to any other.
 
     Args:
         item_ids: the items' own ids, ``[num_items]``, none of them twice.
@@ -31,7 +42,7 @@ class ItemIndex:
             row numbers, or ``None`` for the exact search.
 
     Raises:
-        InputError: if the parts do not fit each other, or an id comes twice.
+        InputError: if the parts do not fit each other, or an id is missing or comes twice.
     """
 
     def __init__(self, item_ids: pl.Series, vectors: "np.ndarray", index: Any = None) -> None:
@@ -39,6 +50,7 @@ class ItemIndex:
             raise InputError(
                 f"the vectors have shape {list(vectors.shape)}, but there are {len(item_ids)} ids"
             )
+        item_ids = parse_ids(item_ids)
         if item_ids.n_unique() < len(item_ids):
             raise InputError(f"id {item_ids.filter(item_ids.is_duplicated())[0]!r} comes twice")
         self.item_ids = item_ids.alias("item_id")
@@ -66,16 +78,17 @@ class ItemIndex:
             ImportError: if there is an index, but no ``usearch`` to read it (``exact=True`` does
                 without).
         """
-        path = Path(folder) / TABLE
+        folder = expanded(folder)
+        path = folder / TABLE
         table = read_saved(path, "item_id", "vector")
         item_ids = distinct_ids(path, table["item_id"])
         vectors = float_vectors(path, table["vector"])
-        index_path = Path(folder) / INDEX
+        index_path = folder / INDEX
         index = None
         if not exact and index_path.exists():
             usearch = require("usearch.index", f"the index {index_path}", "serve")
             # usearch takes its file on trust: a damaged one ends the process.
-            if not _are_those_exported(Path(folder)):
+            if not _are_those_exported(folder):
                 raise InputError(
                     f"{index_path} is damaged or does not belong to {path}: {DIGESTS} has another"
                     " SHA-256; export again, or search exactly"
@@ -95,12 +108,12 @@ class ItemIndex:
         Raises:
             InputError: if the id is unknown or ``k`` below 1.
         """
-        found = self.item_ids.index_of(item_id)
+        found = find_ids(id_column([item_id], "item"), self.item_ids)[0]
         if found is None:
-            raise InputError(f"item {item_id!r} is unknown")
+            raise InputError(f"item {shown(item_id)} is unknown")
         # One more than asked for, since the item itself is among them, or a twin in its place.
         nearest = self.search(self.vectors[found], k + 1)
-        return nearest.filter(pl.col("item_id") != item_id).head(k)
+        return nearest.filter(pl.col("item_id") != self.item_ids[found]).head(k)
 
     def search(self, vector: "np.ndarray", k: int = 10) -> pl.DataFrame:
         """The ``k`` items most similar to a vector (``[dim]``), such as a cold item's; returns what
@@ -117,11 +130,12 @@ class ItemIndex:
             )
         query = _unit(np.asarray(vector, dtype=np.float32)[None])[0]
         k = min(k, len(self.item_ids))
-        if self.index is None:
+        rows = np.empty(0, dtype=np.int64)
+        if self.index is not None:
+            rows = self.index.search(query, k).keys.astype(np.int64)
+        if len(rows) < k:  # no index, or one that lost its way: among many equal vectors it may
             every = self._unit @ query
             rows = np.argpartition(-every, k - 1)[:k]
-        else:
-            rows = self.index.search(query, k).keys.astype(np.int64)
         # The index' own distances are rounded; so many are quickly computed again.
         similarity = self._unit[rows] @ query
         order = np.lexsort((rows, -similarity))
@@ -150,14 +164,16 @@ def export_embeddings(
         The index that :meth:`ItemIndex.load` would read back.
 
     Raises:
-        InputError: if there are not as many ids as items.
+        InputError: if there are not as many ids as items, an id is missing or comes twice, nothing
+            can be written to the folder, or an ``items.parquet`` of something else is there.
         ImportError: if ``usearch`` is not installed and ``index`` is not ``False``; nothing is
             written.
     """
     usearch = require("usearch.index", "index=True", "serve") if index else None
+    folder = shared_folder(folder)
+    refuse_other_table(folder / TABLE, {"item_id", "vector"})
     vectors = _rows(embedding)
     found = ItemIndex(item_ids, vectors)
-    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     table = pl.DataFrame(
         {"item_id": found.item_ids},

@@ -13,10 +13,12 @@ from torch import Tensor, nn
 
 from resemb_gnn.data import Batch
 from resemb_gnn.errors import InputError
-from resemb_gnn.models import DIEN, CTRModel, WithCategory
+from resemb_gnn.io.outputs import shared_folder
+from resemb_gnn.models import DIEN, CTRModel
 from resemb_gnn.optional import require
 
 PROGRAM, ONNX, CARD = "scorer.pt2", "scorer.onnx", "scorer.json"
+FILES = (PROGRAM, ONNX, f"{ONNX}.data", CARD)
 
 
 class Scorer(nn.Module):
@@ -45,11 +47,11 @@ class Scorer(nn.Module):
             raise InputError(f"{type(model).__name__} is not a click model of resemb_gnn")
         if isinstance(model, DIEN):
             raise InputError("DIEN takes as many steps as a batch's longest history: no export")
-        size = getattr(model.embedding, "num_embeddings", None)
-        if not isinstance(size, int):
+        size = model.items.num_embeddings
+        if size is None:
             raise InputError(f"{type(model.embedding).__name__} has no num_embeddings")
         self.table = nn.Embedding.from_pretrained(_features(model, size))
-        self.model = copy.deepcopy(_without_embedding(model)).cpu()
+        self.model = copy.deepcopy(_without_embedding(model)).cpu().float()  # as the table is
         self.eval().requires_grad_(False)
 
     def forward(self, history: Tensor, ptr: Tensor, target: Tensor) -> Tensor:
@@ -81,15 +83,16 @@ def export_scorer(model: CTRModel, folder: str | Path, *, onnx: bool = True) -> 
         The module that was exported.
 
     Raises:
-        InputError: if the model cannot be exported in this way.
+        InputError: if the model cannot be exported in this way, or nothing can be written to the
+            folder.
         ImportError: if ``onnxscript`` is not installed and ``onnx`` is not ``False``; nothing is
             written.
     """
     if onnx:
         require("onnxscript", "onnx=True", "serve")
+    folder = shared_folder(folder)
     scorer = Scorer(model)
     program = _program(scorer)
-    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     torch.export.save(program, folder / PROGRAM)
     if onnx:
@@ -149,16 +152,15 @@ def _program(scorer: Scorer) -> torch.export.ExportedProgram:
 
 
 def _without_embedding(model: CTRModel) -> CTRModel:
-    """The model without what the table stands for; modules and parameters are shared."""
-    rest, features = copy.copy(model), None
-    if isinstance(model.features, WithCategory):  # a score may ask for the categories
-        features = copy.copy(model.features)
-        features._modules = features._modules | {"embedding": None}
-    rest._modules = model._modules | {"embedding": None, "features": features}
+    """The model without what the table stands for; modules and parameters are shared. A score may
+    ask for the items' categories: these stay.
+    """
+    rest = copy.copy(model)
+    rest._modules = model._modules | {"embedding": None}
     return rest
 
 
 @torch.no_grad()
 def _features(model: CTRModel, size: int) -> Tensor:
     ids = torch.arange(size, device=next(model.parameters()).device)
-    return torch.cat([model.features(part) for part in ids.split(8192)]).float().cpu()
+    return torch.cat([model.item_features(part) for part in ids.split(8192)]).float().cpu()

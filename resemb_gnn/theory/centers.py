@@ -37,7 +37,8 @@ def center_usage(embedding: ResEmbedding) -> Tensor:
     if weights.normalization == "signed":
         raise InputError("signed centre weights do not say how much a centre is used")
     device = embedding.centers.device
-    z = torch.zeros(embedding.num_centers, 1, device=device, requires_grad=True)
+    dtype = embedding.centers.dtype
+    z = torch.zeros(embedding.num_centers, 1, device=device, dtype=dtype, requires_grad=True)
     usage = torch.zeros(embedding.num_centers, dtype=torch.float64)
     for ids in torch.arange(embedding.num_embeddings, device=device).split(_ROWS):
         (part,) = torch.autograd.grad(embedding.encoder.mix(ids, z).sum(), z)

@@ -149,7 +149,9 @@ def gap_bound(
     for name, examples in (("train", train), ("fresh", fresh)):
         if not len(examples):
             raise InputError(f"{name} holds no example")
-    size = getattr(model.embedding, "num_embeddings", interest.numel())
+    size = model.items.num_embeddings
+    if size is None:
+        size = interest.numel()
     if interest.shape != (size,):
         raise InputError(f"interest has shape {list(interest.shape)}, not [{size}]")
     vectors = _features(model, interest.numel())
@@ -252,7 +254,7 @@ def move_to_middles(
 @torch.no_grad()
 def _features(model: CTRModel, num_items: int) -> Tensor:
     device = next(model.parameters()).device
-    features: Tensor = model.features(torch.arange(num_items, device=device))
+    features = model.item_features(torch.arange(num_items, device=device))
     return features
 
 

@@ -1,5 +1,6 @@
 """Checkpoint files: written whole, checked when read, the last two kept."""
 
+import contextlib
 import hashlib
 import re
 import warnings
@@ -64,6 +65,14 @@ class CheckpointFolder:
                 f" {kept}. Make room or mend the folder, then resume"
             ) from error
         return path
+
+    def remove(self) -> None:
+        """Deletes the checkpoints, and the folder unless something else is in it."""
+        for pattern in ("checkpoint-*.pt", ".checkpoint-*", ".not-finite*", "not-finite.pt"):
+            for path in self.folder.glob(pattern):
+                path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
 
     def load(self) -> dict[str, Any] | None:
         """Contents of the newest sound checkpoint; ``None`` if there is no file at all.

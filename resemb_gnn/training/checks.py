@@ -1,10 +1,30 @@
 """What training refuses before it begins."""
 
+import re
+
 import torch
 from torch import nn
 
 from resemb_gnn.data import BehaviorLog
-from resemb_gnn.errors import InputError
+from resemb_gnn.errors import InputError, shown
+from resemb_gnn.nn import ItemEmbedding, as_item_embedding
+
+
+def embedding_of(model: nn.Module) -> ItemEmbedding:
+    """The item embedding of a model, its ``embedding``: one that asks for nothing if it has none.
+
+    Raises:
+        InputError: if it has no ``embedding_dim``.
+    """
+    embedding = getattr(model, "embedding", None)
+    return as_item_embedding(embedding) if isinstance(embedding, nn.Module) else _NoEmbedding()
+
+
+class _NoEmbedding(ItemEmbedding):
+    num_embeddings = None
+
+
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
 def check_vocabulary(model: nn.Module, log: BehaviorLog) -> None:
@@ -13,13 +33,13 @@ def check_vocabulary(model: nn.Module, log: BehaviorLog) -> None:
     Raises:
         InputError: with both numbers.
     """
-    embedding = getattr(model, "embedding", None)
-    size = getattr(embedding, "num_embeddings", log.num_items)
-    if size != log.num_items:
+    items = embedding_of(model)
+    if items.num_embeddings not in (None, log.num_items):
         raise InputError(
-            f"the embedding (and its graph) has {size} items, but the log {log.num_items}"
+            f"the embedding (and its graph) has {items.num_embeddings} items, but the log"
+            f" {log.num_items}"
         )
-    user_fold = getattr(embedding, "user_fold", None)
+    user_fold = items.user_fold
     if user_fold is not None and user_fold.numel() != log.num_users:
         raise InputError(
             f"the graph's folds deal out {user_fold.numel()} users, but the log has {log.num_users}"
@@ -27,18 +47,20 @@ def check_vocabulary(model: nn.Module, log: BehaviorLog) -> None:
 
 
 def check_device(device: torch.device | str) -> torch.device:
-    """The device by its name.
+    """The device by its name: ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
 
     Raises:
-        InputError: if there is no such device.
+        InputError: if there is no such device, or it is of another kind: on none of them was
+            anything of this package ever run.
     """
-    try:
-        device = torch.device(device)
-    except RuntimeError as error:
-        raise InputError(f"device={device!r} is unknown; choose cpu or cuda") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    kind, colon, number = str(device).partition(":")
+    # Not by torch.device: it knows kinds that this machine lacks, and takes cuda:300 for cuda:44.
+    known = isinstance(device, str | torch.device) and kind in ("cpu", "cuda")
+    if not known or (colon and not _NUMBER.fullmatch(number)):
+        raise InputError(f"device={shown(device)} is unknown; choose cpu, cuda or cuda:N")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise InputError(
             f"device='{device}' was asked for, but PyTorch sees"
             f" {torch.cuda.device_count() or 'no'} CUDA devices"
         )
-    return device
+    return torch.device(device) if kind == "cuda" else torch.device("cpu")

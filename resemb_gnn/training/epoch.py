@@ -4,9 +4,10 @@ import time
 from dataclasses import dataclass
 
 from torch import nn
-from tqdm import tqdm
 
 from resemb_gnn.data import Examples
+from resemb_gnn.io.streams import progress_bar
+from resemb_gnn.training.checks import embedding_of
 from resemb_gnn.training.distributed import own_part
 from resemb_gnn.training.guards import Interrupts
 from resemb_gnn.training.saver import Saver
@@ -41,11 +42,11 @@ class EpochLoop:
         """Trains on what is left of the epoch that the state is in."""
         state = self.saver.state
         self.model.train()
-        user_fold = getattr(getattr(self.model, "embedding", None), "user_fold", None)
+        user_fold = embedding_of(self.model).user_fold
         with interrupts.held():
             state.begin_epoch()
             plan = self.train.plan(self.batch_size, state.generator, user_fold)
-        bar = tqdm(
+        bar = progress_bar(
             total=len(self.train),
             initial=sum(index.numel() for index, _ in plan[: state.step]),
             desc=f"epoch {state.number}",

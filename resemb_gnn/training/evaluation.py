@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from resemb_gnn.data import Examples
 from resemb_gnn.errors import InputError
+from resemb_gnn.io.streams import progress_bar
 from resemb_gnn.training.metrics import auc, gauc, log_loss
 
 
@@ -41,7 +41,7 @@ def predict(
     training = model.training
     model.eval()
     parts = []
-    with tqdm(total=len(examples), desc="scoring", unit="ex", disable=not progress) as bar:
+    with progress_bar(total=len(examples), desc="scoring", unit="ex", disable=not progress) as bar:
         for batch in examples.batches(batch_size, max_history):
             parts.append(model(batch))
             bar.update(len(batch))

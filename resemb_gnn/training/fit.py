@@ -13,6 +13,9 @@ from torch import nn
 
 from resemb_gnn.data import Split
 from resemb_gnn.errors import InputError
+from resemb_gnn.models import CTRModel
+from resemb_gnn.settings import TrainingSettings
+from resemb_gnn.settings.setting import check_values
 from resemb_gnn.training.checks import check_device, check_vocabulary
 from resemb_gnn.training.distributed import (
     evaluate_across,
@@ -28,7 +31,6 @@ from resemb_gnn.training.optimizer import TableAdam
 from resemb_gnn.training.saver import Saver
 from resemb_gnn.training.state import Epoch, TrainingState
 
-PRECISIONS = ("float32", "bfloat16")
 SPARSE_ROWS = 100_000  # from about here dense Adam costs more than Adam on the batch's rows
 
 
@@ -70,14 +72,14 @@ def fit(
     model: nn.Module,
     split: Split,
     *,
-    epochs: int = 20,
-    batch_size: int = 1024,
-    lr: float = 1e-3,
-    patience: int = 2,
-    max_history: int | None = 50,
+    epochs: int = TrainingSettings.epochs,
+    batch_size: int = TrainingSettings.batch_size,
+    lr: float = TrainingSettings.lr,
+    patience: int = TrainingSettings.patience,
+    max_history: int | None = TrainingSettings.max_history,
     sparse_rows: int | None = SPARSE_ROWS,
-    compile: bool = False,
-    precision: str = "float32",
+    compile: bool = TrainingSettings.compile,
+    precision: str = TrainingSettings.precision,
     seed: int = 0,
     device: torch.device | str = "cpu",
     progress: bool = True,
@@ -144,15 +146,15 @@ def fit(
         >>> len(result.curve), 0 < result.test.auc < 1
         (2, True)
     """
-    for name, value in (("epochs", epochs), ("batch_size", batch_size), ("patience", patience)):
-        if value < 1:
-            raise InputError(f"{name} must be at least 1, not {value}")
-    if not lr > 0:
-        raise InputError(f"lr must be above 0, not {lr}")
-    if max_history is not None and max_history < 1:
-        raise InputError(f"max_history must be at least 1, not {max_history}")
-    if precision not in PRECISIONS:
-        raise InputError(f"precision={precision!r} is unknown; choose from {', '.join(PRECISIONS)}")
+    check_values(
+        TrainingSettings,
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        patience=patience,
+        max_history=max_history,
+        precision=precision,
+    )
     if resume and checkpoints is None:
         raise InputError("resume needs checkpoints, the folder to go on from")
     if not checkpoint_seconds >= 0:
@@ -168,6 +170,8 @@ def fit(
         raise InputError("compile goes with one process: it cannot trace what several share")
     python_random = random.getstate()
     generator = seed_everything(seed)
+    if isinstance(model, CTRModel):
+        model.adapt(split.train)
     model.to(device)
     if processes > 1:
         same_start(model)

@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from resemb_gnn.errors import InputError, check_lengths
+
 
 def auc(score: Tensor, label: Tensor) -> float:
     r"""Area under the ROC curve: the chance that a positive scores above a negative (a tie
@@ -19,11 +21,15 @@ def auc(score: Tensor, label: Tensor) -> float:
     Returns:
         NaN if there is no positive or no negative, or a score is NaN.
 
+    Raises:
+        InputError: if the shapes differ.
+
     Examples:
         >>> import torch
         >>> auc(torch.tensor([0.1, 0.4, 0.4, 0.8]), torch.tensor([0, 0, 1, 1]))  # a tie counts half
         0.875
     """
+    _check_shapes(score=score, label=label)
     grouped = _auc_by_group(score, label, torch.zeros_like(label, dtype=torch.long))
     return float(grouped[0][0]) if grouped[0].size else float("nan")
 
@@ -45,20 +51,36 @@ def gauc(score: Tensor, label: Tensor, user: Tensor) -> float:
     Returns:
         NaN if no user has both a positive and a negative, or a score is NaN.
 
+    Raises:
+        InputError: if the shapes differ.
+
     Examples:
         >>> import torch
         >>> score, label = torch.tensor([0.9, 0.1, 0.2, 0.3, 0.6]), torch.tensor([1, 0, 1, 0, 0])
         >>> gauc(score, label, user=torch.tensor([7, 7, 8, 8, 8]))  # 1 of 2 rows, 0 of 3
         0.4
     """
+    _check_shapes(score=score, label=label, user=user)
     each, size = _auc_by_group(score, label, user)
     return float((each * size).sum() / size.sum()) if size.size else float("nan")
 
 
 def log_loss(logit: Tensor, label: Tensor) -> float:
-    """Mean cross-entropy in nats of ``sigmoid(logit)`` against ``label``, both ``[n]``."""
+    """Mean cross-entropy in nats of ``sigmoid(logit)`` against ``label``, both ``[n]``.
+
+    Raises:
+        InputError: if the shapes differ.
+    """
+    _check_shapes(logit=logit, label=label)
     loss = torch.nn.functional.binary_cross_entropy_with_logits(logit.double(), label.double())
     return float(loss)
+
+
+def _check_shapes(**parts: Tensor) -> None:
+    if any(part.dim() != 1 for part in parts.values()):
+        shapes = ", ".join(f"{name} {list(part.shape)}" for name, part in parts.items())
+        raise InputError(f"these must have the shape [n]: {shapes}")
+    check_lengths(**parts)
 
 
 def _auc_by_group(score: Tensor, label: Tensor, group: Tensor) -> "tuple[np.ndarray, np.ndarray]":

@@ -6,7 +6,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from resemb_gnn.nn import ResEmbedding, TableOptions
+from resemb_gnn.nn import ItemEmbedding, TableOptions, as_item_embedding
 from resemb_gnn.training.adam_ar import AdamAR
 
 
@@ -16,14 +16,11 @@ class TableAdam:
 
     Dense Adam moves every row of a table at each step, which for a million rows is most of the
     step. The sparse form updates the rows of the batch only: the others keep their moments and
-    stay where they are. On Amazon's Beauty this changed DIN's test AUC by -.003 [-.016, +.011] with
-    a plain table and by .0000 with ``gcn`` (3 seeds; ``benchmarks/optimizer.py``). The tables'
-    modules (``torch.nn.Embedding`` and :class:`~resemb_gnn.ResEmbedding`) are switched to sparse
-    gradients.
+    stay where they are. The modules of the tables (``torch.nn.Embedding`` and what an
+    :class:`~resemb_gnn.nn.ItemEmbedding` names in ``tables``) are switched to sparse gradients.
 
-    A module may ask for more in its ``table_options`` (:class:`~resemb_gnn.nn.TableOptions`, by the
-    name of the parameter): a learning rate of its own, decay by
-    :class:`~resemb_gnn.training.AdamAR`, or a new start every epoch.
+    An embedding may ask for more (:class:`~resemb_gnn.nn.TableOptions`): a learning rate of its
+    own, decay by :class:`~resemb_gnn.training.AdamAR`, or a new start every epoch.
 
     Args:
         model: the model to train.
@@ -32,29 +29,29 @@ class TableAdam:
     """
 
     def __init__(self, model: nn.Module, lr: float, sparse_rows: int | None = None) -> None:
-        tables: set[nn.Parameter] = set()
+        rows: set[nn.Parameter] = set()  # tables of which the batch's rows alone are updated
         options: dict[nn.Parameter, TableOptions] = {}
         self.renewed: list[nn.Module] = []
         for module in model.modules():
-            own: dict[str, TableOptions] = getattr(module, "table_options", {})
-            options |= {getattr(module, name): value for name, value in own.items()}
-            if any(value.renew for value in own.values()):
-                self.renewed.append(module)
-            if not isinstance(module, nn.Embedding | ResEmbedding):
+            if not isinstance(module, nn.Embedding | ItemEmbedding):
                 continue
-            decays = any(value.decay > 0 for value in own.values())
-            large = sparse_rows is not None and module.num_embeddings >= sparse_rows
-            module.sparse = decays or large
+            tables = as_item_embedding(module).tables
+            own = {getattr(module, name): asked for name, asked in tables.items()}
+            options |= own
+            if any(asked.renew for asked in own.values()):
+                self.renewed.append(module)
+            size = max((table.size(0) for table in own), default=0)
+            large = sparse_rows is not None and size >= sparse_rows
+            module.sparse = large or any(asked.decay > 0 for asked in own.values())
             if module.sparse:
-                own_tables = module.tables if isinstance(module, ResEmbedding) else [module.weight]
-                tables.update(cast("list[nn.Parameter]", own_tables))
+                rows.update(own)
         groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for parameter in model.parameters():
             if not parameter.requires_grad:
                 continue
             asked = options.get(parameter, TableOptions())
             group = {"params": [parameter], "lr": lr * asked.lr_scale}
-            if parameter in tables or asked.decay > 0:
+            if parameter in rows:
                 groups["rows"].append(group | {"alpha": asked.decay})
             else:
                 groups["dense"].append(group)

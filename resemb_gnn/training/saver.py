@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from resemb_gnn.errors import InputError, brief
+from resemb_gnn.io.outputs import shared_folder
+from resemb_gnn.io.paths import expanded
 from resemb_gnn.training.checkpoint import CheckpointFolder
 from resemb_gnn.training.guards import FiniteGuard
 from resemb_gnn.training.identity import refuse_another_run
@@ -29,11 +31,12 @@ class Saver:
         seconds: float,
         writes: bool = True,
     ) -> None:
-        self.checkpoints = None if folder is None else CheckpointFolder(Path(folder))
+        place = None if folder is None else expanded(folder)
+        self.checkpoints = None if place is None else CheckpointFolder(place)
         self.writes = writes
         self.state = state
         self.seconds = seconds
-        self.guard = FiniteGuard(state.model, Path(folder) if folder and writes else None)
+        self.guard = FiniteGuard(state.model, place if writes else None)
         self.identity: dict[str, Any] = {}
         self._last = time.monotonic()
 
@@ -51,7 +54,7 @@ class Saver:
 
         Raises:
             InputError: if the folder holds checkpoints and ``resume`` is not set, or those of
-                another run, or damaged ones only.
+                another run, or damaged ones only, or if none can be written.
         """
         if self.checkpoints is None:
             return
@@ -61,6 +64,8 @@ class Saver:
                 f"{folder} holds checkpoints: go on from them with resume (--resume), or choose"
                 " another folder"
             )
+        if self.writes:
+            shared_folder(folder)  # a full disk shows before the first epoch, not after it
         self.identity = identity()
         saved = self.checkpoints.load()
         if saved is None:

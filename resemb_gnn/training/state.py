@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from resemb_gnn.training.checks import embedding_of
 from resemb_gnn.training.evaluation import Metrics
 from resemb_gnn.training.optimizer import TableAdam
 
@@ -95,7 +96,7 @@ class TrainingState:
         (:class:`~resemb_gnn.nn.ResidualOptions`), releases it; returns whether it had.
         """
         self.model.load_state_dict(self.best_weights)
-        if not _release_residual(self.model):
+        if not embedding_of(self.model).release_residual():
             return False
         self.optimizer = self.make_optimizer()
         self.stage_start = len(self.curve)
@@ -121,7 +122,7 @@ class TrainingState:
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Puts everything where it was when it was saved."""
         self.stage_start = saved["stage_start"]
-        if self.stage_start and _release_residual(self.model):
+        if self.stage_start and embedding_of(self.model).release_residual():
             self.optimizer = self.make_optimizer()
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
@@ -141,11 +142,6 @@ class TrainingState:
     def _gather(self) -> Any:
         gathered = getattr(self.on_epoch, "state_dict", None)
         return None if gathered is None else gathered()
-
-
-def _release_residual(model: nn.Module) -> bool:
-    release = getattr(getattr(model, "embedding", None), "release_residual", None)
-    return release is not None and release()
 
 
 def _generators(device: torch.device) -> dict[str, Any]:

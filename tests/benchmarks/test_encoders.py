@@ -1,8 +1,5 @@
-"""benchmarks/encoders.py on a small log: every layer trains, runs resume, steps are timed."""
+"""benchmarks/accuracy/encoders.py on a small log: every layer trains, runs resume."""
 
-import importlib
-import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +9,12 @@ from torch import nn
 from torch_geometric.data import Data
 from torch_geometric.nn import Sequential
 
+from benchmarks.accuracy import encoders
 from resemb_gnn import BehaviorLog, InputError, ResEmbedding, covisit_graph
 from resemb_gnn.experiment.results import read_results
 from resemb_gnn.graph import NodeFeatures
 from resemb_gnn.nn import FullGraphEncoder
+from resemb_gnn.pipeline.task import fit_with
 
 LAYERS = [
     "GCNConv", "GATConv", "GATv2Conv", "SAGEConv", "GINConv", "APPNP", "SGConv", "TransformerConv",
@@ -24,32 +23,14 @@ WEIGHTED = {"GCNConv", "APPNP", "SGConv"}  # of those, the ones that look at edg
 
 
 @pytest.fixture(scope="module")
-def script() -> Iterator[dict[str, Any]]:
-    # By its name: PyG's Sequential imports where it was made, else it may run another's forward.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
-        yield vars(importlib.import_module("encoders"))
-
-
-@pytest.fixture
-def table(log: BehaviorLog, tmp_path: Path) -> Path:
-    path = tmp_path / "log.txt"
-    rows = [log.items[a:b].tolist() for a, b in zip(log.ptr[:-1], log.ptr[1:], strict=True)]
-    path.write_text("".join(f"{user} {' '.join(map(str, row))}\n" for user, row in enumerate(rows)))
-    return path
-
-
-@pytest.fixture(scope="module")
 def graph(log: BehaviorLog) -> Data:
     return NodeFeatures(8)(covisit_graph(log, folds=2))
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_a_layer_gives_the_logits_of_the_whole_graph(
-    name: str, script: dict[str, Any], graph: Data
-) -> None:
+def test_a_layer_gives_the_logits_of_the_whole_graph(name: str, graph: Data) -> None:
     torch.manual_seed(0)
-    layer = script["LAYERS"][name](8, 6)
+    layer = encoders.LAYERS[name](8, 6)
     emb = ResEmbedding(graph, 4, 6, encoder=layer, temperature=0.5, center_std=1.0)
     assert isinstance(emb.encoder, FullGraphEncoder)
     ids = torch.tensor([3, 0, 3, 21])
@@ -79,14 +60,24 @@ def test_a_sequential_without_edge_weights_is_called_without_them(graph: Data) -
     assert torch.equal(without.center_weights(ids), whole.center_weights(ids))
 
 
-def test_runs_of_all_layers(script: dict[str, Any], table: Path, tmp_path: Path) -> None:
+def test_runs_of_all_layers(sequences: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    few = ["--data", str(table), "--epochs", "1", "--num-centers", "6", "--folds", "1", "--quiet"]
+    few = [
+        "--data",
+        str(sequences),
+        "--epochs",
+        "1",
+        "--num-centers",
+        "6",
+        "--folds",
+        "1",
+        "--quiet",
+    ]
     few += ["--out", str(out), "--seeds", "1"]
-    script["main"]([*few, "--layers", "plain", "SAGEConv"])
+    encoders.main([*few, "--layers", "plain", "SAGEConv"])
     first = read_results(out / "results.json")["runs"]
     assert [run["embedding"] for run in first] == ["plain", "SAGEConv"]
-    script["main"](few)
+    encoders.main(few)
     runs = read_results(out / "results.json")["runs"]
     assert runs[:2] == first  # not made again
     assert sorted(run["embedding"] for run in runs) == sorted(["plain", "gcn", "gat", *LAYERS])
@@ -94,36 +85,32 @@ def test_runs_of_all_layers(script: dict[str, Any], table: Path, tmp_path: Path)
     text = (out / "results.md").read_text()
     assert all(name in text for name in LAYERS)
     with pytest.raises(InputError, match="num_centers was 6 and is 7"):
-        script["main"]([*few, "--num-centers", "7"])
+        encoders.main([*few, "--num-centers", "7"])
 
 
 def test_runs_of_another_process_are_kept(
-    script: dict[str, Any], table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sequences: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ["--data", str(table), "--epochs", "1", "--num-centers", "6", "--folds", "1", "--quiet"]
+    words = [
+        "--data",
+        str(sequences),
+        "--epochs",
+        "1",
+        "--num-centers",
+        "6",
+        "--folds",
+        "1",
+        "--quiet",
+    ]
     words += ["--out", str(tmp_path), "--seeds", "1"]
-    true_fit = script["fit_with"]
+    true_fit = fit_with
 
     def meanwhile(*args: Any, **options: Any) -> Any:
-        monkeypatch.setitem(script, "fit_with", true_fit)
-        script["main"]([*words, "--layers", "SGConv"])
+        monkeypatch.setattr(encoders, "fit_with", true_fit)
+        encoders.main([*words, "--layers", "SGConv"])
         return true_fit(*args, **options)
 
-    monkeypatch.setitem(script, "fit_with", meanwhile)
-    script["main"]([*words, "--layers", "plain"])
+    monkeypatch.setattr(encoders, "fit_with", meanwhile)
+    encoders.main([*words, "--layers", "plain"])
     runs = read_results(tmp_path / "results.json")["runs"]
     assert [run["embedding"] for run in runs] == ["SGConv", "plain"]
-
-
-def test_steps_are_timed(script: dict[str, Any], table: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    script["main"](
-        ["--data", str(table), "--time", "1", "--layers", "plain", "APPNP", "--out", str(out),
-         "--batch-size", "64", "--folds", "1"]
-    )  # fmt: skip
-    seconds = json.loads((out / "seconds.json").read_text())
-    assert list(seconds["seconds"]) == ["plain", "APPNP"]
-    assert seconds["steps_per_epoch"] > 1
-    for timing in seconds["seconds"].values():
-        assert timing["epoch"] == pytest.approx(timing["step"] * seconds["steps_per_epoch"])
-    assert not (out / "results.json").exists()

@@ -1,8 +1,4 @@
-import importlib.util
 import json
-import sys
-from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,21 +7,12 @@ from torch_geometric.data import Data
 from torch_geometric.nn import LightGCN
 from torch_geometric.utils import to_undirected
 
+from benchmarks.accuracy import link_prediction
+from benchmarks.accuracy.link_ranking import judge, rank, similarities
 from resemb_gnn import InputError
 
 
-@pytest.fixture(scope="module")
-def script():
-    path = Path(__file__).parents[2] / "benchmarks" / "link_prediction.py"
-    spec = importlib.util.spec_from_file_location("link_prediction", path)
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "link_prediction", module)  # for its dataclass
-        spec.loader.exec_module(module)
-    return module
-
-
-def test_ranks_are_those_of_the_formula(script):
+def test_ranks_are_those_of_the_formula():
     """One over the rank; a tie counts half."""
     generator = torch.Generator().manual_seed(0)
     table = torch.randint(0, 12, (9, 15), generator=generator).float()  # many ties
@@ -42,14 +29,14 @@ def test_ranks_are_those_of_the_formula(script):
         above = sum(float(table[source, item] > own) for item in negatives)
         equal = sum(float(table[source, item] == own) for item in negatives)
         ranks.append(1 + above + equal / 2)
-    found = script.rank(lambda source: table[source], part, batch_size=7)
+    found = rank(lambda source: table[source], part, batch_size=7)
     assert found["mrr"] == pytest.approx(np.mean([1 / rank for rank in ranks]), abs=1e-6)
     for k in (1, 3, 10):
         assert found[f"hits@{k}"] == pytest.approx(np.mean([rank <= k for rank in ranks]))
     assert 0 < found["hits@1"] < found["hits@10"] < 1
 
 
-def test_similarity_is_chosen_on_validation_alone(script):
+def test_similarity_is_chosen_on_validation_alone():
     queries = {}
     for name, target in (("valid", 1), ("test", 2)):
         queries[name] = {
@@ -59,18 +46,18 @@ def test_similarity_is_chosen_on_validation_alone(script):
         }
     # By dot product item 2 is nearer to item 0, by cosine item 1.
     vectors = torch.tensor([[1.0, 0.0], [1.0, 0.0], [5.0, 5.0]])
-    out = script.judge(script.similarities(vectors), {"uniform": queries})["uniform"]
+    out = judge(similarities(vectors), {"uniform": queries})["uniform"]
     assert out["similarity"] == "cosine"
     assert out["valid"]["mrr"] == 1
     assert out["test"]["mrr"] == 0.5  # what dot would have put first
 
 
-def test_lightgcn_is_pygs_own(script):
+def test_lightgcn_is_pygs_own():
     generator = torch.Generator().manual_seed(0)
     edges = to_undirected(torch.randint(30, (2, 60), generator=generator))
     weight = torch.rand(30, 30, generator=generator)
     weight = (weight + weight.T)[edges[0], edges[1]]
-    model, adjacency = script.lightgcn(
+    model, adjacency = link_prediction.lightgcn(
         Data(edge_index=edges, edge_weight=weight, num_nodes=30), 8, 3
     )
     own = LightGCN(30, 8, 3)
@@ -83,23 +70,15 @@ def test_lightgcn_is_pygs_own(script):
     assert torch.allclose(model.embedding.weight.grad, own.embedding.weight.grad, atol=1e-6)
 
 
-def test_runs_from_file_to_report_and_resumes(script, log, tmp_path, monkeypatch):
-    path = tmp_path / "log.txt"
-    bounds = log.ptr.tolist()
-    path.write_text(
-        "".join(
-            f"{user} {' '.join(map(str, log.items[a:b].tolist()))}\n"
-            for user, (a, b) in enumerate(pairwise(bounds))
-        )
-    )
-    call = ["--data", str(path), "--max-pairs", "20", "--negatives", "9", "--epochs", "1"]
+def test_runs_from_file_to_report_and_resumes(sequences, tmp_path, monkeypatch):
+    call = ["--data", str(sequences), "--max-pairs", "20", "--negatives", "9", "--epochs", "1"]
     call += ["--steps", "3", "--seeds", "2", "--out", str(tmp_path / "out")]
-    script.main([*call, "--arms", "popularity", "lightgcn"])
-    script.main(call)
+    link_prediction.main([*call, "--arms", "popularity", "lightgcn"])
+    link_prediction.main(call)
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     found = {(run["arm"], run["seed"]) for run in results["runs"]}
     once = {("popularity", 0), ("spectral", 0)}
-    assert found == once | {(arm, s) for arm in script.ARMS[2:] for s in (0, 1)}
+    assert found == once | {(arm, s) for arm in link_prediction.ARMS[2:] for s in (0, 1)}
     assert len(results["runs"]) == len(found)
     for run in results["runs"]:
         for negatives in ("uniform", "popularity"):
@@ -114,7 +93,7 @@ def test_runs_from_file_to_report_and_resumes(script, log, tmp_path, monkeypatch
     assert str(tmp_path) not in report + json.dumps(results)
 
     for name in ("run_arm", "make_task"):
-        monkeypatch.setattr(script, name, lambda *_: pytest.fail("ran again"))
-    script.main(call)
+        monkeypatch.setattr(link_prediction, name, lambda *_: pytest.fail("ran again"))
+    link_prediction.main(call)
     with pytest.raises(InputError, match="epochs was 1 and is 2"):
-        script.main([*call, "--epochs", "2"])
+        link_prediction.main([*call, "--epochs", "2"])

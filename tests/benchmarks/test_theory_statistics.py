@@ -1,10 +1,8 @@
-"""The rank correlations of benchmarks/theory.py, against SciPy."""
+"""The rank correlations of benchmarks/theory, against SciPy."""
 
-import importlib
 import json
 import math
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -12,15 +10,9 @@ import polars as pl
 import pytest
 import scipy.stats
 
+from benchmarks.theory import statistics
+from benchmarks.theory.tasks import categories
 from resemb_gnn import BehaviorLog
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-
-@pytest.fixture
-def statistics(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    return importlib.import_module("theory_statistics")
 
 
 @pytest.fixture
@@ -40,7 +32,7 @@ def runs() -> list[dict[str, Any]]:
     ]
 
 
-def test_pooled_is_scipys_bootstrap(statistics: ModuleType, runs: list[dict[str, Any]]) -> None:
+def test_pooled_is_scipys_bootstrap(runs: list[dict[str, Any]]) -> None:
     found = statistics.pooled(runs, "gap")
     pair = [np.array([run[name] for run in runs]) for name in ("rms", "gap")]
     assert found.value == pytest.approx(scipy.stats.spearmanr(*pair).statistic)
@@ -58,7 +50,7 @@ def test_pooled_is_scipys_bootstrap(statistics: ModuleType, runs: list[dict[str,
     assert str(found) == f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
 
 
-def test_by_seed_is_the_mean_over_seeds(statistics: ModuleType, runs: list[dict[str, Any]]) -> None:
+def test_by_seed_is_the_mean_over_seeds(runs: list[dict[str, Any]]) -> None:
     each = []
     for seed in range(3):
         some = [(run["rms"], run["gap"]) for run in runs if run["seed"] == seed]
@@ -71,7 +63,7 @@ def test_by_seed_is_the_mean_over_seeds(statistics: ModuleType, runs: list[dict[
     assert math.isnan(statistics.mean([0.5]).low)
 
 
-def test_one_dial_at_a_time(statistics: ModuleType, runs: list[dict[str, Any]]) -> None:
+def test_one_dial_at_a_time(runs: list[dict[str, Any]]) -> None:
     residual = statistics.by_dial(runs, "gap", "residual")
     assert len(residual) == 3 * 3
     assert min(residual) > 0.5
@@ -81,15 +73,13 @@ def test_one_dial_at_a_time(statistics: ModuleType, runs: list[dict[str, Any]]) 
 
 
 def test_categories_are_the_most_frequent_rare_attributes(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    tasks = importlib.import_module("theory_tasks")
     attributes = {"1": [5, 7], "2": [5, 7, 8], "3": [5, 8], "4": [5], "5": [9, 8]}
     (tmp_path / "small_item2attributes.json").write_text(json.dumps(attributes))
     rows = {"user_id": [0] * 6, "item_id": [1, 2, 3, 4, 5, 6], "t": range(6)}
     log = BehaviorLog.from_frame(pl.DataFrame(rows), "user_id", "item_id", "t")
-    found = tasks.categories(tmp_path / "small.txt", log)
+    found = categories(tmp_path / "small.txt", log)
     # Attribute 5 is held by most items, 7 by two, 8 by three of six: not fewer than half.
     of = dict(zip(log.item_ids.to_list(), found.tolist(), strict=True))
     assert of[1] == of[2]

@@ -10,7 +10,7 @@ import pytest
 
 from resemb_gnn import cli
 from resemb_gnn.cli import commands
-from resemb_gnn.experiment import CompareSettings
+from resemb_gnn.settings import CompareSettings
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_compare_prints_the_table(
     [
         (["--data", "nowhere.txt"], "neither a known data set (complete-journey; amazon,"),
         (["--data", "log.csv"], "neither a known data set"),
-        (["--epochs", "0"], "epochs must be above 0, not 0"),
+        (["--embeddings", "plain", "--num-centers", "64"], "num_centers is not read by plain"),
     ],
 )
 def test_bad_input_ends_with_a_message_and_status_2(
@@ -64,11 +64,13 @@ def test_bad_input_ends_with_a_message_and_status_2(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--embeddings", "gnc"], "invalid choice: 'gnc' (choose from"),
+        (["--embeddings", "gnc"], "--embeddings: the embedding 'gnc' is unknown; choose from"),
         (["--embedings", "gcn"], "arguments: --embedings gcn; did you mean --embeddings?"),
         (["--epochz=3"], "unrecognized arguments: --epochz=3; did you mean --epochs?"),
         (["--epoch", "3"], "unrecognized arguments: --epoch 3; did you mean --epochs?"),
-        (["--seeds", "three"], "invalid int value: 'three'"),
+        (["--epochs", "0"], "epochs must be above 0, not 0"),
+        (["--negatives", "hard"], "negatives='hard' is unknown; choose from uniform, popularity"),
+        (["--seeds", "three"], "--seeds: seeds must be a whole number, not 'three'"),
     ],
 )
 def test_unknown_flags_and_choices(

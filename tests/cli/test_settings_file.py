@@ -11,20 +11,21 @@ from hypothesis import strategies as st
 
 from resemb_gnn import InputError
 from resemb_gnn.cli.settings_file import read_settings_file
-from resemb_gnn.experiment import CompareSettings
-from resemb_gnn.pipeline.flag import flag
+from resemb_gnn.settings import CompareSettings
+from resemb_gnn.settings.setting import Settings as Base
+from resemb_gnn.settings.setting import setting
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Base):
     """One field of each kind."""
 
-    size: int = flag(3, "a whole number")
-    rate: float | None = flag(None, "a number")
-    name: str = flag("a", "text")
-    mode: str = flag("fast", "a choice", choices=("fast", "slow"))
-    deep: bool = flag(False, "yes or no")
-    parts: tuple[str, ...] = flag((), "several")
+    size: int = setting(3, "a whole number")
+    rate: float | None = setting(None, "a number")
+    name: str = setting("a", "text")
+    mode: str = setting("fast", "a choice", choices=("fast", "slow"))
+    deep: bool = setting(False, "yes or no")
+    parts: tuple[str, ...] = setting((), "several")
 
 
 def read(tmp_path: Path, text: str) -> dict[str, object]:
@@ -50,17 +51,17 @@ def test_values_are_read_as_behind_a_flag(tmp_path: Path) -> None:
         ("size: 1\nname: b\nsize: 2", r"line 3: 'size' comes twice"),
         ("size: ten", r"line 1: size must be a whole number, not 'ten'"),
         ("size: 1.5", r"line 1: size must be a whole number, not '1.5'"),
-        ("size: '3'", r"line 1: size must be a whole number, not '3'"),
-        ("size: [3]", r"line 1: size must be a single whole number"),
+        ("size: '3'", r"line 1: size: '3' in quotes is text"),
+        ("size: [3]", r"line 1: size must be a single value"),
         ("size: 0", r"line 1: size must be above 0, not 0"),
         ("size:", r"line 1: size has no value"),
-        ("\nrate: {a: 1}", r"line 2: rate must be a single number"),
+        ("\nrate: {a: 1}", r"line 2: rate must be a single value"),
         ("mode: slwo", r"line 1: mode='slwo' is unknown; choose from fast, slow"),
         ("deep: yes", r"line 1: deep must be true or false, not 'yes'"),
         ("deep: 1", r"line 1: deep must be true or false"),
         ("parts: a", r"line 1: parts must be a list"),
         ("parts: [a, [b]]", r"line 1: lists and mappings must not be nested"),
-        ("parts: [a, ~]", r"line 1: parts must be a single text"),
+        ("parts: [a, ~]", r"line 1: parts must be a single value"),
         ("- size", r"line 1: the file must hold NAME: VALUE"),
         ("? [a]\n: 1", r"line 1: unknown setting"),
         ("size: 1\nname: !!python/name:os.system", r"line 2: the YAML tag 'tag:yaml.org,2002:pyth"),

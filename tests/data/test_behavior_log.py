@@ -1,9 +1,11 @@
 import datetime
 import gzip
 from collections import Counter
+from decimal import Decimal
 
 import hypothesis.strategies as st
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 import torch
@@ -381,3 +383,46 @@ def test_load_refuses_what_does_not_fit(tmp_path, log):
             BehaviorLog.load(tmp_path)
         path.write_bytes(content)
     _same(BehaviorLog.load(tmp_path), log)
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [torch.ones(3, dtype=torch.bool), torch.ones(9, dtype=torch.bool), torch.arange(4)],
+    ids=["short", "long", "numbers"],
+)
+def test_a_mask_that_does_not_fit_is_refused(make_log, mask):
+    with pytest.raises(InputError, match=r"mask is .*, not bool \[4\]"):
+        make_log([[0, 1], [2, 0]]).select(mask)
+
+
+@pytest.mark.parametrize(
+    ("role", "values"),
+    [
+        ("time", pl.Series([2**62]).cast(pl.Datetime("ms"))),
+        ("time", pl.Series([2**31 - 1], dtype=pl.Int32).cast(pl.Date)),
+        ("user", pd.Series([Decimal("1e50")], dtype=object)),
+        ("item", pd.Series([Decimal("1e50")], dtype=object)),
+    ],
+)
+def test_what_polars_panics_at_is_refused(role, values):
+    """A PanicException is no Exception: ``except Exception`` would not catch it."""
+    columns = {"user": [1], "item": [2], "time": [3], role: values}
+    frame = pd.DataFrame(columns) if isinstance(values, pd.Series) else pl.DataFrame(columns)
+    with pytest.raises(InputError):
+        BehaviorLog.from_frame(frame, "user", "item", "time")
+
+
+def test_a_log_takes_the_place_of_a_log_alone(tmp_path, log):
+    place = tmp_path / "items.parquet"
+    for columns in ({"item_id": [1], "vector": [2.0]}, {"item": [1], "count": [2]}):
+        pl.DataFrame(columns).write_parquet(place)
+        before = place.read_bytes()
+        with pytest.raises(InputError, match=r"items\.parquet belongs to something else"):
+            log.save(tmp_path)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {place.name: before}
+
+
+def test_a_log_that_cannot_be_saved(tmp_path, log):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot be written: Not a directory"):
+        log.save(tmp_path / "file")

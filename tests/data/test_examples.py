@@ -121,10 +121,22 @@ def test_parts_of_different_sizes_are_refused():
 def test_to_moves_every_part(log):
     examples = _split_examples(log)
     moved = examples.to("meta")  # a device without memory
-    assert {part.device.type for part in vars(moved).values()} == {"meta"}
+    parts = {name: part for name, part in vars(moved).items() if name != "context"}
+    assert {part.device.type for part in parts.values()} == {"meta"}
     user_fold = torch.zeros(log.num_users, dtype=torch.long)
     batch = next(examples.batches(4, generator=torch.Generator(), user_fold=user_fold)).to("meta")
-    devices = {name: part.device.type for name, part in vars(batch).items() if name != "fold"}
-    assert devices == dict.fromkeys(["history", "ptr", "target", "label", "user"], "meta")
+    devices = {
+        name: part.device.type
+        for name, part in vars(batch).items()
+        if part is not None and name != "fold"
+    }
+    assert devices == dict.fromkeys(["history", "ptr", "target", "label", "user", "row"], "meta")
     assert batch.fold == 0
     assert len(batch) == 4
+
+
+def test_folds_that_lack_a_user_are_refused(log):
+    examples = _split_examples(log)
+    folds = torch.zeros(int(examples.user.max()), dtype=torch.long)
+    with pytest.raises(InputError, match=r"user_fold holds \d+ users, but there is a user \d+"):
+        examples.plan(4, torch.Generator(), folds)

@@ -119,3 +119,13 @@ def test_draws_of_a_seed_and_of_one_example_are_independent(make_log):
     assert not torch.equal(one, other)
     same = int((one[:, 0] == one[:, 1]).sum())  # about 200 / 48 by chance
     assert 0 < same < 20
+
+
+def test_parts_of_different_lengths_are_refused(make_log):
+    log = make_log([[0, 1, 2], [1]])
+    ones = torch.ones(3, dtype=torch.long)
+    with pytest.raises(InputError, match="must be of one length: items 4, users 1"):
+        NegativeSampler(log.items, log.users[:1], ones)  # torch would take one user for all
+    sampler, rng = _sampler(log), np.random.default_rng(0)
+    with pytest.raises(InputError, match="must be of one length: user 2, end 2, target 1"):
+        sampler.draw(log.users[:2], log.users[:2], log.items[:1], 1, rng)

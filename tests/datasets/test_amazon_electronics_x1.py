@@ -12,8 +12,9 @@ import resemb_gnn as rg
 import resemb_gnn.datasets.amazon_electronics_x1 as module
 from resemb_gnn import InputError
 from resemb_gnn.datasets import AmazonElectronicsX1, load_source
-from resemb_gnn.experiment import CompareSettings, compare
+from resemb_gnn.experiment import compare
 from resemb_gnn.io.digests import file_digest
+from resemb_gnn.settings import CompareSettings
 
 HEADER = "label,user_id,item_id,cate_id,item_history,cate_history"
 NUM_ITEMS = 40

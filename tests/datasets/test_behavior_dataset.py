@@ -133,6 +133,13 @@ def test_failure_leaves_nothing_half_written(root, monkeypatch):
     assert list((root / "processed").iterdir()) == []
 
 
+def test_a_place_that_cannot_be_written_is_found_out_before_the_files_are_read(root):
+    (root / "processed").touch()
+    with pytest.raises(InputError, match="processed cannot be written: Not a directory"):
+        Table(root)
+    assert not Table.reads
+
+
 def test_folder_of_raw_files_is_left_as_it_is(root):
     data = Table(root / "raw")
     assert data.raw_dir == str(root / "raw")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from resemb_gnn import BehaviorLog, InputError
-from resemb_gnn.datasets import PLACED, DataSource, load_source
+from resemb_gnn.datasets import PLACED, DataSource, load_source, read_complete_journey
 from resemb_gnn.io.tables import write_table
 
 
@@ -86,6 +86,22 @@ def test_complete_journey_holds_first_purchases() -> None:
     per_household = torch.bincount(split.train.user[split.train.label > 0])
     assert int(per_household.max()) == 20
     assert int(split.history.times.max()) < split.settings["valid_from"]
+
+
+def test_complete_journey_below_a_folder_whose_name_fits_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the package is installed below one: a name is no pattern."""
+    for name, product in (("run1", "other"), ("run[1]", "own")):
+        folder = tmp_path / name / "data"
+        folder.mkdir(parents=True)
+        bought = {"household_id": ["1"], "product_id": [product]}
+        with (folder / "transactions.parquet").open("wb") as file:
+            pl.DataFrame({**bought, "transaction_timestamp": [1]}).write_parquet(file)
+        with (folder / "products.parquet").open("wb") as file:
+            pl.DataFrame({"product_id": [product], "product_category": ["c"]}).write_parquet(file)
+    monkeypatch.setattr("importlib.resources.files", lambda package: tmp_path / "run[1]")
+    assert read_complete_journey(min_buyers=1).item_ids.to_list() == ["own"]
 
 
 @pytest.mark.parametrize("data", ["complete-journy", "nowhere.parquet"])

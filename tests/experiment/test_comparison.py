@@ -9,11 +9,13 @@ import polars as pl
 import pytest
 
 import resemb_gnn.experiment.comparison as module
-import resemb_gnn.pipeline.steps as training
-from resemb_gnn import BehaviorLog, InputError, evaluate
-from resemb_gnn.experiment import CompareSettings, compare
+import resemb_gnn.pipeline.task as training
+from resemb_gnn import BehaviorLog, InputError, evaluate, fit
+from resemb_gnn.experiment import compare
 from resemb_gnn.experiment.comparison import command
 from resemb_gnn.experiment.results import read_results
+from resemb_gnn.settings import CompareSettings
+from resemb_gnn.theory import GapCurve
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ def test_a_stopped_comparison_goes_on_where_it_was(
 ) -> None:
     whole = compare(settings(table, tmp_path / "whole"))
     calls = []
-    true_fit = training.fit
+    true_fit = fit
 
     def fit_then_stop(*args: object, **kwargs: object) -> object:
         if len(calls) == 3:
@@ -114,7 +116,7 @@ def test_a_run_stopped_between_epochs_goes_on_from_its_checkpoint(
     options = {"embeddings": ("gcn",), "seeds": 1, "epochs": 3}
     whole = compare(settings(table, tmp_path / "whole", **options))
     assert not (tmp_path / "whole" / "checkpoints").exists()
-    measure, epochs = module.GapCurve.__call__, []
+    measure, epochs = GapCurve.__call__, []
 
     def measure_then_stop(self: Any, number: int, epoch: Any) -> None:
         if stops and number == 3:
@@ -122,7 +124,7 @@ def test_a_run_stopped_between_epochs_goes_on_from_its_checkpoint(
         epochs.append(number)
         measure(self, number, epoch)
 
-    monkeypatch.setattr(module.GapCurve, "__call__", measure_then_stop)
+    monkeypatch.setattr(GapCurve, "__call__", measure_then_stop)
     out, stops = tmp_path / "out", True
     with pytest.raises(RuntimeError, match="the machine stops"):
         compare(settings(table, out, **options))
@@ -140,7 +142,7 @@ def test_a_run_stopped_between_epochs_goes_on_from_its_checkpoint(
 
 def test_the_same_seed_gives_the_same_results_file(table: Path, tmp_path: Path) -> None:
     """All but times and paths: with the same seed, machine and number of threads."""
-    options = {"embeddings": ("plain-l2", "gat", "adamar"), "seeds": 1, "model": "dien"}
+    options = {"embeddings": ("plain:l2", "gat", "plain:adamar"), "seeds": 1, "model": "dien"}
     for name in ("one", "other"):
         compare(settings(table, tmp_path / name, **options))
     one, other = (
@@ -253,7 +255,7 @@ def test_figures_are_those_of_the_best_weights(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = []
-    true_fit = training.fit
+    true_fit = fit
 
     def keep(model, split, **options):  # type: ignore[no-untyped-def]
         result = true_fit(model, split, **options)
@@ -302,10 +304,29 @@ def test_a_finished_comparison_is_only_reported_again(
     def refuse(*args: object) -> None:
         raise AssertionError("the graph is built although nothing is left to train")
 
-    monkeypatch.setattr(module, "make_graph", refuse)
+    monkeypatch.setattr(training, "covisits", refuse)
     again = compare(settings(table, tmp_path / "out", resume=True, **options))
     assert again["runs"] == first["runs"]
     assert "gcn" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_comparison_is_replaced_when_asked_and_keeps_what_lies_beside(
+    table: Path, tmp_path: Path
+) -> None:
+    options = {"embeddings": ("gcn",), "seeds": 1, "epochs": 1}
+    out = tmp_path / "out"
+    compare(settings(table, out, **options))
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="add --resume to go on with it, --replace to begin anew"):
+        compare(settings(table, out, **options))
+    with pytest.raises(InputError, match="resume goes on with the comparison"):
+        settings(table, out, resume=True, replace=True)
+    options |= {"embeddings": ("plain",)}
+    found = compare(settings(table, out, replace=True, **options))
+    assert [run["embedding"] for run in found["runs"]] == ["plain"]
+    assert read_results(out / "results.json")["runs"] == found["runs"]
+    names = {"notes.txt", "report.html", "results.json", "results.md"}
+    assert {path.name for path in out.iterdir()} == names
 
 
 def test_rare_targets_by_a_loop(log: BehaviorLog) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from torch_geometric.data import Data
+from torch_geometric.data import Data, HeteroData
 from torch_geometric.nn import GCNConv
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.utils import to_dense_adj
@@ -173,12 +173,23 @@ def test_check_graph_accepts(graph):
         ({"edge_weight": torch.tensor([1.0, -0.5])}, r"edge_weight\[1\] is -0.5"),
         ({"edge_weight": torch.tensor([float("nan"), -1.0])}, r"edge_weight\[0\] is nan"),
         ({"edge_weight": torch.tensor([1.0, float("inf")])}, r"edge_weight\[1\] is inf"),
-        ({"x": torch.zeros(2, 2)}, r"graph.x has 2 rows, but the graph 3 nodes"),
-        ({"count": torch.zeros(4)}, r"graph.count has 4 rows, but the graph 3 nodes"),
+        ({"x": torch.zeros(2, 2)}, r"graph\.x has shape \[2, 2\], not \[3, num_features\]"),
+        ({"x": torch.zeros(3)}, r"graph\.x has shape \[3\], not \[3, num_features\]"),
+        ({"x": torch.zeros(3, 0)}, r"graph\.x has shape \[3, 0\], not \[3, num_features\]"),
+        ({"x": torch.zeros(3, 2, 1)}, r"graph\.x has shape \[3, 2, 1\], not"),
+        ({"x": torch.tensor(1.0), "num_nodes": None}, r"graph\.x has shape \[\], not"),
+        ({"x": torch.eye(3).to_sparse()}, r"graph\.x is sparse \(torch.sparse_coo\)"),
+        ({"x": np.zeros((3, 2))}, r"graph\.x is no tensor of real numbers: array"),
+        ({"count": torch.zeros(4)}, r"graph\.count has shape \[4\], not \[3\]"),
+        ({"count": torch.zeros(3, 1)}, r"graph\.count has shape \[3, 1\], not \[3\]"),
+        ({"count": torch.ones(3).to_sparse()}, r"graph\.count is sparse"),
+        ({"edge_weight": torch.ones(2).to_sparse()}, r"graph\.edge_weight is sparse"),
+        ({"num_nodes": 3.0}, r"graph\.num_nodes is no whole number: 3\.0"),
+        ({"num_nodes": -3, "x": None, "count": None}, "the graph has no nodes"),
         ({"edge_index": [[0, 1], [1, 0]]}, "graph.edge_index is no tensor"),
         ({"edge_index": torch.tensor([[0.0, 1.0], [1.0, 0.0]])}, "edge_index holds torch.float32"),
         ({"edge_weight": torch.ones(2, dtype=torch.cfloat)}, "graph.edge_weight is no tensor of"),
-        ({"count": torch.tensor(3)}, "graph.count has 0 rows"),
+        ({"count": torch.tensor(3)}, r"graph\.count has shape \[\], not \[3\]"),
         ({"count": torch.tensor([1, -1, 0])}, "graph.count holds a value that is negative"),
         ({"x": torch.full((3, 2), float("nan"))}, "graph.x holds a value that is not finite"),
     ],
@@ -186,6 +197,98 @@ def test_check_graph_accepts(graph):
 def test_check_graph_refuses(changes, message):
     with pytest.raises(InputError, match=message):
         check_graph(_good(**changes))
+
+
+def _folds(user_fold=(0, 1, 1), **changes):
+    parts = [_good(), _good(**changes)]
+    return _good(user_fold=torch.tensor(user_fold), fold_graphs=parts)
+
+
+def test_check_graph_accepts_folds():
+    check_graph(_folds())
+    check_graph(_folds(x=None, count=None, edge_weight=None))
+    check_graph(_good(fold_graphs=[_good()]))
+
+
+@pytest.mark.parametrize(
+    ("graph", "message"),
+    [
+        (_folds(count=torch.zeros(3, 1)), r"fold graph 1: graph\.count has shape \[3, 1\]"),
+        (_folds(x=torch.zeros(3, 3)), "fold graph 1 has 3 features, the graph 2"),
+        (_folds(x=torch.zeros(3)), r"fold graph 1: graph\.x has shape \[3\]"),
+        (_folds(num_nodes=4, x=None, count=None), "fold graph 1 has 4 nodes, the graph 3"),
+        (_folds(edge_index=None), "fold graph 1: the graph has no edge_index"),
+        (_good(fold_graphs=[None]), "fold graph 0: the graph is of type NoneType"),
+        (_good(fold_graphs=_good()), "fold_graphs is no list of graphs: Data"),
+        (_good(fold_graphs=torch.zeros(2)), "fold_graphs is no list of graphs: tensor"),
+        (_folds([[0], [1], [1]]), r"user_fold holds torch\.int64 of shape \[3, 1\]"),
+        (_folds([0.0, 1.0, 1.0]), r"user_fold holds torch\.float32 of shape \[3\]"),
+        (_folds([False, True, True]), r"user_fold holds torch\.bool"),
+        (_folds([0, 2, 1]), "user_fold names fold 2, but there are 2 fold_graphs"),
+        (_folds([0, -1, 1]), "user_fold names fold -1, but"),
+        (_good(user_fold=torch.tensor([0])), "user_fold names fold 0, but there are 0 fold_graphs"),
+    ],
+)
+def test_check_graph_refuses_folds(graph, message):
+    with pytest.raises(InputError, match=message):
+        check_graph(graph)
+
+
+@pytest.mark.parametrize("graph", [None, HeteroData(), "graph", torch.eye(3), {"x": 1}])
+def test_check_graph_refuses_what_is_no_graph(graph):
+    with pytest.raises(InputError, match=f"the graph is of type {type(graph).__name__}, not a"):
+        check_graph(graph)
+
+
+def test_only_the_parts_that_are_used_are_checked():
+    graph = _good(x="text", count=torch.zeros(3, 1))
+    check_graph(graph, ("edge_index", "edge_weight"))
+    with pytest.raises(InputError, match=r"graph\.x"):
+        check_graph(graph, ("x",))
+    with pytest.raises(InputError, match=r"graph\.count"):
+        check_graph(graph, ("count",))
+
+
+@pytest.mark.parametrize("ids", [[-1], [5], [0, 1, -5, 2]])
+def test_rows_out_of_range_are_refused(ids):
+    with pytest.raises(IndexError):
+        _matrix_with_empty_rows().rows(torch.tensor(ids))
+
+
+def test_second_derivatives_of_matmul():
+    matrix = _matrix_with_empty_rows()
+    x = torch.randn(5, 3, dtype=torch.double, requires_grad=True)
+    weight = matrix.weight.double().requires_grad_()
+
+    def product(x, weight):
+        return Adjacency(matrix.ptr, matrix.index, weight).matmul(x)
+
+    assert torch.autograd.gradgradcheck(product, (x, weight))
+    assert torch.autograd.gradgradcheck(lambda x: product(x, weight.detach()) ** 2, (x,))
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_matmul_in_a_narrower_type_of_one_factor(sparse):
+    matrix, x = _matrix_with_empty_rows(), torch.randn(5, 3)
+    narrow = x.bfloat16().requires_grad_()
+    out = matrix.matmul(narrow, sparse)
+    assert out.dtype == torch.float32
+    torch.testing.assert_close(out, matrix.matmul(x), atol=0.05, rtol=0.02)
+    out.sum().backward()
+    assert narrow.grad.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("make", [gcn_adjacency, mean_adjacency, plain_adjacency])
+def test_numbers_of_the_default_type(graph, make):
+    expected = make(graph).weight
+    for dtype in (torch.float64, torch.bfloat16):
+        torch.set_default_dtype(dtype)
+        try:
+            weight = make(graph).weight
+        finally:
+            torch.set_default_dtype(torch.float32)
+        assert weight.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+        torch.testing.assert_close(weight.float(), expected)
 
 
 def test_self_loop_of_weight_zero_is_refused() -> None:

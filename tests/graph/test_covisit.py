@@ -1,6 +1,7 @@
 import tracemalloc
 from collections import Counter
 from itertools import pairwise
+from pathlib import Path
 
 import hypothesis.strategies as st
 import pytest
@@ -8,7 +9,7 @@ import torch
 from hypothesis import example, given, settings
 from torch_geometric.utils import to_dense_adj
 
-from resemb_gnn import InputError, covisit_graph
+from resemb_gnn import InputError, covisit_graph, from_ogb, to_ogb
 from resemb_gnn.datasets.sequence_file import read_sequence_file
 
 
@@ -151,3 +152,14 @@ def test_memory_stays_within_six_times_the_pair_keys(make_log):
     keys = 8 * window * rows
     assert graph.edge_index.numel() * 8 > 3.5 * keys  # the graph itself is most of it
     assert peak < 6.1 * keys
+
+
+@pytest.mark.parametrize("log", [None, "log.csv", [[1, 2]]], ids=str)
+def test_what_is_no_log_is_refused(log: object, tmp_path: Path) -> None:
+    takers = [covisit_graph, lambda log: to_ogb(log, tmp_path / "ogb")]
+    if log is not None:  # without a log, the whole graph
+        takers.append(lambda log: from_ogb(tmp_path, log))
+    for taker in takers:
+        with pytest.raises(InputError, match=f"the log is of type {type(log).__name__}, not a Beh"):
+            taker(log)
+    assert not list(tmp_path.iterdir())

@@ -1,5 +1,6 @@
 """Graphs that DuckDB counted in parts on disk, against the in-memory builder."""
 
+import os
 import sys
 
 import numpy as np
@@ -249,3 +250,74 @@ def test_counts_that_are_none_are_refused(tmp_path, count):
     (tmp_path / "edges").mkdir()
     with pytest.raises(InputError, match=str(tmp_path)):
         read_covisit_graph(tmp_path)
+
+
+FOLDERS = ["run[1]", "[", "[!a]", "a*", "**", "q?", "{a,b}", "user=3", "count=3", "it's"]
+FOLDERS += ["\"'", "\u200b"]
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+@pytest.mark.parametrize("folder", [False, True], ids=["file", "folder"])
+def test_names_of_folders_are_no_patterns_and_no_columns(tmp_path, name, folder):
+    """Beside a folder of another log that fits the pattern."""
+    rows = pl.DataFrame({"user": [1, 1, 2, 2], "item": ["a", "b", "a", "b"], "time": range(4)})
+    for place, frame in (("run1", pl.concat([rows] * 3)), (name, rows)):
+        (tmp_path / place).mkdir()
+        with (tmp_path / place / "log.parquet").open("wb") as file:
+            frame.write_parquet(file)
+    log = tmp_path / name if folder else tmp_path / name / "log.parquet"
+    place = tmp_path / "out" / name / "graph"
+    _write(log, place, top_k=1)
+    graph = read_covisit_graph(place)
+    _check(graph, covisit_graph(BehaviorLog.from_frame(rows, "user", "item", "time"), top_k=1))
+
+
+def test_a_backslash_that_duckdb_would_take_for_a_folder_is_refused(tmp_path, frame):
+    if os.sep == "\\":
+        pytest.skip("a backslash does end a folder's name here")
+    frame.write_parquet(tmp_path / "log.parquet")
+    for place in ({"out": tmp_path / "a\\b" / "graph"}, {"temp_directory": tmp_path / "a\\b"}):
+        with pytest.raises(InputError, match="takes a backslash for the end of a folder's name"):
+            _write(tmp_path / "log.parquet", **({"out": tmp_path / "graph"} | place))
+    assert [path.name for path in tmp_path.iterdir()] == ["log.parquet"]
+
+
+@pytest.mark.parametrize("name", ["filename", "file_index", "order0", "part", "counts", "of"])
+def test_a_column_may_have_any_name(tmp_path, frame, name):
+    frame.rename({"item": name}).write_parquet(tmp_path / "log.parquet")
+    write_covisit_graph(tmp_path / "log.parquet", tmp_path / "graph", "user", name, "time")
+    log = BehaviorLog.from_frame(frame, "user", "item", "time")
+    _check(read_covisit_graph(tmp_path / "graph"), covisit_graph(log))
+
+
+def test_a_column_that_duckdb_adds_is_refused_by_its_name(tmp_path, frame):
+    frame.rename({"label": "file_row_number"}).write_parquet(tmp_path / "log.parquet")
+    with pytest.raises(
+        InputError, match=r"log.parquet .*\"file_row_number\", but a column with"
+    ) as caught:
+        _write(tmp_path / "log.parquet", tmp_path / "graph")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_id_is_refused_as_in_a_log(tmp_path, frame):
+    frame.with_columns(pl.col("item").replace("7", "")).write_parquet(tmp_path / "log.parquet")
+    number = int((frame["item"] == "7").sum())
+    with pytest.raises(InputError, match=f"'item': {number} of 5000 rows are missing"):
+        _write(tmp_path / "log.parquet", tmp_path / "graph")
+    with pytest.raises(InputError, match=rf"'item', row .* is missing \({number} such rows\)"):
+        BehaviorLog.from_frame(tmp_path / "log.parquet", "user", "item", "time")
+    assert [path.name for path in tmp_path.iterdir()] == ["log.parquet"]
+
+
+def test_the_place_is_looked_at_first(tmp_path, frame):
+    (tmp_path / "parts").mkdir()
+    frame.write_parquet(tmp_path / "parts" / "log.parquet")
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file" / "graph", tmp_path / ("n" * 256)):
+        with pytest.raises(InputError, match="cannot be written"):
+            _write(tmp_path / "parts", place)
+    with pytest.raises(InputError, match="cannot be written"):
+        _write(tmp_path / "parts", tmp_path / "graph", temp_directory=tmp_path / "file")
+    with pytest.raises(InputError, match="is among what is read"):
+        _write(tmp_path / "parts", tmp_path / "parts" / "graph.parquet")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "log.parquet", "parts"]

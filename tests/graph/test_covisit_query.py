@@ -6,9 +6,9 @@ import hypothesis.strategies as st
 import polars as pl
 import pytest
 from hypothesis import given, settings
-from time_columns import TIME_COLUMNS
 
 from resemb_gnn import BehaviorLog, InputError, covisit_edges, covisit_graph
+from tests.time_columns import TIME_COLUMNS
 
 ibis = pytest.importorskip("ibis", reason="needs the extra engines")
 pytest.importorskip("duckdb", reason="needs the extra engines")
@@ -182,3 +182,54 @@ def test_bad_arguments_are_refused(table_of):
     for name in ("window", "min_count", "top_k"):
         with pytest.raises(InputError, match=f"{name} must be at least 1, not 0"):
             covisit_edges(table, "u", "i", "t", **{name: 0})
+
+
+IDS = ["7", "8", "07", "+8", " 7", "7.0", "-0", "x", "9223372036854775808", "", None]
+NUMBERS = [7.0, 8.0, -0.0, 2.0**53 - 1, 2.0**53, 2.0**63, float("inf"), float("nan"), None]
+
+
+@given(
+    st.lists(st.sampled_from(IDS[:2]), min_size=1)
+    | st.lists(st.sampled_from(IDS[:-2]), min_size=1)
+    | st.lists(st.sampled_from(IDS), min_size=1)
+    | st.lists(st.sampled_from(NUMBERS[:4]), min_size=1)
+    | st.lists(st.sampled_from(NUMBERS), min_size=1),
+    st.sampled_from(["u", "i"]),
+)
+@settings(max_examples=40, deadline=None)
+def test_what_is_an_id_to_the_log_is_one_to_the_query(table_of, ids, column):
+    """Strings, and float numbers that are whole, as pandas makes them of integers."""
+    kind = pl.Float64 if isinstance(ids[0], float) else pl.String
+    frame = pl.DataFrame({"u": [0] * len(ids), "i": range(len(ids)), "t": range(len(ids))})
+    frame = frame.with_columns(pl.Series(column, ids, dtype=kind))
+    try:
+        log = BehaviorLog.from_frame(frame, "u", "i", "t")
+    except InputError:
+        with pytest.raises(InputError, match=f"'{column}'"):
+            covisit_edges(table_of(frame), "u", "i", "t", order="row")
+        return
+    edges = covisit_edges(table_of(frame), "u", "i", "t", order="row")
+    assert queried_edges(edges) == named_edges(log)
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (["", "x"], "'i': 1 of 2 rows are missing"),
+        ([1.0, None], "'i': 1 of 2 rows are missing"),
+        ([True, False], "'i' holds boolean, not integers or strings"),
+        (pl.Series([2.0**24, 1], dtype=pl.Float32), "'i' holds float32, not integers or strings"),
+    ],
+)
+def test_bad_ids_are_refused(table_of, ids, message):
+    frame = FRAME.with_columns(pl.Series("i", ids))
+    with pytest.raises(InputError, match=message):
+        covisit_edges(table_of(frame), "u", "i", "t")
+
+
+def test_whole_decimal_numbers_are_integers(table_of):
+    kind = pl.Decimal(10, 2)
+    frame = pl.DataFrame({"u": [0] * 3, "i": pl.Series(["3", "1", "2"]).cast(kind), "t": [0, 1, 2]})
+    edges = covisit_edges(table_of(frame), "u", "i", "t", window=1)
+    log = BehaviorLog.from_frame(frame, "u", "i", "t")
+    assert queried_edges(edges) == named_edges(log, window=1) == [(1, 2, 1), (1, 3, 1)]

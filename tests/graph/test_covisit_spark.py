@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from time_columns import TIME_COLUMNS
 
 from resemb_gnn import BehaviorLog, InputError, covisit_edges, covisit_graph
+from tests.time_columns import TIME_COLUMNS
 
 pytestmark = pytest.mark.spark
 ibis = pytest.importorskip("ibis", reason="needs the extra engines")

@@ -288,6 +288,16 @@ def test_nothing_is_left_of_a_write_that_failed(small, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_the_place_is_looked_at_first(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "resemb_gnn.graph.ogb_links.split_parts", lambda *_: pytest.fail("too late")
+    )
+    (tmp_path / "file").touch()
+    for root in (tmp_path / "file" / "set", tmp_path / ("n" * 256)):
+        with pytest.raises(InputError, match="cannot be written"):
+            rg.to_ogb(small, root, valid_from=10, test_from=20)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

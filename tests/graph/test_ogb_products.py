@@ -201,3 +201,19 @@ def test_globals_are_allowed_only_inside():
     with rg.ogb_globals():
         assert GlobalStorage in torch.serialization.get_safe_globals()
     assert GlobalStorage not in torch.serialization.get_safe_globals()
+
+
+def test_ids_are_found_as_everywhere(root):
+    """Whole numbers by their canonical texts; no other text is theirs."""
+    texts = ["7", "08", "9.0", "10", "11", "+12", "x", "13"]
+    mapping = [("node idx", "asin"), *enumerate(texts)]
+    _write(root / "ogbn_products" / "mapping" / "nodeidx2asin.csv.gz", mapping)
+    pattern = root / "run[1]"  # a name, not a pattern
+    pattern.mkdir()
+    (root / "ogbn_products").rename(pattern / "ogbn_products")
+    for dtype in (pl.Int64, pl.Float64):
+        frame = pl.DataFrame({"item": range(7, 14), "user": [0] * 7, "time": range(7)})
+        log = rg.BehaviorLog.from_frame(frame.cast({"item": dtype}), "user", "item", "time")
+        graph = rg.from_ogb(pattern, log)
+        nodes = [0, None, None, 3, 4, None, 7]
+        assert torch.equal(to_dense_adj(graph.edge_index, max_num_nodes=7)[0], _dense(nodes))

@@ -6,10 +6,10 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from time_columns import TIME_COLUMNS
 
 from resemb_gnn import InputError
 from resemb_gnn.io.times import parse_times, read_times
+from tests.time_columns import TIME_COLUMNS
 
 NOON = int(datetime.datetime(2024, 5, 31, 12, tzinfo=datetime.UTC).timestamp()) * 1_000_000
 HOUR = 3_600_000_000

@@ -69,9 +69,9 @@ def pad(batch: Batch) -> tuple[Tensor, Tensor]:
 def embed(model: CTRModel, ids: Tensor) -> Tensor:
     """Features of items, each embedded where it stands."""
     rows = model.embedding(ids)
-    if model.features is model.embedding:
+    if model.category is None:
         return rows
-    return torch.cat([rows, model.features.category_embedding.weight[CATEGORY[ids]]], dim=-1)
+    return torch.cat([rows, model.category.embedding.weight[CATEGORY[ids]]], dim=-1)
 
 
 def mean_history(model: CTRModel, batch: Batch) -> Tensor:

@@ -13,7 +13,8 @@ from torch import Tensor
 
 import resemb_gnn as rg
 from resemb_gnn.nn import ResEmbedding
-from resemb_gnn.pipeline.arms import EMBEDDINGS, MODELS
+from resemb_gnn.settings.embedding import embedding_names
+from resemb_gnn.settings.names import MODELS
 
 
 def every_pair(trained: rg.TrainedModel) -> tuple[pl.Series, pl.Series]:
@@ -36,7 +37,7 @@ def check_same(trained: rg.TrainedModel, loaded: rg.TrainedModel) -> None:
         assert torch.equal(trained.graph[name], loaded.graph[name])
 
 
-@pytest.mark.parametrize("embedding", EMBEDDINGS)
+@pytest.mark.parametrize("embedding", embedding_names())
 def test_every_embedding(
     embedding: str, train_on: Callable[..., rg.TrainedModel], tmp_path: Path
 ) -> None:
@@ -78,7 +79,7 @@ def test_a_missing_category_is_one_of_its_own(
         {"split": "time", "negatives": "popularity", "max_history": 3},
         {"learn_shrinkage": True, "residual_max_ratio": 0.5, "normalization": "sparsemax"},
         {"embedding": "kmeans", "folds": 1},
-        {"embedding": "spectral-start", "embedding_dim": 32},
+        {"embedding": "plain:spectral", "embedding_dim": 32},
     ],
 )
 def test_other_settings(
@@ -145,3 +146,10 @@ def test_similar_by_a_dense_loop(trained: rg.TrainedModel) -> None:
     best = cosine.topk(4)
     assert found["item_id"].to_list() == [trained.item_ids[i] for i in best.indices.tolist()]
     np.testing.assert_allclose(found["similarity"], best.values.numpy(), atol=1e-6)
+
+
+def test_a_model_is_not_moved_where_its_weights_would_be_lost(trained: rg.TrainedModel) -> None:
+    for device in ("meta", "mps"):
+        with pytest.raises(rg.InputError, match=f"device='{device}' is unknown"):
+            trained.to(device)
+    assert trained.to("cpu").device.type == "cpu"

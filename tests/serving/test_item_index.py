@@ -3,6 +3,7 @@
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ import torch
 from sklearn.metrics.pairwise import cosine_similarity
 from torch import nn
 
-from resemb_gnn import BehaviorLog, InputError, ResEmbedding, covisit_graph
-from resemb_gnn.serving import ItemIndex, export_embeddings
+from resemb_gnn import DIN, BehaviorLog, InputError, ResEmbedding, covisit_graph
+from resemb_gnn.serving import ItemIndex, export_embeddings, export_scorer
 
 needs_usearch = pytest.mark.skipif(not find_spec("usearch"), reason="needs the extra serve")
 
@@ -90,6 +91,37 @@ def test_few_items_twins_and_zeros(index: bool, tmp_path: Path) -> None:
     assert found.similar(30, 9)["similarity"].to_list() == pytest.approx([0] * 4)
     nearest = found.search(np.array([-0.1, 0.0]), 1)
     assert nearest.rows() == [(40, pytest.approx(1.0))]
+
+
+@pytest.mark.parametrize("index", [False, pytest.param(True, marks=needs_usearch)])
+def test_as_many_as_asked_for_among_equal_vectors(index: bool, tmp_path: Path) -> None:
+    rows = torch.ones(3000, 32)
+    rows[2900:] = torch.randn(100, 32)
+    ids = pl.Series(range(3000))
+    found = export_embeddings(nn.Embedding.from_pretrained(rows), ids, tmp_path, index=index)
+    for each in (found, ItemIndex.load(tmp_path)):
+        for item, k in ((0, 10), (7, 500), (0, 2500), (2950, 2500), (5, 2999)):
+            similar = each.similar(item, k)
+            assert len(similar) == k
+            assert similar["item_id"].n_unique() == k
+            assert item not in similar["item_id"]
+        assert each.similar(7, 500)["similarity"].to_list() == pytest.approx([1.0] * 500)
+    assert len(found.similar(0, 5000)) == 2999
+
+
+def test_an_index_that_finds_too_few_gives_way_to_the_exact_search() -> None:
+    class Lost:
+        """An index that never finds more than two."""
+
+        def search(self, vector: np.ndarray, k: int) -> Any:
+            return SimpleNamespace(keys=np.arange(min(k, 2), dtype=np.uint64))
+
+    table, ids = make_table(60)
+    vectors = table.weight.detach().numpy()
+    found, exact = ItemIndex(ids, vectors, Lost()), ItemIndex(ids, vectors)
+    assert found.search(vectors[3], 2)["item_id"].len() == 2
+    assert found.similar(ids[3], 9).equals(exact.similar(ids[3], 9))
+    assert found.similar(ids[3], 9)["item_id"].to_list() == dense_neighbors(table, ids, 3, 9)
 
 
 def test_bad_questions(tmp_path: Path) -> None:
@@ -179,3 +211,55 @@ def test_without_usearch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(ImportError, match=r"items\.usearch needs usearch"):
         ItemIndex.load(tmp_path)
     assert len(ItemIndex.load(tmp_path, exact=True).similar(ids[0], 3)) == 3
+
+
+@pytest.mark.parametrize("same", [20, 20.0, "20", np.int64(20), np.float32(20)])
+def test_an_item_is_found_by_its_id_of_any_type(same: Any, tmp_path: Path) -> None:
+    table = nn.Embedding.from_pretrained(torch.tensor([[1.0, 0], [2.0, 0], [0, 1], [1.0, 0]]))
+    made = export_embeddings(table, pl.Series([10, 20, 30, 40]), tmp_path, index=False)
+    for found in (made, ItemIndex.load(tmp_path)):
+        assert found.similar(same, 9)["item_id"].to_list() == [10, 40, 30]
+
+
+@pytest.mark.parametrize("other", [20.5, "020", "+20", "20.0", True, 2**70, "x"])
+def test_another_id_is_unknown(other: Any) -> None:
+    found = ItemIndex(pl.Series([1, 20]), np.eye(2))
+    with pytest.raises(InputError, match=r"item .* is unknown"):
+        found.similar(other)
+
+
+@pytest.mark.parametrize("other", [None, "", float("nan"), [20], b"20", 2**140])
+def test_what_is_no_id_is_refused(other: Any) -> None:
+    found = ItemIndex(pl.Series([1, 20]), np.eye(2))
+    with pytest.raises(InputError, match="column 'item'"):
+        found.similar(other)
+
+
+@pytest.mark.parametrize("missing", [None, "", float("nan")])
+def test_what_could_not_be_loaded_is_not_exported(missing: object, tmp_path: Path) -> None:
+    table, _ = make_table(2)
+    ids = pl.Series("item_id", ["a" if missing == "" else 0.5, missing])
+    with pytest.raises(InputError, match="column 'item_id', row 1"):
+        export_embeddings(table, ids, tmp_path / "out", index=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_vectors_take_the_place_of_vectors_alone(log: BehaviorLog, tmp_path: Path) -> None:
+    """A saved log, and a saved model, have an ``items.parquet``, too."""
+    log.save(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    embedding = nn.Embedding(log.num_items, 4)
+    with pytest.raises(InputError, match=r"items\.parquet belongs to something else"):
+        export_embeddings(embedding, log.item_ids, tmp_path, index=False)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    for _ in range(2):
+        export_embeddings(embedding, log.item_ids, tmp_path / "served", index=False)
+
+
+def test_a_folder_that_cannot_be_written(log: BehaviorLog, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    embedding = nn.Embedding(log.num_items, 4)
+    with pytest.raises(InputError, match="cannot be written: Not a directory"):
+        export_embeddings(embedding, log.item_ids, tmp_path / "file", index=False)
+    with pytest.raises(InputError, match="cannot be written: Not a directory"):
+        export_scorer(DIN(embedding), tmp_path / "file" / "below", onnx=False)

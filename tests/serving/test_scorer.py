@@ -73,6 +73,18 @@ def make_batch(lengths: list[int], num_items: int, seed: int = 0) -> Batch:
 BATCHES = [[3, 1, 4], [0, 2, 0, 0], [2, 0], [5], [1], [0], [0, 0, 0], [7, 0, 11, 1, 0, 3, 2] * 9]
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("name", ["DIN", "WideDeep"])
+def test_a_model_of_another_number_format(name: str, dtype: torch.dtype, log: BehaviorLog) -> None:
+    model = make_model(log, name).to(dtype).eval()
+    batch = make_batch(BATCHES[-1], log.num_items)
+    logit = Scorer(model)(batch.history, batch.ptr, batch.target)
+    assert logit.dtype == torch.float32
+    tolerance = 1e-4 if dtype == torch.float64 else 0.1
+    torch.testing.assert_close(logit, model(batch).float(), atol=tolerance, rtol=tolerance)
+    assert next(model.parameters()).dtype == dtype  # it stays as it is
+
+
 def assert_same_scores(score: Score, model: CTRModel) -> None:
     model.eval()
     for number, lengths in enumerate(BATCHES):

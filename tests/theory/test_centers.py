@@ -45,6 +45,15 @@ def test_usage_is_the_mean_of_all_weights(log, monkeypatch, encoder, num_centers
     assert all(parameter.grad is None for parameter in embedding.parameters())
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("encoder", ["average", "gat"])
+def test_usage_in_another_number_format(log, encoder, dtype):
+    embedding = make_embedding(log, encoder)
+    expected = center_usage(embedding)
+    usage = center_usage(embedding.to(dtype))
+    torch.testing.assert_close(usage, expected, atol=0.02, rtol=0.02)
+
+
 def test_usage_within_no_grad(log):
     embedding = make_embedding(log, "gcn")
     with torch.no_grad():

@@ -56,7 +56,7 @@ def pattern_frequencies(examples: Examples, interest: Tensor) -> Counter:
 
 
 def middles_of(model: CTRModel, interest: Tensor) -> tuple[Tensor, Tensor]:
-    vectors = model.features(torch.arange(interest.numel())).detach()
+    vectors = model.item_features(torch.arange(interest.numel())).detach()
     balls = envelope_balls(vectors, interest)
     return vectors, torch.stack([ball.center for ball in balls]).float()[interest]
 

@@ -11,6 +11,7 @@ import torch
 
 import resemb_gnn.training.checkpoint as module
 from resemb_gnn.errors import InputError, TrainingError
+from resemb_gnn.io.atomic import temporary_file
 from resemb_gnn.training.checkpoint import CheckpointFolder
 
 
@@ -100,7 +101,7 @@ def test_a_full_disk(tmp_path: Path, allowed: int, monkeypatch: pytest.MonkeyPat
     checkpoints = saved(tmp_path, 2)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     written = 0
-    real = module.temporary_file
+    real = temporary_file
 
     class Full:
         def __init__(self, file: Any) -> None:
@@ -143,3 +144,16 @@ def test_what_a_killed_process_left_is_cleared(tmp_path: Path) -> None:
     assert found["number"] == 1
     checkpoints.save(contents(2))
     assert len(os.listdir(tmp_path)) == 2
+
+
+def test_what_is_removed_is_the_runs_own(tmp_path: Path) -> None:
+    checkpoints = saved(tmp_path / "run", 3)
+    for name in (".checkpoint-00000004.abc", "not-finite.pt", ".not-finite.abc"):
+        (tmp_path / "run" / name).touch()
+    (tmp_path / "run" / "checkpoint-notes.txt").touch()
+    checkpoints.remove()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["checkpoint-notes.txt"]
+    (tmp_path / "run" / "checkpoint-notes.txt").unlink()
+    checkpoints.remove()
+    checkpoints.remove()
+    assert not list(tmp_path.iterdir())

@@ -500,3 +500,18 @@ def test_modules_that_pyg_writes_after_runs_of_one_seed_are_their_own(log: Behav
         module = Sequential(header, [(layer, "x -> x")])
         outputs.append(module(*[x, x][: len(header.split(","))]))
     assert torch.equal(*outputs)
+
+
+def test_a_place_of_checkpoints_that_cannot_be_written(tmp_path, log):
+    """Known before the first epoch, which would be lost."""
+    (tmp_path / "file").touch()
+    epochs = []
+    with pytest.raises(InputError, match="cannot be written: Not a directory"):
+        fit(
+            DIN(nn.Embedding(log.num_items, 4)),
+            log.split(),
+            checkpoints=tmp_path / "file" / "run",
+            on_epoch=lambda number, epoch: epochs.append(number),
+            progress=False,
+        )
+    assert not epochs

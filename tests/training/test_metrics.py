@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from resemb_gnn import InputError
 from resemb_gnn.training import auc, gauc, log_loss
 
 
@@ -146,3 +147,20 @@ def test_log_loss_of_large_logits() -> None:
     # log(1 + e^x) is x: nothing is clipped.
     logit, label = torch.tensor([200.0, -300.0]), torch.tensor([0.0, 1.0])
     assert log_loss(logit, label) == pytest.approx(250)
+
+
+def test_what_does_not_go_together_is_refused() -> None:
+    score, label, user = torch.rand(3), torch.tensor([0.0, 1.0, 1.0]), torch.tensor([0, 0, 1])
+    for short in (slice(2), slice(0)):
+        for call in (
+            lambda s=short: auc(score, label[s]),
+            lambda s=short: auc(score[s], label),  # would rank the first ones alone
+            lambda s=short: gauc(score[s], label, user),
+            lambda s=short: gauc(score, label, user[s]),
+            lambda s=short: log_loss(score, label[s]),
+        ):
+            with pytest.raises(InputError, match=r"must be of one length: (score|logit) "):
+                call()
+    for wide in (lambda: auc(score[:, None], label), lambda: log_loss(score, label[None])):
+        with pytest.raises(InputError, match=r"must have the shape \[n\]: "):
+            wide()

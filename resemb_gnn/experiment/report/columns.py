@@ -57,10 +57,10 @@ COLUMNS = (
         "Embedding",
         lambda row: Cell(row.embedding, row.embedding),
         "What gives an item its vector: plain is an ordinary table with one free row an item, and"
-        " plain-l2, adamar, meda and spectral-start are tables with a penalty, decay, renewal or"
-        " start of their own; lightgcn is a table propagated over the co-visit graph; the others"
-        " are Res-embeddings, a mix of shared centres, weighted by the named encoder of the"
-        " graph or grouping of the items, plus a residual of the item's own.",
+        " plain:l2, plain:adamar, plain:meda and plain:spectral are tables with a penalty, decay,"
+        " renewal or start of their own; lightgcn is a table propagated over the co-visit graph;"
+        " the others are Res-embeddings, a mix of shared centres, weighted by the named encoder of"
+        " the graph or grouping of the items, plus a residual of the item's own.",
     ),
     Column(
         "Test AUC",

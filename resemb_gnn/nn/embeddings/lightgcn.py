@@ -6,13 +6,15 @@ from torch_geometric.data import Data
 
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph import check_graph, symmetric_adjacency
-from resemb_gnn.nn.encoders.center_encoder import View
+from resemb_gnn.nn.embeddings.item_embedding import ItemEmbedding
+from resemb_gnn.nn.encoders.center_encoder import View, view_of
 from resemb_gnn.nn.encoders.graph_guard import guard_graph
+from resemb_gnn.nn.layers.mean_square import mean_square
 from resemb_gnn.nn.layers.propagate import propagate
 from resemb_gnn.nn.layers.unique_ids import unique_ids
 
 
-class LightGCNEmbedding(nn.Module):
+class LightGCNEmbedding(ItemEmbedding):
     r"""Item embeddings as the mean of the layers of a linear graph convolution (He et al.,
     "LightGCN", SIGIR 2020), over items instead of users and items.
 
@@ -37,10 +39,11 @@ class LightGCNEmbedding(nn.Module):
         - **output:** embeddings ``[*, embedding_dim]``
 
     Raises:
-        InputError: if a setting is out of its range, or the graph unusable.
+        InputError: if a setting is out of its range, or the graph unusable; in ``forward``, if
+            there is no such fold.
+        IndexError: in ``forward``, if an id is out of range, as ``torch.nn.Embedding`` has it.
     """
 
-    user_fold: Tensor | None
     penalizes_history = True  # CTRModel hands every item of the batch to penalty()
 
     def __init__(
@@ -72,7 +75,7 @@ class LightGCNEmbedding(nn.Module):
             for part in [*(graph.get("fold_graphs") or []), graph]
         )
         self.weight = nn.Parameter(torch.empty(self.num_embeddings, embedding_dim))
-        self.register_buffer("user_fold", graph.get("user_fold"), persistent=False)
+        self.user_fold = graph.get("user_fold")
         guard_graph(self, graph)
         self.reset_parameters()
 
@@ -81,8 +84,7 @@ class LightGCNEmbedding(nn.Module):
         nn.init.normal_(self.weight, std=self.std)
 
     def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
-        view = self.views[-1 if fold is None else fold]
-        assert isinstance(view, View)
+        view = view_of(self.views, fold)
         layer: Tensor = self.weight
         total = layer
         for _ in range(self.num_layers):
@@ -93,12 +95,12 @@ class LightGCNEmbedding(nn.Module):
     def penalty(self, ids: Tensor) -> Tensor | None:
         r"""L2 penalty :math:`\lambda \cdot \mathrm{mean}_i \lVert e^{(0)}_i \rVert^2` over the
         distinct ``ids`` (``[*]``), as in the paper on the table itself; ``None`` if
-        :math:`\lambda = 0`.
+        :math:`\lambda = 0`, and 0 for no ids.
         """
         if self.l2 == 0:
             return None
         unique, _ = unique_ids(ids.flatten(), self.num_embeddings)
-        return self.l2 * self.weight.index_select(0, unique).square().sum(dim=1).mean()
+        return self.l2 * mean_square(self.weight.index_select(0, unique))
 
     def extra_repr(self) -> str:
         return f"{self.num_embeddings}, {self.embedding_dim}, num_layers={self.num_layers}"

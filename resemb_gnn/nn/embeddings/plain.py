@@ -4,10 +4,12 @@ import torch
 from torch import Tensor, nn
 
 from resemb_gnn.errors import InputError
+from resemb_gnn.nn.embeddings.item_embedding import ItemEmbedding
 from resemb_gnn.nn.embeddings.table_options import TableOptions
+from resemb_gnn.nn.layers.mean_square import mean_square
 
 
-class PlainEmbedding(nn.Embedding):
+class PlainEmbedding(ItemEmbedding, nn.Embedding):  # type: ignore[misc]
     r"""A table of item embeddings: ``torch.nn.Embedding`` with a start and a penalty of its own.
 
     Args:
@@ -55,8 +57,7 @@ class PlainEmbedding(nn.Embedding):
         self.reset_parameters()
 
     @property
-    def table_options(self) -> dict[str, TableOptions]:
-        """How the table is trained: read by :class:`~resemb_gnn.training.TableAdam`."""
+    def tables(self) -> dict[str, TableOptions]:
         return {"weight": self.options}
 
     def reset_parameters(self) -> None:
@@ -67,11 +68,13 @@ class PlainEmbedding(nn.Embedding):
             with torch.no_grad():
                 self.weight += start
 
+    def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
+        return nn.Embedding.forward(self, ids)
+
     def penalty(self, ids: Tensor) -> Tensor | None:
         r"""L2 penalty :math:`\lambda \cdot \mathrm{mean}_i \lVert e_i \rVert^2` over the distinct
-        ``ids`` (``[*]``); ``None`` if :math:`\lambda = 0`.
+        ``ids`` (``[*]``); ``None`` if :math:`\lambda = 0`, and 0 for no ids.
         """
         if self.l2 == 0:
             return None
-        rows: Tensor = self(ids.unique())
-        return self.l2 * rows.square().sum(dim=1).mean()
+        return self.l2 * mean_square(self(ids.unique()))

@@ -7,18 +7,23 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from resemb_gnn.errors import InputError
-from resemb_gnn.graph import check_graph
-from resemb_gnn.nn.embeddings.cold_items import ColdItems
+from resemb_gnn.graph import FeatureExtension, check_graph
+from resemb_gnn.nn.embeddings import cold_items
+from resemb_gnn.nn.embeddings.item_embedding import ItemEmbedding
 from resemb_gnn.nn.embeddings.residual import ResidualOptions, Shrinkage
 from resemb_gnn.nn.embeddings.table_options import TableOptions
 from resemb_gnn.nn.encoders.average import ItemAverageEncoder
 from resemb_gnn.nn.encoders.center_weights import CenterWeights
 from resemb_gnn.nn.encoders.graph_guard import guard_graph
 from resemb_gnn.nn.encoders.make_encoder import make_encoder
+from resemb_gnn.nn.layers.mean_square import mean_square
+from resemb_gnn.nn.layers.own_precision import in_own_precision
 from resemb_gnn.nn.layers.unique_ids import unique_ids
+from resemb_gnn.settings import EmbeddingSettings
+from resemb_gnn.settings.setting import check_values
 
 
-class ResEmbedding(ColdItems):
+class ResEmbedding(ItemEmbedding):
     r"""Item embeddings as a mix of shared centres plus a residual (after Zhou et al.,
     "Res-embedding for Deep Learning Based Click-Through Rate Prediction Modeling",
     arXiv 1906.10304).
@@ -31,7 +36,8 @@ class ResEmbedding(ColdItems):
     :math:`n_i` training behaviours is shrunk as the empirical-Bayes estimate of a mean within
     its group: a rare item lives at its centres, a well-observed one earns its own place.
 
-    Takes the place of ``torch.nn.Embedding(num_embeddings, embedding_dim)``.
+    Takes the place of ``torch.nn.Embedding(num_embeddings, embedding_dim)``; as that, it computes
+    in the type of its parameters under ``torch.autocast``, too.
 
     If the graph was built with ``folds``, a training batch of users of one fold is embedded with
     ``fold=``, from the graph that these users had no part in; ``fit`` does so (see
@@ -43,7 +49,7 @@ class ResEmbedding(ColdItems):
             needed by shrinkage.
         embedding_dim: width of the embeddings.
         num_centers: number of centres :math:`K`; ``None`` (``average`` only) for one an item.
-        encoder: ``"average"``, ``"gcn"``, ``"gat"``, ``"gcn-skip"``, or any module with PyG's
+        encoder: ``"average"``, ``"gcn"``, ``"gat"``, ``"sign"``, or any module with PyG's
             call ``(x, edge_index, edge_weight) -> [num_nodes, num_centers]`` (logits), whose
             parameters are drawn anew with the rest; or a
             :class:`~resemb_gnn.nn.CenterEncoder`, which brings its own weights and centres.
@@ -67,7 +73,9 @@ class ResEmbedding(ColdItems):
         - **output:** embeddings ``[*, embedding_dim]``
 
     Raises:
-        InputError: if a setting is out of its range, the encoder unknown, or the graph unusable.
+        InputError: if a setting is out of its range, the encoder unknown, or the graph unusable; in
+            ``forward``, if there is no such fold.
+        IndexError: in ``forward``, if an id is out of range, as ``torch.nn.Embedding`` has it.
 
     Examples:
         >>> import torch
@@ -84,33 +92,46 @@ class ResEmbedding(ColdItems):
         True
     """
 
-    user_fold: Tensor | None
+    num_embeddings: int
+    _extension: FeatureExtension | None = None
+    embed_new = cold_items.embed_new
+    update = cold_items.update
 
     def __init__(
         self,
         graph: Data,
-        embedding_dim: int = 32,
-        num_centers: int | None = 64,
+        embedding_dim: int = EmbeddingSettings.embedding_dim,
+        num_centers: int | None = EmbeddingSettings.num_centers,
         encoder: str | nn.Module = "gcn",
         *,
-        temperature: float = 1.0,
-        normalization: str = "softmax",
-        heads: int = 1,
-        center_std: float | None = None,
-        residual_std: float = 0.001,
-        shrinkage: float | None = 1000.0,
-        residual_penalty: float = 1.0,
+        temperature: float = EmbeddingSettings.temperature,
+        normalization: str = EmbeddingSettings.normalization,
+        heads: int = EmbeddingSettings.heads,
+        center_std: float | None = EmbeddingSettings.center_std,
+        residual_std: float = EmbeddingSettings.residual_std,
+        shrinkage: float | None = EmbeddingSettings.shrinkage,
+        residual_penalty: float = EmbeddingSettings.residual_penalty,
         residual_options: ResidualOptions | None = None,
         feature_dim: int = 32,
         hidden: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
-        _check_settings(locals())
+        check_values(
+            EmbeddingSettings,
+            embedding_dim=embedding_dim,
+            num_centers=num_centers,
+            temperature=temperature,
+            center_std=center_std,
+            residual_std=residual_std,
+            shrinkage=shrinkage,
+            residual_penalty=residual_penalty,
+        )
+        if not feature_dim >= 2:
+            raise InputError(f"feature_dim must be at least 2, not {feature_dim}")
         check_graph(graph)
         self.num_embeddings = int(graph.num_nodes or 0)
         self.embedding_dim = embedding_dim
         self.residual_std = residual_std
-        self.sparse = False
         self.residual_penalty = residual_penalty
         self.options = residual_options or ResidualOptions()
         self.encoder = make_encoder(
@@ -133,7 +154,7 @@ class ResEmbedding(ColdItems):
             self.shrinkage = Shrinkage(graph, shrinkage, self.options.learn_shrinkage)
         elif self.options.learn_shrinkage:
             raise InputError("learn_shrinkage needs a shrinkage to start from, not None")
-        self.register_buffer("user_fold", graph.get("user_fold"), persistent=False)
+        self.user_fold = graph.get("user_fold")
         guard_graph(self, graph)
         self.reset_parameters()
 
@@ -163,23 +184,22 @@ class ResEmbedding(ColdItems):
         return True
 
     @property
-    def tables(self) -> list[nn.Parameter]:
-        """The parameters with a row an item: their gradients are sparse if ``sparse`` is set, as
-        in ``torch.nn.Embedding``.
-        """
-        per_item = isinstance(self.encoder, ItemAverageEncoder)
-        return [self.residual, self.centers] if per_item else [self.residual]
+    def tables(self) -> dict[str, TableOptions]:
+        own = {"residual": TableOptions(self.options.lr_scale, self.options.decay)}
+        if isinstance(self.encoder, ItemAverageEncoder):  # one centre an item
+            own["centers"] = TableOptions()
+        return own
 
     @property
-    def table_options(self) -> dict[str, TableOptions]:
-        """How the residuals are trained: read by :class:`~resemb_gnn.training.TableAdam`."""
-        return {"residual": TableOptions(self.options.lr_scale, self.options.decay)}
+    def item_groups(self) -> Tensor | None:
+        return self.encoder.item_groups
 
     @property
     def residual_scale(self) -> Tensor | None:
         """:math:`s_i` of all items, ``[num_embeddings, 1]``; ``None`` without shrinkage."""
         return None if self.shrinkage is None else self.shrinkage()
 
+    @in_own_precision
     def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
         if ids.dim() == 1:
             return self._rows(ids, fold)
@@ -197,6 +217,7 @@ class ResEmbedding(ColdItems):
             return central + self.options.cap(residual, central)
         return central + residual if scale is None else torch.addcmul(central, residual, scale)
 
+    @in_own_precision
     def center_weights(self, ids: Tensor) -> Tensor:
         """Centre weights :math:`w_i`, ``[*] -> [*, num_centers]``.
 
@@ -204,11 +225,13 @@ class ResEmbedding(ColdItems):
         """
         return self.encoder(ids.flatten()).view(*ids.shape, self.num_centers)
 
+    @in_own_precision
     def center_part(self, ids: Tensor) -> Tensor:
         r"""Central embeddings :math:`\sum_k w_{ik} c_k`, ``[*] -> [*, embedding_dim]``."""
         mixed = self.encoder.mix(ids.flatten(), self.centers)
         return mixed.view(*ids.shape, self.embedding_dim)
 
+    @in_own_precision
     def residual_part(self, ids: Tensor) -> Tensor:
         """Residuals as they are added, :math:`s_i r_i` and capped if there is a cap,
         ``[*] -> [*, embedding_dim]``.
@@ -221,24 +244,19 @@ class ResEmbedding(ColdItems):
             residual = self.options.cap(residual, self.center_part(flat))
         return residual.view(*ids.shape, self.embedding_dim)
 
+    @in_own_precision
     def penalty(self, ids: Tensor) -> Tensor | None:
         r"""Residual penalty :math:`\lambda \cdot \mathrm{mean}_i \lVert r_i \rVert^2` over ``ids``
         (``[*]``), to be added to the loss of the batch that they come from; ``None`` if
-        :math:`\lambda = 0`.
+        :math:`\lambda = 0`, and 0 for no ids.
         """
         if self.residual_penalty == 0 or not self.residual.requires_grad:
             return None
         rows = nn.functional.embedding(ids, self.residual, sparse=self.sparse)
-        return self.residual_penalty * rows.square().sum(dim=-1).mean()
+        return self.residual_penalty * mean_square(rows)
 
-    @torch.no_grad()
-    def materialize(self) -> nn.Embedding:
-        """A plain ``torch.nn.Embedding`` that holds the same rows, for serving."""
-        ids = torch.arange(self.num_embeddings, device=self.residual.device)
-        rows = torch.cat([self._rows(part) for part in ids.split(8192)])
-        return nn.Embedding.from_pretrained(rows, freeze=False)
-
-    def _over(self, graph: Data) -> "ResEmbedding":
+    def over(self, graph: Data) -> "ResEmbedding":
+        """An embedding over another graph with the settings of this one, drawn anew."""
         other = ResEmbedding(
             graph,
             self.embedding_dim,
@@ -251,7 +269,7 @@ class ResEmbedding(ColdItems):
             residual_options=self.options,
         )
         other.sparse = self.sparse
-        return other.to(self.residual.device)
+        return other.to(self.residual)
 
     def extra_repr(self) -> str:
         return (
@@ -259,21 +277,3 @@ class ResEmbedding(ColdItems):
             f" shrinkage={None if self.shrinkage is None else self.shrinkage.start},"
             f" residual_penalty={self.residual_penalty}"
         )
-
-
-def _check_settings(settings: dict[str, object]) -> None:
-    lowest = {
-        "embedding_dim": 1,
-        "num_centers": 1,
-        "feature_dim": 2,
-        "center_std": 0,
-        "residual_std": 0,
-        "shrinkage": 0,
-        "residual_penalty": 0,
-    }
-    for name, low in lowest.items():
-        value = settings[name]
-        if value is not None and not value >= low:  # type: ignore[operator]
-            raise InputError(f"{name} must be at least {low}, not {value}")
-    if not settings["temperature"] > 0:  # type: ignore[operator]
-        raise InputError(f"temperature must be above 0, not {settings['temperature']}")

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from resemb_gnn.errors import InputError
+from resemb_gnn.graph import check_graph
+from resemb_gnn.graph.adjacency import graph_dtype
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ class ResidualOptions:
         bound = residual.new_full((), math.inf if self.max_norm is None else self.max_norm)
         if self.max_ratio is not None:
             bound = torch.minimum(bound, self.max_ratio * central.norm(dim=1, keepdim=True))
-        norm = residual.norm(dim=1, keepdim=True).clamp(min=1e-12)
+        least = max(1e-12, torch.finfo(residual.dtype).tiny)  # float16 would take 1e-12 for 0
+        norm = residual.norm(dim=1, keepdim=True).clamp(min=least)
         return residual * (bound / norm).clamp(max=1)
 
 
@@ -85,19 +88,21 @@ class Shrinkage(nn.Module):
         InputError: if the graph has no ``count``, or a learnt constant starts at 0.
     """
 
-    count: Tensor
+    log_count: Tensor
     fixed: Tensor | None
 
     def __init__(self, graph: Data, start: float, learnt: bool = False) -> None:
         super().__init__()
+        check_graph(graph, ("count",))
         if graph.get("count") is None:
             raise InputError("shrinkage needs graph.count, the behaviours of each item")
         if learnt and not start > 0:
             raise InputError(f"a learnt shrinkage must start above 0, not at {start}")
         self.start = start
-        count = graph.count.float().unsqueeze(1)
-        self.register_buffer("count", count, persistent=False)
-        fixed = None if learnt else (count / (count + start)).nan_to_num(0.0)
+        count, dtype = graph.count.to(graph_dtype()).unsqueeze(1), torch.get_default_dtype()
+        # Of a popular item, the count itself is beyond float16.
+        self.register_buffer("log_count", count.log().to(dtype), persistent=False)
+        fixed = None if learnt else (count / (count + start)).nan_to_num(0.0).to(dtype)
         self.register_buffer("fixed", fixed, persistent=False)
         self.log_constant = nn.Parameter(torch.empty(())) if learnt else None
         self.reset_parameters()
@@ -111,8 +116,8 @@ class Shrinkage(nn.Module):
         if self.log_constant is None:
             assert self.fixed is not None
             return self.fixed if ids is None else self.fixed.index_select(0, ids)
-        count = self.count if ids is None else self.count.index_select(0, ids)
-        return count / (count + self.log_constant.exp())
+        log_count = self.log_count if ids is None else self.log_count.index_select(0, ids)
+        return (log_count - self.log_constant).sigmoid()
 
     def extra_repr(self) -> str:
         return f"{self.start}" + (", learnt" if self.log_constant is not None else "")

@@ -9,8 +9,7 @@ from resemb_gnn.errors import InputError
 class TableOptions:
     """What :class:`~resemb_gnn.training.TableAdam` does with one parameter of a module.
 
-    A module that wants other than the defaults has ``table_options``, which names a parameter of
-    its own and its options.
+    An :class:`~resemb_gnn.nn.ItemEmbedding` names its parameters and their options in ``tables``.
 
     Args:
         lr_scale: factor on the learning rate.

@@ -7,9 +7,10 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.nn.inits import glorot
 
-from resemb_gnn.graph import mean_adjacency
-from resemb_gnn.nn.encoders.center_encoder import CenterEncoder, View
+from resemb_gnn.graph import check_graph, mean_adjacency
+from resemb_gnn.nn.encoders.center_encoder import CenterEncoder, View, node_features
 from resemb_gnn.nn.encoders.center_weights import CenterWeights
+from resemb_gnn.nn.layers.own_precision import in_own_precision
 from resemb_gnn.nn.layers.propagate import propagate
 from resemb_gnn.nn.layers.segment import segment_index
 from resemb_gnn.nn.layers.unique_ids import unique_ids
@@ -32,8 +33,8 @@ class ItemAverageEncoder(CenterEncoder):
     """
 
     def __init__(self, graph: Data) -> None:
-        num_centers = int(graph.num_nodes or 0)
-        super().__init__(graph, num_centers, _both_ways)
+        check_graph(graph)
+        super().__init__(graph, int(graph.num_nodes or 0), _both_ways)
 
     def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
         rows = self.view(fold).adjacency.rows(ids)
@@ -50,8 +51,8 @@ class ItemAverageEncoder(CenterEncoder):
         self, ids: Tensor, centers: Tensor, fold: int | None = None, sparse: bool = False
     ) -> Tensor:
         view = self.view(fold)
-        entries = view.ptr[ids + 1].sum() - view.ptr[ids].sum()
-        if sparse or int(entries) * _ROW_COST < view.index.numel():
+        start, end = view.ptr[:-1].index_select(0, ids), view.ptr[1:].index_select(0, ids)
+        if sparse or int((end - start).sum()) * _ROW_COST < view.index.numel():
             return view.adjacency.rows(ids).matmul(centers, sparse)
         return propagate(view.adjacency, view.transpose, centers).index_select(0, ids)
 
@@ -84,6 +85,7 @@ class AverageEncoder(CenterEncoder):
     def reset_parameters(self) -> None:
         glorot(self.assignment)
 
+    @in_own_precision
     def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
         view = self.view(fold)
         rows = view.adjacency.rows(ids)
@@ -97,4 +99,4 @@ def _both_ways(graph: Data) -> View:
 
 
 def _with_features(graph: Data) -> View:
-    return View(x=graph.x.float(), **vars(mean_adjacency(graph)))
+    return View(x=node_features(graph), **vars(mean_adjacency(graph)))

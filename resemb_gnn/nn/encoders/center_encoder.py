@@ -3,15 +3,21 @@
 import copy
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from resemb_gnn.graph import Adjacency
+from resemb_gnn.errors import InputError
+from resemb_gnn.graph import Adjacency, check_graph
+from resemb_gnn.graph.adjacency import graph_dtype
 from resemb_gnn.nn.encoders.center_weights import CenterWeights
+from resemb_gnn.nn.layers.own_precision import in_own_precision
 
 
 class View(nn.Module):
-    """What an encoder needs of one graph: buffers that are rebuilt from it and not saved."""
+    """What an encoder needs of one graph: buffers that are rebuilt from it and not saved. Floating
+    numbers are of PyTorch's default type, as parameters are.
+    """
 
     ptr: Tensor
     index: Tensor
@@ -27,7 +33,10 @@ class View(nn.Module):
 
     def __init__(self, **buffers: Tensor | None) -> None:
         super().__init__()
+        dtype = torch.get_default_dtype()
         for name, value in buffers.items():
+            if value is not None and value.is_floating_point():
+                value = value.to(dtype)
             self.register_buffer(name, value, persistent=False)
 
     @classmethod
@@ -47,6 +56,32 @@ class View(nn.Module):
         return Adjacency(self.back_ptr, self.back_index, self.back_weight)
 
 
+def view_of(views: nn.ModuleList, fold: int | None) -> View:
+    """The view of a fold's graph, or, last of them, the full graph's.
+
+    Raises:
+        InputError: if there is no such fold.
+    """
+    num_folds = len(views) - 1
+    if fold is not None and not 0 <= fold < num_folds:
+        raise InputError(f"fold={fold} is none of the {num_folds} folds of the graph")
+    view = views[num_folds if fold is None else fold]
+    assert isinstance(view, View)
+    return view
+
+
+def node_features(graph: Data) -> Tensor:
+    """The features ``x`` of the nodes, in the type that graphs are computed in.
+
+    Raises:
+        InputError: if the graph has none.
+    """
+    if graph.x is None:
+        raise InputError("this encoder looks at node features, but graph.x is None")
+    x: Tensor = graph.x
+    return x.to(graph_dtype())
+
+
 class CenterEncoder(nn.Module):
     r"""Base class: maps item ids to centre weights :math:`w_i \ge 0`, :math:`\sum_k w_{ik} = 1`
     (as :class:`~resemb_gnn.nn.CenterWeights` has them, if others than softmax are chosen).
@@ -59,6 +94,10 @@ class CenterEncoder(nn.Module):
     Shapes:
         - **input:** ids, int64 ``[n]``; fold, int or ``None`` for the full graph
         - **output:** centre weights ``[n, num_centers]``
+
+    Raises:
+        InputError: if the graph is unusable, or, in ``forward``, there is no such fold.
+        IndexError: in ``forward``, if an id is out of range, as ``torch.nn.Embedding`` has it.
     """
 
     def __init__(
@@ -69,6 +108,7 @@ class CenterEncoder(nn.Module):
         normalize: CenterWeights | None = None,
     ) -> None:
         super().__init__()
+        check_graph(graph)
         self.num_centers = num_centers
         self.normalize = normalize or CenterWeights()
         self.normalize.check(num_centers)
@@ -88,17 +128,18 @@ class CenterEncoder(nn.Module):
                 nodes are the nodes of this one's.
         """
         other = copy.copy(self)
-        view = self.make_view(graph).to(next(self.view(None).buffers()).device)
+        own = list(self.view(None).buffers())  # where to, even for an encoder without parameters
+        dtype = next((each.dtype for each in own if each.is_floating_point()), None)
+        view = self.make_view(graph).to(device=own[0].device, dtype=dtype)
         other._modules = self._modules | {"views": nn.ModuleList([view])}
         other.graph = _bare(graph)
         return other
 
     def view(self, fold: int | None) -> View:
         """The full graph's view, or a fold's."""
-        view = self.views[-1 if fold is None else fold]
-        assert isinstance(view, View)
-        return view
+        return view_of(self.views, fold)
 
+    @in_own_precision
     def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
         return self.normalize(self.logits(ids, fold))
 
@@ -106,6 +147,7 @@ class CenterEncoder(nn.Module):
         """What the centre weights are made of, temperature included: ``[n, num_centers]``."""
         raise NotImplementedError
 
+    @in_own_precision
     def mix(
         self, ids: Tensor, centers: Tensor, fold: int | None = None, sparse: bool = False
     ) -> Tensor:
@@ -115,6 +157,11 @@ class CenterEncoder(nn.Module):
         """
         return self(ids, fold) @ centers
 
+    @property
+    def item_groups(self) -> Tensor | None:
+        """Centre of each item, int64 ``[num_nodes]``, if it was told from outside."""
+        return None
+
     def reset_parameters(self) -> None:
         """Draws the parameters anew."""
 
@@ -123,6 +170,11 @@ class CenterEncoder(nn.Module):
 
 
 def _bare(graph: Data) -> Data:
-    """The graph without its folds; the tensors are shared."""
+    """The graph without its folds; the tensors are shared, but for features in whole numbers, which
+    those of new items are not.
+    """
     names = ("x", "edge_index", "edge_weight", "count", "num_nodes")
-    return Data(**{name: graph.get(name) for name in names})
+    bare = Data(**{name: graph.get(name) for name in names})
+    if bare.x is not None and not bare.x.is_floating_point():
+        bare.x = bare.x.to(graph_dtype())
+    return bare

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from resemb_gnn.errors import InputError
+from resemb_gnn.nn.layers.own_precision import at_least_float32
+from resemb_gnn.settings.names import CENTER_NORMALIZATIONS
 
-NORMALIZATIONS = ("softmax", "sparsemax", "entmax", "signed")
 _STEPS = 100  # Newton's steps; about 8 are needed
 
 
@@ -29,7 +30,7 @@ class CenterWeights:
     one mix a head, and its weights sum to the number of heads.
 
     Args:
-        normalization: one of ``NORMALIZATIONS``.
+        normalization: one of ``CENTER_NORMALIZATIONS``.
         heads: number of heads, which divides the number of centres.
 
     Shapes:
@@ -44,10 +45,10 @@ class CenterWeights:
     heads: int = 1
 
     def __post_init__(self) -> None:
-        if self.normalization not in NORMALIZATIONS:
+        if self.normalization not in CENTER_NORMALIZATIONS:
             raise InputError(
                 f"normalization={self.normalization!r} is unknown;"
-                f" choose from {', '.join(NORMALIZATIONS)}"
+                f" choose from {', '.join(CENTER_NORMALIZATIONS)}"
             )
         if self.heads < 1:
             raise InputError(f"heads must be at least 1, not {self.heads}")
@@ -89,8 +90,8 @@ def entmax(logits: Tensor, alpha: float = 1.5) -> Tensor:
         logits: ``[*, num_centers]``.
         alpha: 1.5, or any number above 1 and at most 2.
     """
-    out: Tensor = _Entmax.apply(logits, alpha)
-    return out
+    out: Tensor = _Entmax.apply(at_least_float32(logits), alpha)
+    return out.to(logits.dtype)
 
 
 class _Entmax(torch.autograd.Function):
@@ -116,8 +117,10 @@ class _Entmax(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (weights,) = ctx.saved_tensors
-        # Jacobian diag(s) - s s^T / sum(s) with s = w^(2 - alpha) on the support.
-        s = torch.where(weights > 0, _power(weights, 2 - ctx.alpha), 0.0)
+        # Jacobian diag(s) - s s^T / sum(s) with s = w^(2 - alpha) on the support; off it, where a
+        # power has no slope, it is taken of 1, for derivatives of this one.
+        support = weights > 0
+        s = torch.where(support, _power(torch.where(support, weights, 1.0), 2 - ctx.alpha), 0.0)
         mean = (s * grad).sum(dim=-1, keepdim=True) / s.sum(dim=-1, keepdim=True)
         return s * (grad - mean), None
 

@@ -8,7 +8,8 @@ from torch_geometric.data import Data
 from torch_geometric.nn import Sequential
 
 from resemb_gnn.errors import InputError
-from resemb_gnn.nn.encoders.center_encoder import CenterEncoder, View
+from resemb_gnn.graph.adjacency import graph_dtype
+from resemb_gnn.nn.encoders.center_encoder import CenterEncoder, View, node_features
 from resemb_gnn.nn.encoders.center_weights import CenterWeights
 
 
@@ -67,8 +68,8 @@ class FullGraphEncoder(CenterEncoder):
 
 
 def _as_it_is(graph: Data) -> View:
-    weight = None if graph.edge_weight is None else graph.edge_weight.float()
-    return View(x=graph.x.float(), edge_index=graph.edge_index, edge_weight=weight)
+    weight = None if graph.edge_weight is None else graph.edge_weight.to(graph_dtype())
+    return View(x=node_features(graph), edge_index=graph.edge_index, edge_weight=weight)
 
 
 def _arguments(module: nn.Module) -> Collection[str]:

@@ -6,7 +6,7 @@ from torch_geometric.data import Data
 from torch_geometric.nn.inits import glorot, zeros
 
 from resemb_gnn.graph import plain_adjacency
-from resemb_gnn.nn.encoders.center_encoder import CenterEncoder, View
+from resemb_gnn.nn.encoders.center_encoder import CenterEncoder, View, node_features
 from resemb_gnn.nn.encoders.center_weights import CenterWeights
 from resemb_gnn.nn.layers.attention_mean import attention_mean
 
@@ -67,4 +67,4 @@ class GATEncoder(CenterEncoder):
 
 
 def _with_features(graph: Data) -> View:
-    return View(x=graph.x.float(), **vars(plain_adjacency(graph)))
+    return View(x=node_features(graph), **vars(plain_adjacency(graph)))

@@ -10,7 +10,7 @@ from torch_geometric.data import Data
 from torch_geometric.nn.inits import glorot, zeros
 
 from resemb_gnn.graph import gcn_adjacency
-from resemb_gnn.nn.encoders.center_encoder import CenterEncoder, View
+from resemb_gnn.nn.encoders.center_encoder import CenterEncoder, View, node_features
 from resemb_gnn.nn.encoders.center_weights import CenterWeights
 from resemb_gnn.nn.layers.unique_ids import unique_ids
 
@@ -78,4 +78,4 @@ class GCNEncoder(CenterEncoder):
 def _propagate(graph: Data, keep_adjacency: bool) -> View:
     adjacency = gcn_adjacency(graph)
     further = vars(adjacency) if keep_adjacency else {}
-    return View(propagated=adjacency.matmul(graph.x.float()), **further)
+    return View(propagated=adjacency.matmul(node_features(graph)), **further)

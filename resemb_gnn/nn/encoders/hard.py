@@ -7,7 +7,9 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from resemb_gnn.errors import InputError
-from resemb_gnn.nn.encoders.center_encoder import CenterEncoder, View
+from resemb_gnn.graph import check_graph
+from resemb_gnn.graph.adjacency import graph_dtype
+from resemb_gnn.nn.encoders.center_encoder import CenterEncoder, View, node_features
 
 
 class HardEncoder(CenterEncoder):
@@ -21,17 +23,22 @@ class HardEncoder(CenterEncoder):
             ``fold_graphs`` and they differ.
 
     Raises:
-        InputError: if ``center`` is not one whole number from 0 for each node.
+        InputError: if ``center`` is not one whole number from 0 for each node, ``fold_center`` not
+            one such tensor for each fold, or the graph unusable.
     """
+
+    one: Tensor
 
     def __init__(
         self, graph: Data, center: Tensor, fold_center: list[Tensor] | None = None
     ) -> None:
+        check_graph(graph)
         num_folds = len(graph.get("fold_graphs") or [])
         every = [*(fold_center or [center] * num_folds), center]
+        if len(every) != num_folds + 1:
+            raise InputError(f"fold_center has {len(every) - 1} parts, the graph {num_folds} folds")
         for part in every:
-            whole = not part.is_floating_point() and bool((part >= 0).all())
-            if part.shape != (graph.num_nodes,) or not whole:
+            if not _are_numbers(part, int(graph.num_nodes or 0)):
                 raise InputError(
                     f"center must hold one whole number from 0 for each of {graph.num_nodes} nodes"
                 )
@@ -42,6 +49,8 @@ class HardEncoder(CenterEncoder):
             part.center = own.long()
         graph.fold_graphs = parts
         super().__init__(graph, num_centers, _centers)
+        # No parameter of this encoder tells in which type the weights are wanted.
+        self.register_buffer("one", torch.ones(()), persistent=False)
 
     @classmethod
     def kmeans(cls, graph: Data, num_centers: int, seed: int = 0) -> "HardEncoder":
@@ -56,15 +65,20 @@ class HardEncoder(CenterEncoder):
             seed: seed of the start.
 
         Raises:
-            InputError: if there are more clusters than items.
+            InputError: if there are more clusters than items, or the graph has no ``x`` or is
+                unusable.
         """
+        check_graph(graph)
+        x = node_features(graph).cpu()
         if num_centers > (graph.num_nodes or 0):
             raise InputError(f"num_centers={num_centers} is more than {graph.num_nodes} items")
         from sklearn.cluster import KMeans  # takes a second to import
 
-        found = KMeans(num_centers, n_init=1, random_state=seed).fit(graph.x.numpy())
+        found = KMeans(num_centers, n_init=1, random_state=seed).fit(x.numpy())
         folds = [
-            torch.from_numpy(found.predict((graph.x if part.x is None else part.x).numpy()))
+            torch.from_numpy(
+                found.predict((x if part.x is None else node_features(part).cpu()).numpy())
+            )
             for part in graph.get("fold_graphs") or []
         ]
         return cls(graph, torch.from_numpy(found.labels_), folds or None)
@@ -77,24 +91,36 @@ class HardEncoder(CenterEncoder):
         size = center.numel()
         source, target = graph.edge_index
         weight = torch.ones(source.numel()) if graph.edge_weight is None else graph.edge_weight
+        weight = weight.to(graph_dtype())
         voter = (source < size) & (target >= size)
-        votes = torch.zeros(int(graph.num_nodes or 0) - size, self.num_centers)
+        votes = weight.new_zeros(int(graph.num_nodes or 0) - size, self.num_centers)
         at = (target[voter] - size, center[source[voter]])
-        votes = votes.index_put(at, weight[voter].float(), accumulate=True)
+        votes = votes.index_put(at, weight[voter], accumulate=True)
         chosen = votes.argmax(dim=1)
         chosen[votes.sum(dim=1) == 0] = center.bincount().argmax()
         graph = copy.copy(graph)
         graph.center = torch.cat([center, chosen])
         return super().on(graph)
 
+    @property
+    def item_groups(self) -> Tensor | None:
+        return self.view(None).center
+
     def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
         center = self.view(fold).center.index_select(0, ids)
-        return torch.nn.functional.one_hot(center, self.num_centers).float()
+        return torch.nn.functional.one_hot(center, self.num_centers).to(self.one.dtype)
 
     def mix(
         self, ids: Tensor, centers: Tensor, fold: int | None = None, sparse: bool = False
     ) -> Tensor:
         return torch.nn.functional.embedding(self.view(fold).center.index_select(0, ids), centers)
+
+
+def _are_numbers(center: object, size: int) -> bool:
+    """Whether this is a tensor of one whole number from 0 a node."""
+    if not isinstance(center, Tensor) or center.is_floating_point() or center.is_complex():
+        return False
+    return center.shape == (size,) and not bool((center < 0).any())
 
 
 def _centers(graph: Data) -> View:

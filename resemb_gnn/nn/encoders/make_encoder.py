@@ -1,19 +1,17 @@
 """Encoders by name."""
 
+from typing import Any
+
 from torch import nn
 from torch_geometric.data import Data
 
-from resemb_gnn.errors import InputError
+from resemb_gnn.errors import InputError, did_you_mean
 from resemb_gnn.graph import NodeFeatures
-from resemb_gnn.nn.encoders.average import AverageEncoder, ItemAverageEncoder
+from resemb_gnn.nn.encoders.average import ItemAverageEncoder
 from resemb_gnn.nn.encoders.center_encoder import CenterEncoder
 from resemb_gnn.nn.encoders.center_weights import CenterWeights
 from resemb_gnn.nn.encoders.full_graph import FullGraphEncoder
-from resemb_gnn.nn.encoders.gat import GATEncoder
-from resemb_gnn.nn.encoders.gcn import GCNEncoder
-from resemb_gnn.nn.encoders.sign import SkipEncoder
-
-ENCODERS = ("average", "gcn", "gat", "gcn-skip")
+from resemb_gnn.settings.names import ENCODERS, find
 
 
 def make_encoder(
@@ -28,12 +26,16 @@ def make_encoder(
     """The encoder that :class:`~resemb_gnn.ResEmbedding` names; its arguments mean the same.
 
     Raises:
-        InputError: if the name is unknown, or an argument does not go with it.
+        InputError: if the name is unknown, an argument does not go with it, or the encoder is one
+            of another number of items.
     """
     own_weights = isinstance(encoder, CenterEncoder) or num_centers is None
     if own_weights and normalize != CenterWeights():
         raise InputError("normalization and heads do not go with weights that are no logits")
     if isinstance(encoder, CenterEncoder):
+        size = encoder.graph.num_nodes
+        if size != graph.num_nodes:
+            raise InputError(f"the encoder is of {size} items, but the graph {graph.num_nodes}")
         return encoder
     if hidden and encoder != "gcn":
         raise InputError(f"hidden={hidden} goes with encoder='gcn' only")
@@ -45,12 +47,13 @@ def make_encoder(
         graph = NodeFeatures(feature_dim)(graph)
     if isinstance(encoder, nn.Module):
         return FullGraphEncoder(graph, encoder, num_centers, temperature, normalize=normalize)
-    if encoder == "average":
-        return AverageEncoder(graph, num_centers, temperature, normalize=normalize)
-    if encoder == "gcn":
-        return GCNEncoder(graph, num_centers, temperature, hidden, normalize)
-    if encoder == "gat":
-        return GATEncoder(graph, num_centers, temperature, normalize=normalize)
-    if encoder == "gcn-skip":
-        return SkipEncoder(graph, num_centers, temperature, normalize=normalize)
-    raise InputError(f"encoder={encoder!r} is unknown; choose from {', '.join(ENCODERS)}")
+    if encoder not in ENCODERS:
+        raise InputError(
+            f"encoder={encoder!r} is unknown; choose from {', '.join(ENCODERS)}"
+            f"{did_you_mean(encoder, ENCODERS)}"
+        )
+    options: dict[str, Any] = {"hidden": hidden} if hidden else {}
+    made: CenterEncoder = find(ENCODERS[encoder])(
+        graph, num_centers, temperature=temperature, normalize=normalize, **options
+    )
+    return made

@@ -1,4 +1,4 @@
-"""``gcn-skip``: centre weights from an item's own features and those of its neighbourhoods."""
+"""``sign``: centre weights from an item's own features and those of its neighbourhoods."""
 
 from functools import partial
 
@@ -8,12 +8,12 @@ from torch_geometric.data import Data
 from torch_geometric.nn.inits import glorot, zeros
 
 from resemb_gnn.graph import gcn_adjacency
-from resemb_gnn.nn.encoders.center_encoder import CenterEncoder, View
+from resemb_gnn.nn.encoders.center_encoder import CenterEncoder, View, node_features
 from resemb_gnn.nn.encoders.center_weights import CenterWeights
 
 
-class SkipEncoder(CenterEncoder):
-    r"""``gcn-skip``: softmax over the features propagated 0 to :math:`L` times side by side (SIGN;
+class SIGNEncoder(CenterEncoder):
+    r"""``sign``: softmax over the features propagated 0 to :math:`L` times side by side (SIGN;
     Frasca et al., "SIGN: Scalable Inception Graph Neural Networks", 2020).
 
     .. math::
@@ -55,7 +55,7 @@ class SkipEncoder(CenterEncoder):
 
 
 def _propagate(graph: Data, hops: int) -> View:
-    adjacency, layers = gcn_adjacency(graph), [graph.x.float()]
+    adjacency, layers = gcn_adjacency(graph), [node_features(graph)]
     for _ in range(hops):
         layers.append(adjacency.matmul(layers[-1]))
     return View(propagated=torch.cat(layers, dim=1))

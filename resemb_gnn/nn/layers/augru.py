@@ -1,11 +1,13 @@
 """GRU with attentional update gate, the interest evolution of DIEN."""
 
 import math
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
+
+from resemb_gnn.nn.layers.second_derivative import differentiable_gradient
 
 
 class AUGRU(nn.Module):
@@ -64,7 +66,8 @@ class AUGRU(nn.Module):
 
 class _Recurrence(torch.autograd.Function):
     """The steps. In the gradient only what passes from step to step is computed step by step;
-    autograd takes several times as many calls.
+    autograd, which takes over where the gradient is itself to be differentiated, takes several
+    times as many calls.
     """
 
     @staticmethod
@@ -75,28 +78,29 @@ class _Recurrence(torch.autograd.Function):
         states = gates.new_empty(gates.size(0), width)
         reset_update = gates.new_empty(gates.size(0), 2 * width)
         new = torch.empty_like(states)
-        before = [gates.new_zeros(sizes[0] if sizes else 0, width)]  # states that steps start from
+        starts = [gates.new_zeros(sizes[0] if sizes else 0, width)]  # states that steps start from
         start = 0
         for size in sizes:
             step = slice(start, start := start + size)
-            state = before[-1][:size]
-            before[-1] = state
+            state = starts[-1][:size]
+            starts[-1] = state
             recurrent = state @ weight.t()
             torch.add(gates[step, : 2 * width], recurrent[:, : 2 * width], out=reset_update[step])
             reset, update = reset_update[step].sigmoid_().chunk(2, dim=1)
             torch.addcmul(gates[step, 2 * width :], reset, recurrent[:, 2 * width :], out=new[step])
             share = attention[step] * update
-            before.append(torch.lerp(state, new[step].tanh_(), share, out=states[step]))
-        ctx.save_for_backward(
-            attention, weight, reset_update, new, torch.cat(before[:-1] or before)
-        )
+            starts.append(torch.lerp(state, new[step].tanh_(), share, out=states[step]))
+        before = torch.cat(starts[:-1] or starts)
+        ctx.save_for_backward(gates, attention, weight, reset_update, new, before)
         ctx.sizes = sizes
         return states
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        attention, weight, reset_update, new, before = ctx.saved_tensors
+        gates, attention, weight, reset_update, new, before = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            plain = partial(_plain_recurrence, sizes=ctx.sizes)
+            return *differentiable_gradient(plain, (gates, attention, weight), grad), None
         reset, update = reset_update.chunk(2, dim=1)
         share, change = attention * update, new - before
         # How the three recurrent terms of a row move its state, [num_rows, 3, hidden_dim].
@@ -118,3 +122,16 @@ class _Recurrence(torch.autograd.Function):
         grad_attention = (grad * change * update).sum(dim=1, keepdim=True)
         grad_gates = torch.cat([through[:, : reset_update.size(1)], grad * by_new], dim=1)
         return grad_gates, grad_attention, grad_weight, None
+
+
+def _plain_recurrence(gates: Tensor, attention: Tensor, weight: Tensor, sizes: list[int]) -> Tensor:
+    width = weight.size(1)
+    state, states = gates.new_zeros(sizes[0] if sizes else 0, width), []
+    for gate, share in zip(gates.split(sizes), attention.split(sizes), strict=True):
+        state = state[: gate.size(0)]
+        recurrent = state @ weight.t()
+        reset, update = (gate + recurrent)[:, : 2 * width].sigmoid().chunk(2, dim=1)
+        new = torch.addcmul(gate[:, 2 * width :], reset, recurrent[:, 2 * width :]).tanh()
+        state = torch.lerp(state, new, share * update)
+        states.append(state)
+    return torch.cat([gates[:0, :width], *states])

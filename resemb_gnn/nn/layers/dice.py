@@ -1,10 +1,13 @@
 """Dice, the activation of DIN."""
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from resemb_gnn.nn.layers.own_precision import at_least_float32
+from resemb_gnn.nn.layers.second_derivative import differentiable_gradient
 from resemb_gnn.nn.layers.shared_batch import is_shared, normalize_across
 
 
@@ -51,15 +54,16 @@ class Dice(nn.Module):
             out: Tensor = _BatchDice.apply(s, self.alpha, mean, variance, norm.momentum, norm.eps)
             return out
         # In evaluation, and for a single row, which has no variance of its own.
-        gate = ((s - mean) / (variance + norm.eps).sqrt()).sigmoid()
-        return s * torch.addcmul(self.alpha, gate, 1 - self.alpha)
+        return _dice(s, self.alpha, mean, variance, norm.eps)
 
     def extra_repr(self) -> str:
         return f"{self.alpha.numel()}"
 
 
 class _BatchDice(torch.autograd.Function):
-    """Dice with the batch's statistics, in half the passes over memory that autograd takes."""
+    """Dice with the batch's statistics, in half the passes over memory that autograd takes; where
+    the gradient is itself to be differentiated, autograd's.
+    """
 
     @staticmethod
     def forward(
@@ -83,6 +87,9 @@ class _BatchDice(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         s, gate, slope, alpha, mean, inverse_std = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            plain = partial(_plain_dice, eps=ctx.eps)
+            return *differentiable_gradient(plain, (s, alpha), grad), None, None, None, None
         by_slope = grad * s
         gated = by_slope * gate
         grad_alpha = by_slope.sum(dim=0) - gated.sum(dim=0)
@@ -101,3 +108,15 @@ class _BatchDice(torch.autograd.Function):
             [True, False, False],
         )
         return grad_s.addcmul_(grad, slope), grad_alpha, None, None, None, None
+
+
+def _plain_dice(s: Tensor, alpha: Tensor, eps: float) -> Tensor:
+    # Not by PyTorch's batch_norm, whose third derivative takes mean and variance for constants.
+    variance, mean = torch.var_mean(at_least_float32(s), dim=0, correction=0)
+    return _dice(s, alpha, mean, variance, eps)
+
+
+def _dice(s: Tensor, alpha: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
+    scale = (at_least_float32(variance) + eps).sqrt()  # float16 would take eps for 0
+    gate = ((s - mean) / scale).sigmoid().to(s.dtype)
+    return s * torch.addcmul(alpha, gate, 1 - alpha)

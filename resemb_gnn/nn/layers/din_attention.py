@@ -7,7 +7,7 @@ from resemb_gnn.errors import InputError
 from resemb_gnn.nn.layers.mlp import make_activation, make_mlp
 from resemb_gnn.nn.layers.segment import expand, segment_index, segment_softmax, segment_sum
 
-NORMALIZATIONS = ("none", "softmax")
+ATTENTION_NORMALIZATIONS = ("none", "softmax")
 
 
 class DINAttention(nn.Module):
@@ -50,10 +50,10 @@ class DINAttention(nn.Module):
         normalization: str = "none",
     ) -> None:
         super().__init__()
-        if normalization not in NORMALIZATIONS:
+        if normalization not in ATTENTION_NORMALIZATIONS:
             raise InputError(
                 f"normalization={normalization!r} is unknown;"
-                f" choose from {', '.join(NORMALIZATIONS)}"
+                f" choose from {', '.join(ATTENTION_NORMALIZATIONS)}"
             )
         if not hidden:
             raise InputError("the attention needs at least one hidden layer")

@@ -26,7 +26,7 @@ class HashedCrosses(nn.Module):
 
     Shapes:
         - **input:** candidate int64 ``[batch_size]``, behaviours int64 ``[num_behaviors]``, ptr
-          int64 ``[batch_size + 1]``
+          int64 ``[batch_size + 1]``; any numbers have a hash, those of no item too
         - **output:** ``[batch_size]``
 
     Raises:
@@ -52,4 +52,5 @@ class HashedCrosses(nn.Module):
     def bucket(self, first: Tensor, second: Tensor) -> Tensor:
         """Which weight each pair has, int64 ``[n]``."""
         # Products wrap around at 64 bits; the highest bits of their sum are the hash.
-        return (first * _FIRST + second * _SECOND) >> (64 - self.bits) & (2**self.bits - 1)
+        mixed = first.long() * _FIRST + second.long() * _SECOND
+        return mixed >> (64 - self.bits) & (2**self.bits - 1)

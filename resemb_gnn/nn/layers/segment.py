@@ -1,4 +1,6 @@
-"""Sums over the rows of each example, and the reverse: each the other's gradient."""
+"""Sums over the rows of each example, and the reverse: each the other's gradient. All of it can be
+differentiated any number of times.
+"""
 
 from typing import Any
 
@@ -29,6 +31,23 @@ class _Expand(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         ptr, segment = ctx.saved_tensors
         return _SegmentSum.apply(grad, ptr, segment), None, None
+
+
+class _SegmentSoftmax(torch.autograd.Function):
+    """PyG's softmax; its own gradient ends in kernels that have none."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, ptr: Tensor, segment: Tensor) -> Tensor:
+        weight: Tensor = softmax(x, ptr=ptr)
+        ctx.save_for_backward(weight, ptr, segment)
+        return weight
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        weight, ptr, segment = ctx.saved_tensors
+        part = weight * grad
+        total = segment_sum(part.unsqueeze(1), ptr, segment)
+        return part - weight * expand(total, ptr, segment).squeeze(1), None, None
 
 
 def _sum_rows(x: Tensor, ptr: Tensor) -> Tensor:
@@ -101,4 +120,5 @@ def segment_softmax(x: Tensor, ptr: Tensor, segment: Tensor) -> Tensor:
     """
     if torch.compiler.is_exporting():  # ONNX has no segment_reduce
         return softmax(x, segment, num_nodes=ptr.numel() - 1)
-    return softmax(x, ptr=ptr)
+    out: Tensor = _SegmentSoftmax.apply(x, ptr, segment)
+    return out

@@ -8,6 +8,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from resemb_gnn.nn.layers.own_precision import at_least_float32
+
 _shared = False
 
 
@@ -43,14 +45,16 @@ def normalize_across(x: Tensor, norm: nn.BatchNorm1d) -> Tensor:
     mean, variance = norm.running_mean, norm.running_var
     assert mean is not None
     assert variance is not None
-    x = x.to(mean.dtype)  # under autocast it may have come in bfloat16
+    dtype = mean.dtype  # under autocast x may have come in bfloat16
+    # Counts and sums of narrow types would be off by more than rounding.
+    x, mean, variance = (at_least_float32(part.to(dtype)) for part in (x, mean, variance))
     count = x.new_tensor(x.size(0))
     dist.all_reduce(count)
     if count > 1:
         mean = _Total.apply(x.sum(dim=0)) / count
         variance = _Total.apply((x - mean).square().sum(dim=0)) / count
         _move(norm, mean.detach(), variance.detach() * count / (count - 1))
-    return (x - mean) / (variance + norm.eps).sqrt()
+    return ((x - mean) / (variance + norm.eps).sqrt()).to(dtype)
 
 
 @torch.no_grad()
@@ -71,6 +75,5 @@ class _Total(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
-        grad = grad.clone()
-        dist.all_reduce(grad)
-        return grad
+        total: Tensor = _Total.apply(grad)  # by this function, so that it has a gradient too
+        return total

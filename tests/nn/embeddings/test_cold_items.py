@@ -109,7 +109,7 @@ def test_one_centre_an_item_gives_the_mean_of_the_neighbours_centres() -> None:
     assert_close(actual, torch.stack(rows))
 
 
-@pytest.mark.parametrize("encoder", [SAGEConv(4, 3), "gcn-skip"])
+@pytest.mark.parametrize("encoder", [SAGEConv(4, 3), "sign"])
 def test_other_encoders_on_the_graph_with_the_item(encoder: str | nn.Module) -> None:
     emb, graph = make(encoder), attached(random_graph(0))
     actual = emb.embed_new(X, neighbors=(VALUES, PTR), weights=WEIGHTS)
@@ -163,6 +163,7 @@ def test_items_do_not_see_each_other(
         ({"neighbors": [torch.tensor([3, 9])]}, "neighbour 9 is not in the table of 9 items"),
         ({"neighbors": [torch.tensor([-1])]}, "neighbour -1 is not in the table"),
         ({"neighbors": [torch.tensor([0.5])]}, "must be item numbers"),
+        ({"neighbors": (VALUES > 3, PTR)}, "must be item numbers"),
         ({"neighbors": (VALUES, PTR[:-1])}, "ptr does not cut 5 neighbours"),
         ({"neighbors": (VALUES, torch.tensor([0, 3, 2, 5]))}, "ptr does not cut"),
         ({"neighbors": (VALUES, torch.tensor([1, 5]))}, "ptr does not cut"),
@@ -175,6 +176,26 @@ def test_items_do_not_see_each_other(
 def test_bad_new_items(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         make("gcn").embed_new(**arguments)
+
+
+def test_features_in_whole_numbers(log: BehaviorLog) -> None:
+    graph = covisit_graph(log)
+    graph.x = torch.randint(-3, 4, (log.num_items, 4))
+    whole = make("gcn", graph=graph)
+    graph.x = graph.x.float()
+    neighbors = [torch.tensor([1, 2, 7]), torch.tensor([4])]
+    expected = make("gcn", graph=graph).embed_new(neighbors=neighbors)
+    assert torch.equal(whole.embed_new(neighbors=neighbors), expected)
+
+
+@pytest.mark.parametrize(("encoder", "num_centers"), ENCODERS)
+def test_neighbors_in_32_bits(encoder: str, num_centers: int | None) -> None:
+    emb = make(encoder, num_centers)
+    wide, narrow = (VALUES, PTR), (VALUES.int(), PTR.int())
+    expected = emb.embed_new(neighbors=wide)
+    assert torch.equal(emb.embed_new(neighbors=narrow), expected)
+    lists = [part.int() for part in VALUES.split(PTR.diff().tolist())]
+    assert torch.equal(emb.embed_new(neighbors=lists), expected)
 
 
 def test_features_where_there_are_none() -> None:
@@ -278,6 +299,11 @@ def test_update_needs_the_embeddings_items(log: BehaviorLog) -> None:
     emb = make("gcn", graph=covisit_graph(log), feature_dim=4)
     with pytest.raises(InputError, match="the log has 30 items, but the embedding 40"):
         emb.update(old_log)
+
+
+def test_update_needs_a_log(log: BehaviorLog) -> None:
+    with pytest.raises(InputError, match="the log is of type Data, not a BehaviorLog"):
+        make("gcn").update(covisit_graph(log))  # type: ignore[arg-type]
 
 
 def test_extend_vocabulary(log: BehaviorLog) -> None:

@@ -87,6 +87,28 @@ def test_a_zero_residual_is_not_divided_by() -> None:
     assert all(bool(p.grad.isfinite().all()) for p in emb.parameters())
 
 
+@pytest.mark.parametrize("learnt", [True, False])
+def test_counts_beyond_float16(learnt: bool) -> None:
+    graph = random_graph(0)
+    graph.count = torch.tensor([0, 1, 1000, 2000, 70_000, 10**6, 10**9, 5, 0])
+    options = ResidualOptions(learn_shrinkage=learnt)
+    emb = ResEmbedding(graph, 5, 3, shrinkage=1000.0, residual_options=options)
+    scale = emb.residual_scale
+    torch.testing.assert_close(scale[:, 0], graph.count / (graph.count + 1000))
+    narrow = emb.half()
+    torch.testing.assert_close(narrow.residual_scale.float(), scale, atol=0.005, rtol=0.01)
+    narrow(ALL).sum().backward()
+    assert all(bool(p.grad.isfinite().all()) for p in narrow.parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_zero_residuals_and_centres_in_a_narrow_type(dtype: torch.dtype) -> None:
+    emb = make_embedding(max_ratio=0.5).to(dtype)
+    torch.nn.init.zeros_(emb.residual)
+    torch.nn.init.zeros_(emb.centers)
+    assert not emb(ALL).any()
+
+
 @pytest.mark.parametrize("options", [{}, {"max_norm": 0.2}], ids=str)
 def test_learnt_shrinkage(options: dict[str, float]) -> None:
     emb = make_embedding(learn_shrinkage=True, **options)
@@ -161,6 +183,6 @@ def test_a_residual_that_is_not_staged_has_nothing_to_release() -> None:
     assert not emb.release_residual()
     assert torch.equal(emb.residual, before)
     frozen = make_embedding()
-    frozen.residual.requires_grad_(False)  # as the arm centers-only has it
+    frozen.residual.requires_grad_(False)  # as the arm gcn:none has it
     assert not frozen.release_residual()
     assert not frozen.residual.requires_grad

@@ -48,11 +48,21 @@ def test_kmeans_groups_the_features_and_a_fold_sees_its_own(log: BehaviorLog) ->
 
 
 @pytest.mark.parametrize(
-    "center", [CENTER[:8], CENTER.float(), CENTER - 1], ids=["short", "float", "negative"]
+    "center",
+    [CENTER[:8], CENTER[:, None], CENTER.float(), CENTER.cfloat(), CENTER - 1, CENTER.tolist()],
+    ids=["short", "column", "float", "complex", "negative", "list"],
 )
 def test_refuses_what_is_no_centre(center: Tensor) -> None:
     with pytest.raises(InputError, match="one whole number from 0 for each of 9 nodes"):
         HardEncoder(random_graph(0), center)
+
+
+@pytest.mark.parametrize("num_parts", [1, 3])
+def test_refuses_centres_of_other_folds(num_parts: int) -> None:
+    graph = random_graph(0)
+    graph.fold_graphs = [random_graph(1), random_graph(2)]
+    with pytest.raises(InputError, match=f"fold_center has {num_parts} parts, the graph 2 folds"):
+        HardEncoder(graph, CENTER, [CENTER] * num_parts)
 
 
 def test_refuses_more_clusters_than_items_and_other_weights() -> None:

@@ -1,11 +1,11 @@
-"""``gcn-skip`` against dense matrices."""
+"""``sign`` against dense matrices."""
 
 import pytest
 import torch
 from dense_reference import random_graph, symmetric_matrix
 from torch import nn
 
-from resemb_gnn.nn import CenterWeights, SkipEncoder
+from resemb_gnn.nn import CenterWeights, SIGNEncoder
 
 IDS = torch.tensor([4, 8, 0, 4])
 
@@ -16,7 +16,7 @@ def test_equals_dense_matrices(hops: int, normalization: str) -> None:
     torch.manual_seed(0)
     graph = random_graph(0)
     normalize = CenterWeights(normalization)
-    encoder = SkipEncoder(graph, 5, temperature=0.4, hops=hops, normalize=normalize)
+    encoder = SIGNEncoder(graph, 5, temperature=0.4, hops=hops, normalize=normalize)
     nn.init.normal_(encoder.bias)
     matrix = symmetric_matrix(graph)
     layers = [torch.linalg.matrix_power(matrix, hop) @ graph.x for hop in range(hops + 1)]
@@ -36,8 +36,8 @@ def test_a_fold_sees_its_own_graph() -> None:
     torch.manual_seed(0)
     graph = random_graph(0)
     graph.fold_graphs = [random_graph(1), random_graph(2)]
-    encoder = SkipEncoder(graph, 5)
-    alone = SkipEncoder(random_graph(2), 5)
+    encoder = SIGNEncoder(graph, 5)
+    alone = SIGNEncoder(random_graph(2), 5)
     alone.load_state_dict(encoder.state_dict())
     assert torch.equal(encoder(IDS, fold=1), alone(IDS))
     assert not torch.allclose(encoder(IDS), alone(IDS))

@@ -15,7 +15,8 @@ from resemb_gnn.nn.layers.shared_batch import is_shared, normalize_across, share
 
 @pytest.fixture
 def twin(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.distributed.all_reduce", lambda value: value.mul_(2))
+    # Unseen by autograd, as the real one is.
+    monkeypatch.setattr("torch.distributed.all_reduce", lambda value: value.detach().mul_(2))
 
 
 @pytest.fixture
@@ -55,6 +56,22 @@ def test_rows_of_both_processes_count(rows: int) -> None:
     assert_same_averages(ours, theirs)
 
 
+@pytest.mark.usefixtures("twin")
+@pytest.mark.parametrize("layer", [BatchNorm(3, affine=False), Dice(3)])
+def test_gradients_of_gradients_are_those_of_the_whole_batch(layer: nn.Module) -> None:
+    layer = layer.double()
+    x = torch.randn(4, 3).double().requires_grad_()
+    whole, whole_layer, probe = both(x), copy.deepcopy(layer), torch.randn(4, 3).double()
+    with shared_batch():
+        (slope,) = torch.autograd.grad((layer(x) * probe).sum(), x, create_graph=True)
+        slope.square().sum().backward()
+    expected = (whole_layer(whole) * probe.repeat(2, 1)).sum()
+    (whole_slope,) = torch.autograd.grad(expected, whole, create_graph=True)
+    torch.testing.assert_close(slope, whole_slope[:4])
+    whole_slope.square().sum().backward()
+    torch.testing.assert_close(x.grad, whole.grad[:4])
+
+
 @pytest.mark.usefixtures("alone")
 def test_a_single_row_in_all_is_normalised_by_the_moving_averages() -> None:
     norm = make_norm()
@@ -68,6 +85,17 @@ def test_a_single_row_in_all_is_normalised_by_the_moving_averages() -> None:
 def test_rows_of_autocast_come_out_in_the_norm_s_type() -> None:
     out = normalize_across(torch.randn(4, 3, dtype=torch.bfloat16), nn.BatchNorm1d(3))
     assert out.dtype == torch.float32
+
+
+@pytest.mark.usefixtures("twin")
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_many_rows_in_a_narrow_type(dtype: torch.dtype) -> None:
+    x = 100 + torch.randn(40_001, 3)  # a sum, and in bfloat16 a count, that the type cannot hold
+    out = normalize_across(x.to(dtype), nn.BatchNorm1d(3).to(dtype))
+    assert out.dtype == dtype
+    whole = both(x.to(dtype)).float()
+    expected = nn.functional.batch_norm(whole, None, None, training=True)[:40_001]
+    torch.testing.assert_close(out.float(), expected, atol=0.03, rtol=0.03)
 
 
 @pytest.mark.usefixtures("twin")

@@ -1,0 +1,140 @@
+"""The embeddings that :mod:`resemb_gnn.settings.embedding` names, built."""
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from resemb_gnn.errors import InputError
+from resemb_gnn.graph import NodeFeatures
+from resemb_gnn.models import CTRModel
+from resemb_gnn.nn import (
+    HardEncoder,
+    LightGCNEmbedding,
+    PlainEmbedding,
+    ResEmbedding,
+    ResidualOptions,
+    TableOptions,
+)
+from resemb_gnn.settings.embedding import SHARED, EmbeddingSettings, split_name
+from resemb_gnn.settings.names import MODELS, find
+
+
+def make_embedding(
+    name: str, graph: Data, settings: EmbeddingSettings, item_category: Tensor | None = None
+) -> nn.Module:
+    """An embedding by name, freshly drawn.
+
+    Args:
+        name: such as ``"gcn"``, ``"sign:staged"`` or ``"plain:l2"``.
+        graph: co-visit graph with node features.
+        settings: what to build it with.
+        item_category: category of each item, int64 ``[num_items]``.
+
+    Raises:
+        InputError: if the name is unknown, the embedding needs categories and there are none, or a
+            setting does not fit.
+    """
+    shared, own = split_name(name)
+    if SHARED[shared].needs_category and item_category is None:
+        raise InputError(f"the embedding {name!r} needs the items' categories")
+    built: nn.Module = find(SHARED[shared].build)(shared, own, graph, settings, item_category)
+    return built
+
+
+def make_model(name: str, embedding: nn.Module, item_category: Tensor | None) -> CTRModel:
+    """The click model ``name`` (one of :data:`~resemb_gnn.settings.names.MODELS`) around it."""
+    model: CTRModel = find(MODELS[name])(embedding, item_category=item_category)
+    return model
+
+
+def plain_table(
+    shared: str, own: str, graph: Data, settings: EmbeddingSettings, item_category: Tensor | None
+) -> nn.Module:
+    """A table with one row an item, trained or started as ``own`` says."""
+    if own == "held":
+        return _residual_alone(graph, settings)
+    options: dict[str, Any] = {"std": settings.table_std}
+    if own == "l2":
+        options["l2"] = settings.l2
+    elif own == "adamar":
+        options["options"] = TableOptions(decay=settings.table_decay)
+    elif own == "meda":
+        options["options"] = TableOptions(renew=True)
+    elif own == "spectral":
+        if graph.x is None or graph.x.size(1) != settings.embedding_dim:
+            graph = NodeFeatures(settings.embedding_dim)(copy.copy(graph))
+        options["start"] = settings.start_scale * graph.x
+    return PlainEmbedding(int(graph.num_nodes or 0), settings.embedding_dim, **options)
+
+
+def lightgcn(
+    shared: str, own: str, graph: Data, settings: EmbeddingSettings, item_category: Tensor | None
+) -> nn.Module:
+    """A table that is propagated over the graph."""
+    return LightGCNEmbedding(
+        graph, settings.embedding_dim, settings.num_layers, std=settings.table_std
+    )
+
+
+def res_embedding(
+    shared: str, own: str, graph: Data, settings: EmbeddingSettings, item_category: Tensor | None
+) -> nn.Module:
+    """Centres by the encoder ``shared``, with a residual as ``own`` says."""
+    encoder: str | nn.Module = shared
+    options = residual_arguments(own, settings)
+    if shared == "category":
+        assert item_category is not None
+        encoder = HardEncoder(graph, item_category)
+    elif shared == "kmeans":
+        encoder = HardEncoder.kmeans(graph, settings.num_centers)
+    elif shared == "average":
+        options["num_centers"] = None  # one an item
+    else:
+        options |= {
+            "num_centers": settings.num_centers,
+            "temperature": settings.temperature,
+            "normalization": settings.normalization,
+            "heads": settings.heads,
+        }
+    embedding = ResEmbedding(
+        graph, settings.embedding_dim, encoder=encoder, center_std=settings.center_std, **options
+    )
+    if own == "none":
+        embedding.residual.requires_grad_(False)
+    return embedding
+
+
+def residual_arguments(own: str, settings: EmbeddingSettings) -> dict[str, Any]:
+    """The arguments of :class:`~resemb_gnn.ResEmbedding` that say what an item keeps of its own."""
+    if own == "none":
+        return {"residual_std": 0.0, "residual_penalty": 0.0, "shrinkage": None}
+    free = {"residual_std": settings.residual_std, "residual_penalty": 0.0, "shrinkage": None}
+    if own == "staged":  # what the centres leave is learnt freely: early stopping alone bounds it
+        return free | {"residual_options": ResidualOptions(staged=True)}
+    options = ResidualOptions(
+        learn_shrinkage=own == "held" and settings.learn_shrinkage,
+        max_norm=settings.residual_max_norm,
+        max_ratio=settings.residual_max_ratio,
+        lr_scale=settings.residual_lr,
+        decay=settings.residual_decay,
+    )
+    if own == "held":
+        free |= {
+            "residual_penalty": settings.residual_penalty,
+            "shrinkage": settings.shrinkage or None,
+        }
+    return free | {"residual_options": options}
+
+
+def _residual_alone(graph: Data, settings: EmbeddingSettings) -> ResEmbedding:
+    """The residual of ``gcn:held`` around a single centre at zero."""
+    options = residual_arguments("held", replace(settings, residual_max_ratio=None))
+    embedding = ResEmbedding(
+        graph, settings.embedding_dim, num_centers=1, center_std=0.0, **options
+    )
+    embedding.centers.requires_grad_(False)
+    embedding.encoder.requires_grad_(False)
+    return embedding

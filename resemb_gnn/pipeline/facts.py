@@ -1,0 +1,61 @@
+"""What results and saved models say of a run: data, figures and versions."""
+
+import platform
+from dataclasses import asdict
+from importlib import metadata
+from typing import Any
+
+from resemb_gnn.data import BehaviorLog, Split
+from resemb_gnn.datasets import DataSource
+from resemb_gnn.io.digests import tensor_digest
+from resemb_gnn.training import FitResult
+
+_PACKAGES = ("resemb-gnn", "torch", "torch-geometric", "torch-scatter", "numpy", "scipy", "polars")
+
+
+def training_figures(result: FitResult) -> dict[str, Any]:
+    """What results and saved models say of how training went."""
+    return {
+        "test": asdict(result.test),
+        "valid": asdict(result.valid),
+        "train": asdict(result.train),
+        "gap": result.gap,
+        "best_epoch": result.best_epoch,
+        "epochs": len(result.curve),
+        "seconds_per_epoch": result.seconds_per_epoch,
+        "num_parameters": result.num_parameters,
+    }
+
+
+def describe_data(source: DataSource, split: Split) -> dict[str, Any]:
+    """The facts on the data and on how they were split."""
+    log = source.log
+    return {
+        "name": source.name,
+        "description": source.description,
+        "num_users": log.num_users,
+        "num_items": log.num_items,
+        "num_behaviors": log.num_behaviors,
+        "num_categories": log.num_categories,
+        "split": split.settings,
+        "train_examples": len(split.train),
+        "valid_examples": len(split.valid),
+        "test_examples": len(split.test),
+        "fingerprint": fingerprint(log),
+    }
+
+
+def fingerprint(log: BehaviorLog) -> str:
+    """A digest of who acted on what and when, 16 hexadecimal digits."""
+    return tensor_digest(log.items, log.ptr, log.times, log.labels, log.item_category)
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of Python and of the packages that the figures depend on."""
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = None
+    return found

@@ -1,0 +1,96 @@
+"""The settings of a comparison."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from resemb_gnn.errors import InputError
+from resemb_gnn.settings.embedding import (
+    EmbeddingSettings,
+    changed,
+    embedding_name,
+    refuse_unread,
+    settings_of,
+)
+from resemb_gnn.settings.setting import parse, setting
+from resemb_gnn.settings.shared import TrainingSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareSettings(EmbeddingSettings, TrainingSettings):
+    """Settings of :func:`~resemb_gnn.experiment.compare`; ``resemb-gnn compare --help`` lists them.
+
+    Raises:
+        InputError: if a value is of another type, an unknown choice or out of range, a setting is
+            changed that no embedding reads, or an override names an unknown embedding or a setting
+            that it does not read.
+    """
+
+    embeddings: tuple[str, ...] = setting(
+        ("plain", "average", "gcn", "gat"),
+        "embeddings to compare, as fit's --embedding",
+        name_of=embedding_name,
+    )
+    seeds: int = setting(3, "number of runs an embedding: seeds 0, 1, ...")
+    override: tuple[str, ...] = setting(
+        (),
+        "settings of one embedding alone, EMBEDDING.SETTING=VALUE each, such as gcn.num_centers=256"
+        " or plain:l2.lr=0.002",
+    )
+    out: str = setting("runs/compare", "folder of results.json, results.md and report.html")
+    resume: bool = setting(False, "go on with the comparison that stands in the folder")
+    replace: bool = setting(False, "replace the comparison that stands in the folder")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.embeddings:
+            raise InputError("name at least one embedding to compare")
+        self.refuse_unread(changed(self))
+        if self.resume and self.replace:
+            raise InputError("resume goes on with the comparison that replace would replace")
+        for text in self.override:
+            self._override(text)
+
+    def refuse_unread(self, given: Iterable[str]) -> None:
+        refuse_unread(given, self.embeddings)
+
+    def of(self, name: str) -> "CompareSettings":
+        """The settings of one embedding: these, with what ``override`` sets for it."""
+        own = self.overrides(name)
+        embeddings = (*self.embeddings, name)
+        return replace(self, override=(), embeddings=embeddings, **own) if own else self
+
+    def overrides(self, name: str) -> dict[str, Any]:
+        """What ``override`` sets for one embedding."""
+        found: dict[str, Any] = {}
+        for text in self.override:
+            target, own = self._override(text)
+            if target == embedding_name(name):
+                found |= own
+        return found
+
+    def _override(self, text: str) -> tuple[str, dict[str, Any]]:
+        """The embedding that an override is for, and its setting by name."""
+        target, equals, value = text.partition("=")
+        name, dot, key = target.partition(".")
+        if not (equals and dot):
+            raise InputError(f"override={text!r} is not of the form EMBEDDING.SETTING=VALUE")
+        try:
+            name = embedding_name(name)
+            known = ["lr", *settings_of(name)]
+            if key not in known:
+                raise InputError(f"{name} does not read {key}, but {', '.join(known)}")
+            spec = next(spec for spec in fields(self) if spec.name == key)
+            return name, {key: parse(spec, value)}
+        except InputError as error:
+            raise InputError(f"override={text!r}: {error}") from None
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide a run's figures: those that a resumed comparison must share.
+
+        The data may have moved: their fingerprint is compared, not their path. Overrides belong to
+        a run and stand beside it.
+        """
+        free = {"data", "embeddings", "seeds", "override"}
+        free |= {"out", "resume", "replace", "quiet", "tensorboard"}
+        return self.without(free)

@@ -1,0 +1,270 @@
+"""Item embeddings by name, and their settings.
+
+A name is two choices: where the shared part comes from, and what of its own an item keeps:
+``gcn:held``, ``gcn:none``, ``plain:free``. The second has a default, so that ``gcn`` is
+``gcn:held``.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any
+
+from resemb_gnn.errors import InputError, did_you_mean, shown
+from resemb_gnn.settings.names import CENTER_NORMALIZATIONS, ENCODERS
+from resemb_gnn.settings.setting import Range, Settings, Space, setting
+
+GROUP = "settings of the embeddings"
+
+
+def _setting(default: Any, text: str, **options: Any) -> Any:
+    return setting(default, text, group=GROUP, **options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingSettings(Settings):
+    """What the embeddings are built with; each reads those that :func:`settings_of` names.
+
+    Raises:
+        InputError: if a value is of another type, an unknown choice or out of range.
+    """
+
+    embedding_dim: int = _setting(32, "width of the item embeddings")
+    num_centers: int = _setting(
+        64,
+        "number of centres (average: one an item)",
+        search=(8, 16, 32, 64, 128, 256, 512, 1024),
+    )
+    temperature: float = _setting(
+        1.0, "divides the logits of the centre weights", search=Range(0.1, 1)
+    )
+    normalization: str = _setting(
+        "softmax",
+        "how logits become centre weights",
+        choices=CENTER_NORMALIZATIONS,
+        search=CENTER_NORMALIZATIONS,
+    )
+    heads: int = _setting(1, "groups of centres with weights of their own", search=(1, 2, 4, 8))
+    center_std: float | None = _setting(
+        None,
+        "standard deviation of the centres at the start (default: 0.4; average: 0.01)",
+        lowest=0,
+        search=Range(1e-3, 1),
+    )
+    residual_std: float = _setting(
+        0.001,
+        "standard deviation of the residuals at the start",
+        lowest=0,
+        search=Range(1e-4, 0.1),
+    )
+    shrinkage: float = _setting(
+        1000.0,
+        "residual of an item with n behaviours is scaled by n / (n + shrinkage); 0 for no scaling",
+        lowest=0,
+        search=Range(10, 3000),
+    )
+    learn_shrinkage: bool = _setting(
+        False, "learn the shrinkage from there on", search=(False, True)
+    )
+    residual_penalty: float = _setting(
+        1.0,
+        "penalty on the squared residuals of a batch's candidates",
+        lowest=0,
+        search=Range(0.1, 20),
+    )
+    residual_max_norm: float | None = _setting(
+        None, "cap on the norm of a residual", search=Range(0.01, 1)
+    )
+    residual_max_ratio: float | None = _setting(
+        None, "cap on that norm as a multiple of the central part's", search=Range(0.01, 1)
+    )
+    residual_lr: float = _setting(
+        1.0, "factor on the residuals' learning rate", search=Range(0.01, 1)
+    )
+    residual_decay: float = _setting(
+        0.0,
+        "decay of a residual for each step since its last update (AdamAR)",
+        lowest=0,
+        search=Range(1e-5, 1e-2),
+    )
+    table_std: float = _setting(
+        0.003,
+        "standard deviation at the start of plain tables and lightgcn",
+        lowest=0,
+        search=Range(1e-4, 0.3),
+    )
+    l2: float = _setting(
+        0.1,
+        "plain:l2: penalty on the squared rows of a batch's items",
+        lowest=0,
+        search=Range(1e-3, 30),
+    )
+    table_decay: float = _setting(
+        1e-3,
+        "plain:adamar: decay of a row for each step since its last update",
+        lowest=0,
+        search=Range(1e-5, 1e-1),
+    )
+    start_scale: float = _setting(
+        0.1, "plain:spectral: factor on the spectral features", lowest=0, search=Range(3e-3, 1)
+    )
+    num_layers: int = _setting(2, "lightgcn: number of propagations", highest=64, search=(1, 2, 3))
+
+
+@dataclass(frozen=True)
+class Own:
+    """What of its own an item keeps.
+
+    Args:
+        reads: the settings that this adds.
+        tuned: the few of them that are worth searching first.
+    """
+
+    reads: tuple[str, ...] = ()
+    tuned: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Where the shared part of an embedding comes from.
+
+    Args:
+        build: where the function is defined that builds it: ``build(shared, own, graph, settings,
+            item_category)`` returns an :class:`~resemb_gnn.nn.ItemEmbedding`, freshly drawn.
+        own: what an item may keep of its own, by name; the first is the default.
+        reads: the settings that it reads whatever is kept.
+        tuned: the few of them that are worth searching first.
+        needs_category: whether it cannot do without categories of the items.
+    """
+
+    build: str
+    own: dict[str, Own]
+    reads: tuple[str, ...] = ()
+    tuned: tuple[str, ...] = ()
+    needs_category: bool = False
+
+
+_RESIDUAL = (
+    "residual_std",
+    "residual_max_norm",
+    "residual_max_ratio",
+    "residual_lr",
+    "residual_decay",
+)
+_HOLD = ("shrinkage", "learn_shrinkage", "residual_penalty")
+_HELD = Own((*_RESIDUAL, *_HOLD), ("shrinkage", "residual_penalty"))
+_RESIDUALS = {
+    "held": _HELD,
+    "none": Own((), ("center_std",)),
+    "free": Own(_RESIDUAL, ("center_std",)),
+    "staged": Own(("residual_std",), ("center_std",)),
+}
+_TABLES = {
+    "free": Own(("table_std",), ("table_std",)),
+    "l2": Own(("table_std", "l2"), ("l2",)),
+    "adamar": Own(("table_std", "table_decay"), ("table_decay",)),
+    "meda": Own(("table_std",), ("table_std",)),
+    "spectral": Own(("table_std", "start_scale"), ("start_scale",)),
+    # The residual alone, shrunk and penalised as beside centres; no central part to be a ratio of.
+    "held": Own(tuple(name for name in _HELD.reads if name != "residual_max_ratio"), _HELD.tuned),
+}
+_WEIGHTS = ("num_centers", "temperature", "normalization", "heads", "center_std")
+_RES = "resemb_gnn.pipeline.embeddings:res_embedding"
+
+SHARED = {
+    "plain": Shared("resemb_gnn.pipeline.embeddings:plain_table", _TABLES),
+    "lightgcn": Shared(
+        "resemb_gnn.pipeline.embeddings:lightgcn",
+        {"free": Own(("table_std",), ("table_std",))},
+        ("num_layers",),
+        ("num_layers",),
+    ),
+    "category": Shared(_RES, _RESIDUALS, ("center_std",), needs_category=True),
+    "kmeans": Shared(_RES, _RESIDUALS, ("num_centers", "center_std"), ("num_centers",)),
+    **{
+        name: Shared(_RES, _RESIDUALS, _WEIGHTS, ("num_centers", "temperature"))
+        for name in ENCODERS
+    },
+    "average": Shared(_RES, _RESIDUALS, ("center_std",)),  # one centre an item
+}
+"""Where shared parts come from. A new one is a line here, beside its own file."""
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """The two choices that an embedding's name makes: shared part, and what an item keeps.
+
+    Raises:
+        InputError: if one of them is unknown, or they do not go together.
+    """
+    shared, colon, own = name.partition(":")
+    if shared not in SHARED:
+        raise InputError(
+            f"the embedding {shown(name)} is unknown; choose from {', '.join(SHARED)}"
+            f"{did_you_mean(shared, SHARED)}"
+        )
+    known = SHARED[shared].own
+    own = own if colon else next(iter(known))
+    if own not in known:
+        raise InputError(
+            f"the embedding {shown(name)} is unknown; {shared} may be followed by"
+            f" {', '.join(f':{one}' for one in known)}{did_you_mean(own, known)}"
+        )
+    return shared, own
+
+
+def embedding_name(name: str) -> str:
+    """The one spelling of an embedding's name: ``gcn`` for ``gcn:held``.
+
+    Raises:
+        InputError: as :func:`split_name`.
+    """
+    shared, own = split_name(name)
+    return shared if own == next(iter(SHARED[shared].own)) else f"{shared}:{own}"
+
+
+def embedding_names() -> list[str]:
+    """Every embedding."""
+    return [embedding_name(f"{name}:{own}") for name, one in SHARED.items() for own in one.own]
+
+
+def settings_of(name: str) -> list[str]:
+    """The settings that an embedding reads, besides its width, in the order of the help."""
+    shared, own = split_name(name)
+    read = {*SHARED[shared].reads, *SHARED[shared].own[own].reads}
+    return [spec.name for spec in fields(EmbeddingSettings) if spec.name in read]
+
+
+def tuned_of(name: str) -> list[str]:
+    """The few of them that are worth searching first."""
+    shared, own = split_name(name)
+    return [*SHARED[shared].tuned, *SHARED[shared].own[own].tuned]
+
+
+def space_of(setting: str) -> Space:
+    """Where a setting of the embeddings is searched."""
+    spec = next(spec for spec in fields(EmbeddingSettings) if spec.name == setting)
+    space: Space = spec.metadata["search"]
+    return space
+
+
+def refuse_unread(names: Iterable[str], embeddings: Iterable[str]) -> None:
+    """Refuses settings of embeddings that none of the ``embeddings`` reads.
+
+    Raises:
+        InputError: naming the first of them.
+    """
+    embeddings = list(embeddings)
+    read = {"embedding_dim"}.union(*map(settings_of, embeddings))
+    own = {spec.name for spec in fields(EmbeddingSettings)}
+    for name in names:
+        if name in own - read:
+            known = ", ".join(sorted(read))
+            raise InputError(f"{name} is not read by {' or '.join(embeddings)}, which read {known}")
+
+
+def changed(settings: EmbeddingSettings) -> list[str]:
+    """The settings of embeddings that are not at their defaults."""
+    return [
+        spec.name
+        for spec in fields(EmbeddingSettings)
+        if getattr(settings, spec.name) != spec.default
+    ]

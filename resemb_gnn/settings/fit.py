@@ -1,0 +1,40 @@
+"""The settings of a single training run."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from resemb_gnn.settings.embedding import EmbeddingSettings, changed, embedding_name, refuse_unread
+from resemb_gnn.settings.setting import setting
+from resemb_gnn.settings.shared import TrainingSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitSettings(EmbeddingSettings, TrainingSettings):
+    """Settings of :func:`~resemb_gnn.train`; ``resemb-gnn fit --help`` lists them.
+
+    Raises:
+        InputError: if a value is of another type, an unknown choice or out of range, or a setting
+            is changed that the embedding does not read.
+    """
+
+    embedding: str = setting(
+        "gcn",
+        "embedding to train: its shared part, and :KEPT, what an item keeps of its own",
+        name_of=embedding_name,
+    )
+    seed: int = setting(0, "seed of the start and of the order of the batches", lowest=0)
+    out: str = setting("model", "folder to save the model in")
+    replace: bool = setting(False, "replace a model that stands in the folder")
+    resume: bool = setting(False, "go on with the run that was stopped")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.refuse_unread(changed(self))
+
+    def refuse_unread(self, given: Iterable[str]) -> None:
+        refuse_unread(given, [self.embedding])
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide what the model is: what a saved model keeps of them."""
+        return self.without({"out", "replace", "resume", "quiet", "tensorboard", "device"})

@@ -1,0 +1,75 @@
+"""benchmarks/speed at toy size, what is measured side by side included."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.speed import __main__ as speed
+from benchmarks.speed import ours, serving
+from benchmarks.speed.tables import REFERENCE, markdown
+
+GROUPS = [group for group in speed.GROUPS if not group.startswith("peers")]
+FEW = ["--threads", "1", "--rounds", "1", "--steps", "1", "--slow-steps", "1", "--epoch-steps", "1"]
+
+
+def test_all_groups_of_our_own(
+    sequences: Path,
+    tmp_path: Path,
+    not_compiled: None,
+    in_process: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in (("BATCH_SIZE", 64), ("SGEMM_SIZES", (256,)), ("PREDICTIONS", 20_000)):
+        monkeypatch.setattr(ours, name, value)
+    out = tmp_path / "speed.json"
+    speed.main(["--data", str(sequences), "--out", str(out), "--only", *GROUPS, *FEW])
+    results = json.loads(out.read_text())
+    assert results["command"].startswith("python -m benchmarks.speed --data log.txt ")
+    turns = results["turns"]
+    assert list(dict.fromkeys(turn["group"] for turn in turns)) == GROUPS
+    by_group = {group: [t for t in turns if t["group"] == group] for group in GROUPS}
+    for group, some in by_group.items():
+        names = [turn["name"] for turn in some]
+        assert len(set(names)) == len(names)
+        assert REFERENCE[group] in names
+        assert all(turn["wall"] > 0 for turn in some)
+    assert {turn["name"] for turn in by_group["models"]} == {
+        "DIN", "pooled MLP", "Wide & Deep", "PNN", "DIEN", "DIEN, padded",
+    }  # fmt: skip
+    text = out.with_suffix(".md").read_text()
+    assert text == markdown(results)
+    (row,) = [line for line in text.splitlines() if "| full-graph | Res, GCNConv |" in line]
+    one, gcn = (
+        next(turn["wall"] for turn in by_group["full-graph"] if turn["name"] == name)
+        for name in ("Res, GCNConv", "Res, gcn")
+    )
+    assert row.rsplit("|", 2)[1].split()[0] == f"{one / gcn:.3g}"
+
+
+@pytest.mark.skipif(
+    any(importlib.util.find_spec(package) is None for package in speed.PEERS.values()),
+    reason="needs benchmarks/speed/requirements.txt",
+)
+@pytest.mark.parametrize("group", ["peers-model", "peers-end-to-end"])
+def test_peers(
+    group: str, batches: Path, tmp_path: Path, not_compiled: None, in_process: None
+) -> None:
+    out = tmp_path / "speed.json"
+    speed.main(["--data", str(batches), "--out", str(out), "--only", group, *FEW])
+    names = {turn["name"] for turn in json.loads(out.read_text())["turns"]}
+    assert len(names) == 6
+
+
+def test_forms_of_a_scorer(batches: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="needs the extra serve")
+    words = ["--data", str(batches), "--batch-sizes", "1", "64", "--examples", "64"]
+    serving.main([*words, "--rounds", "1", "--batches", "2", "--out", str(tmp_path)])
+    found = json.loads((tmp_path / "serving.json").read_text())
+    assert list(found["batch_sizes"]) == ["1", "64"]
+    for size in found["batch_sizes"].values():
+        assert size["difference"] < 1e-5
+        assert len(size["rates"]) == 4
+    rows = (tmp_path / "serving.md").read_text().splitlines()[4:]
+    assert [row.split(" | ")[0] for row in rows] == ["| 1"] * 4 + ["| 64"] * 4
