@@ -94,6 +94,9 @@ READING: dict[tuple[str, str], Callable[[World], object]] = {
     ("load", "folder"): lambda world: rg.load("~/model"),
     ("from_ogb", "root"): refused(lambda: rg.from_ogb("~/ogb")),
     ("read_covisit_graph", "folder"): lambda world: world.read_covisits(),
+    ("load_source", "data"): lambda world: load_source(
+        "~/log.csv", user="user", item="item", time="time"
+    ),
     ("read_sequence_file", "path"): lambda world: datasets.read_sequence_file("~/lines.txt"),
     ("read_sequence_file", "attributes"): lambda world: datasets.read_sequence_file(
         "~/lines.txt", "~/attributes.json"
@@ -130,9 +133,6 @@ WRITING: dict[tuple[str, str], Callable[[World], object]] = {  # all of them "~/
 }
 # Paths that are settings, or of what no package exports.
 READING_ELSE: dict[tuple[str, str], Callable[[World], object]] = {
-    ("load_source", "data"): lambda world: load_source(
-        "~/log.csv", user="user", item="item", time="time"
-    ),
     ("load_source", "data, a sequence file"): lambda world: load_source("~/lines.txt"),
     ("load_source", "data, by name"): refused(lambda: load_source("kuairand:~/x")),
     ("load_source", "data, by file"): refused(lambda: load_source("s3rec:~/x/raw/Mine.txt")),

@@ -29,11 +29,16 @@ class TimeColumn:
 
 
 def _whole(low: int, high: int, *centres: int) -> st.SearchStrategy[list[int]]:
-    """Whole numbers that lie close together, around zero, a limit or a centre."""
+    """Whole numbers close together around a centre, zero or a limit, and perhaps others."""
     steps = st.sampled_from([0, 1, -1, 499, 500, 501, 999, 1000, 1001, -499, -500, -501, -1000])
-    near = st.builds(int.__add__, st.sampled_from([0, low, high, *centres]), steps)
-    kept = near.map(lambda number: min(max(number, low), high))
-    return st.lists(kept, min_size=1, max_size=12)
+    places = st.sampled_from([*centres, 0, low, high])
+
+    def of(place: int, near: list[int], far: list[int]) -> list[int]:
+        numbers = [*far, *(place + step for step in near)]
+        return [min(max(number, low), high) for number in numbers]
+
+    near = st.lists(steps, min_size=3, max_size=12)
+    return st.builds(of, places, near, st.lists(places, max_size=2))
 
 
 def _integers() -> st.SearchStrategy[TimeColumn]:
@@ -61,27 +66,17 @@ def _floats() -> st.SearchStrategy[TimeColumn]:
     return st.sampled_from([32, 64]).flatmap(of)
 
 
-def _moments() -> st.SearchStrategy[TimeColumn]:
-    units = {"ns": 1, "us": 10**3, "ms": 10**6}
+def _moments(unit: Any) -> st.SearchStrategy[TimeColumn]:
+    size = {"ns": 1, "us": 10**3, "ms": 10**6}[unit]
 
-    def of(unit: str, zone: str | None, values: list[int]) -> TimeColumn:
-        exact = [value * units[unit] for value in values]
-        column = pl.Series(values, dtype=pl.Int64).cast(pl.Datetime(unit, zone))  # type: ignore[arg-type]
+    def of(zone: str | None, values: list[int]) -> TimeColumn:
+        exact = [value * size for value in values]
+        column = pl.Series(values, dtype=pl.Int64).cast(pl.Datetime(unit, zone))
         return TimeColumn(column, exact, [value // 1000 for value in exact])
 
+    limit = (2**63 - 1) // (10**3 if unit == "ms" else 1)  # microseconds fit 64 bits
     zones = st.sampled_from([None, "UTC", "Europe/Paris"])
-    return st.sampled_from(list(units)).flatmap(
-        lambda unit: st.builds(
-            of,
-            st.just(unit),
-            zones,
-            _whole(
-                -(2**63) // max(units[unit] // 10**3, 1) + 1,
-                2**63 // max(units[unit] // 10**3, 1) - 1,
-                MAY // units[unit],
-            ),
-        )
-    )
+    return st.builds(of, zones, _whole(-limit, limit, MAY // size))
 
 
 def _dates() -> st.SearchStrategy[TimeColumn]:
@@ -121,17 +116,22 @@ def _decimal_text(value: int, scale: int) -> str:
 
 
 def _texts_of_numbers() -> st.SearchStrategy[TimeColumn]:
-    """With an exponent in one, they are float numbers all."""
+    """With an exponent in one, or more digits than a decimal holds, they are float numbers all."""
     some = st.sampled_from(["+5", "007", "-0", "9.5", ".5", "2.", "5e-1", "1E3", "1e300"])
-    numbers = some | st.integers(2**53 - 2, 2**53 + 3).map(str)
+    long = st.sampled_from(["9" * 20, "1" + "0" * 20, "1" * 38, f"-{2**63}.1", f"0.{'1' * 20}"])
+    numbers = some | long | st.integers(2**53 - 2, 2**53 + 3).map(str)
 
     def of(texts: list[str]) -> TimeColumn:
         floats = [float(text) for text in texts]
-        if any("e" in text.lower() for text in texts):
-            return TimeColumn(pl.Series(texts), floats, floats)
         exact = [Fraction(text) for text in texts]
-        whole = all(text.lstrip("+-").isdigit() for text in texts)
-        return TimeColumn(pl.Series(texts), exact, [int(one) for one in exact] if whole else floats)
+        if all(text.lstrip("+-").isdigit() and int(text) in INT64 for text in texts):
+            return TimeColumn(pl.Series(texts), exact, [int(one) for one in exact])
+        plain = all(is_plain(text.lstrip("+-")) for text in texts)
+        return TimeColumn(pl.Series(texts), exact if plain else floats, floats)
+
+    def is_plain(digits: str) -> bool:
+        whole, _, fraction = digits.partition(".")
+        return "e" not in digits.lower() and len(whole) <= 20 and len(fraction) <= 18
 
     return st.lists(numbers, min_size=1, max_size=12).map(of)
 
@@ -166,7 +166,9 @@ def _texts_of_moments() -> st.SearchStrategy[TimeColumn]:
 TIME_COLUMNS = {
     "integers": _integers(),
     "floats": _floats(),
-    "moments": _moments(),
+    "nanoseconds": _moments("ns"),
+    "microseconds": _moments("us"),
+    "milliseconds": _moments("ms"),
     "dates": _dates(),
     "decimals": _decimals(),
     "texts of numbers": _texts_of_numbers(),

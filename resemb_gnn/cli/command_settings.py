@@ -49,7 +49,11 @@ class EvaluateSettings(ModelSettings):
 class PredictSettings(ModelSettings):
     """Settings of ``resemb-gnn predict``."""
 
-    data: str = setting(MISSING, ".csv, .csv.gz or .parquet with a user and a candidate item a row")
+    data: str = setting(
+        MISSING,
+        "table with a user and a candidate item a row: .csv; .tsv or .txt, with tabs; these also"
+        " .gz; .parquet, or a folder of Parquet files",
+    )
     user: str | None = setting(None, "column of the users' ids (default: as in training, or user)")
     item: str | None = setting(None, "column of the items' ids (default: as in training, or item)")
     out: str = setting(MISSING, ".csv or .parquet for users, items and their scores")

@@ -13,14 +13,13 @@ from resemb_gnn.cli.command_settings import (
 )
 from resemb_gnn.cli.notes import note
 from resemb_gnn.cli.outputs import new_table
-from resemb_gnn.datasets.source import TABLE_SUFFIXES
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.atomic import whole_folder
 from resemb_gnn.io.frame import read_columns
 from resemb_gnn.io.json_text import map_numbers
 from resemb_gnn.io.outputs import lies_in, new_folder
 from resemb_gnn.io.paths import expanded
-from resemb_gnn.io.tables import write_table
+from resemb_gnn.io.tables import is_table, write_table
 from resemb_gnn.io.text_tables import aligned
 from resemb_gnn.pipeline.progress import Stages
 from resemb_gnn.pipeline.task import read_source
@@ -149,8 +148,10 @@ def _data_settings(settings: EvaluateSettings, trained: TrainedModel) -> DataSet
     """What the command gives of the data, and the rest as in training."""
     names = [spec.name for spec in fields(DataSettings)]
     values = {name: getattr(settings, name) for name in names}
+    named = any(values[name] is not None for name in _COLUMNS)
+    table = values["data"] is not None and is_table(Path(values["data"]), columns_named=named)
     for name in names:
-        inherits = name not in _COLUMNS or (values["data"] or "").endswith(TABLE_SUFFIXES)
+        inherits = name not in _COLUMNS or table
         if values[name] is None and (settings.data is None or inherits):
             values[name] = getattr(trained.settings, name)
     return DataSettings(**values)

@@ -1,5 +1,6 @@
 """Data sets by name or path."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +17,7 @@ from resemb_gnn.datasets.s3rec import S3Rec
 from resemb_gnn.datasets.sequence_file import read_sequence_file
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.paths import expanded
-
-TABLE_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".pq")
+from resemb_gnn.io.tables import KINDS, is_table
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class DataSource:
 
 
 def load_source(
-    data: str,
+    data: str | os.PathLike[str],
     *,
     user: str | None = None,
     item: str | None = None,
@@ -68,13 +68,15 @@ def load_source(
     category: str | None = None,
     label: str | None = None,
 ) -> DataSource:
-    """A named data set, a CSV or Parquet table, or a sequence file.
+    """A named data set, a table, or a sequence file.
 
     Args:
         data: ``"complete-journey"``; a published data set and where its files are, as
-            ``"kuairand:FOLDER"`` (docs/data.md lists them); or the path of a ``.csv``, ``.csv.gz``
-            or ``.parquet`` (which needs ``user``, ``item`` and ``time``) or of a sequence file
-            (any other ending: a user a line, then item ids in time order).
+            ``"kuairand:FOLDER"`` (docs/data.md lists them); or the path of a table (which needs
+            ``user``, ``item`` and ``time``): a ``.csv``, a ``.tsv``, each also ``.gz``, a
+            ``.parquet``, or a folder of Parquet files; or of a sequence file (any other ending: a
+            user a line, then item ids in time order). A ``.txt`` is a table, with tabs, where
+            columns are named, and a sequence file otherwise.
         user: column of the users' ids.
         item: column of the items' ids.
         time: column of times.
@@ -87,28 +89,32 @@ def load_source(
     """
     columns = {"user": user, "item": item, "time": time, "category": category, "label": label}
     given = [f"--{name}" for name, value in columns.items() if value is not None]
+    data = os.fspath(data)
     path = expanded(data)
-    is_table = data.endswith(TABLE_SUFFIXES)
-    if given and not is_table:
+    name, colon, place = data.partition(":")
+    placed = bool(colon) and name in PLACED
+    table = data not in NAMED and not placed and is_table(path, columns_named=bool(given))
+    if given and not table:
         raise InputError(f"{', '.join(given)} name columns of a table, but --data is {data!r}")
     if data in NAMED:
         return NAMED[data]()
-    name, colon, place = data.partition(":")
-    if colon and name in PLACED:
+    if placed:
         if not place:
             raise InputError(f"--data {name}: needs a folder or file, as in {name}:data/{name}")
         return PLACED[name](expanded(place))
     if not path.exists():
         raise InputError(
             f"data {data!r} is neither a known data set ({', '.join(NAMED)};"
-            f" {', '.join(PLACED)}, each with :FOLDER) nor a file; files may be"
-            f" {', '.join(TABLE_SUFFIXES)} or sequence files"
+            f" {', '.join(PLACED)}, each with :FOLDER) nor a file; files may be tables ({KINDS},"
+            " or a folder of Parquet files) or sequence files"
         )
-    if not is_table:
+    if not table:
         return DataSource(path.name, "Sequence file, read line by line.", read_sequence_file(path))
     if user is None or item is None or time is None:
         missing = [f"--{name}" for name in ("user", "item", "time") if columns[name] is None]
-        raise InputError(f"{data} is a table: name its columns by {', '.join(missing)}")
+        # Why a .txt is one.
+        rule = "" if is_table(path, False) else " since columns are named, else a sequence file"
+        raise InputError(f"{data} is a table{rule}: name its columns by {', '.join(missing)}")
     log = BehaviorLog.from_frame(path, user, item, time, category, label)
     return DataSource(path.name, "Table with one behaviour a row.", log)
 

@@ -126,8 +126,7 @@ def _kind(kind: pa.DataType) -> pa.DataType:
     """What the values are, however they are stored."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    text = pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    return pa.string() if text else kind
+    return pa.string() if str(kind) in ("large_string", "string_view") else kind
 
 
 def _open(path: Path) -> pq.ParquetFile:

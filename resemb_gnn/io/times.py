@@ -20,7 +20,7 @@ from resemb_gnn.io.frame import as_text, refuse, refuse_nulls
 LAST_SECOND = 253_402_300_799  # since 1970, of the year 9999
 # Texts that are times. Every engine reads these patterns alike, hence [0-9] rather than \d.
 INTEGER = "^[+-]?[0-9]+$"
-DECIMAL = "^[+-]?([0-9]{1,20}[.]?[0-9]{0,18}|[.][0-9]{1,18})$"  # fits DECIMAL_DIGITS
+DECIMAL = "^[+-]?([0-9]{1,20}([.][0-9]{0,18})?|[.][0-9]{1,18})$"  # fits DECIMAL_DIGITS
 NUMBER = "^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?$"
 # Groups: date, hour, minute, second, fraction, sign of the offset, its hours, its minutes.
 MOMENT = (
@@ -77,8 +77,7 @@ def read_times(column: pl.Series) -> Times:
         refuse(column, numbers.is_null(), "not a time: it does not fit 64 bits")
         return Times(numbers)
     if kind.is_decimal():
-        # Through text, since the way through powers of ten rounds twice.
-        return Times(column.cast(pl.String).cast(pl.Float64), column)
+        return Times(column.cast(pl.Float64), column)
     if kind.is_float():
         refuse(column, ~column.is_finite(), "not a time")
         return Times(column.cast(pl.Float64))
@@ -91,10 +90,10 @@ def _read_texts(column: pl.Series) -> Times:
     if not integers.null_count():
         return Times(integers)
     floats = column.cast(pl.Float64, strict=False)
-    moments, nanoseconds = _read_moments(column)
-    best = min(integers, floats, moments, key=lambda reading: reading.null_count())
-    refuse(column, best.is_null(), "not a time (a number, or a date as 2024-05-31T12:00:00)")
-    if best is moments:
+    if floats.null_count():
+        moments, nanoseconds = _read_moments(column)
+        best = min(integers, floats, moments, key=lambda reading: reading.null_count())
+        refuse(column, best.is_null(), "not a time (a number, or a date as 2024-05-31T12:00:00)")
         return Times(moments, nanoseconds if (nanoseconds > 0).any() else None)
     refuse(floats, ~floats.is_finite(), "not a time")
     plain = column.str.contains(DECIMAL).all()

@@ -19,14 +19,15 @@ class DataSettings(Settings):
         "data set (complete-journey), or data set and folder of its files"
         " (amazon-electronics-x1:FOLDER, kuairand:FOLDER, movielens-100k:FOLDER,"
         " movielens-1m:FOLDER, taobao:FOLDER;"
-        " amazon:FOLDER/reviews_NAME_5.json.gz, s3rec:FOLDER/NAME.txt), or .csv, .csv.gz or"
-        " .parquet table, or sequence file (a line: user id, then item ids in time order)",
+        " amazon:FOLDER/reviews_NAME_5.json.gz, s3rec:FOLDER/NAME.txt), or table (.csv; .tsv, and"
+        " .txt where columns are named, with tabs; these also .gz; .parquet, or a folder of"
+        " Parquet files), or sequence file (a line: user id, then item ids in time order)",
     )
     user: str | None = setting(None, "table: column of the users' ids")
     item: str | None = setting(None, "table: column of the items' ids")
     time: str | None = setting(None, "table: column of times (numbers or ISO dates)")
     category: str | None = setting(None, "table: column of the items' categories")
-    label: str | None = setting(None, "table: column of click labels, 0 or 1")
+    label: str | None = setting(None, "table: column of click labels (0 and 1, or true and false)")
     split: str | None = setting(
         None,
         "test on each user's last behaviour, or on the latest time (default: last;"

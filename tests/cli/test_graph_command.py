@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from resemb_gnn import cli
+from resemb_gnn.io.tables import write_table
 
 
 @pytest.fixture
@@ -24,9 +25,20 @@ def table(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize("form", ["log.csv", "log.TSV", "log.txt", "log.parquet"])
 def test_graph_is_counted_and_written(
-    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    form: str, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Also of a table with tabs and of a folder of Parquet files."""
+    rows = pl.read_csv(table)
+    table = tmp_path / form
+    if form == "log.parquet":
+        table.mkdir()
+        rows[:7].write_parquet(table / "part-0.parquet")
+        rows[7:].write_parquet(table / "part-1.parquet")
+        (table / "_SUCCESS").touch()
+    else:
+        write_table(rows, table)
     out = tmp_path / "edges.parquet"
     columns = ["--user", "who", "--item", "what", "--time", "when"]
     command = ["graph", "--data", str(table), *columns, "--window", "1", "--out", str(out)]
@@ -48,7 +60,7 @@ def test_graph_is_counted_and_written(
         "b 3 5",
     } <= words
     assert not errors
-    assert {path.name for path in tmp_path.iterdir()} == {"log.csv", "edges.parquet"}
+    assert {path.name for path in tmp_path.iterdir()} == {"log.csv", form, "edges.parquet"}
 
 
 def test_progress_is_shown_unless_quiet(table: Path, capsys: pytest.CaptureFixture[str]) -> None:

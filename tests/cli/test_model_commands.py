@@ -15,6 +15,7 @@ import resemb_gnn as rg
 from resemb_gnn import cli
 from resemb_gnn.cli import model_commands
 from resemb_gnn.errors import TrainingError
+from resemb_gnn.io.tables import write_table
 
 COLUMNS = ["--user", "user_id", "--item", "item_id", "--time", "ts"]
 SMALL = ["--epochs", "1", "--folds", "2", "--embedding-dim", "4", "--num-centers", "8", "--quiet"]
@@ -116,12 +117,34 @@ def test_evaluate_on_another_log(
     assert "holds no item that the model knows" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_predict_writes_the_models_scores(ending: str, place: Path, tmp_path: Path) -> None:
+def test_evaluate_on_a_sequence_file_names_no_columns(
+    place: Path, log: rg.BehaviorLog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A ``.txt`` is a table where columns are named, and those of training do not count."""
+    users = table(log).sort("ts").group_by("user_id", maintain_order=True).agg("item_id")
+    lines = [f"{user} {' '.join(items)}\n" for user, items in users.rows()]
+    (tmp_path / "log.txt").write_text("".join(lines))
+    assert run(place, "evaluate", "--data", str(tmp_path / "log.txt"), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["data"] == "log.txt"
+    assert run(place, "evaluate", "--data", str(tmp_path / "log.txt"), "--user", "who") == 2
+    assert "log.txt (tabs) has no column 'who'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("form", "ending"),
+    [("pairs.csv", "csv"), ("pairs.txt", "parquet"), ("pairs.TSV.gz", "csv"), ("pairs", "parquet")],
+)
+def test_predict_writes_the_models_scores(
+    form: str, ending: str, place: Path, tmp_path: Path
+) -> None:
     pairs = pl.DataFrame({"user_id": ["u01", "u02", "u01"], "item_id": ["P-100", "P-101", "P-139"]})
-    pairs.write_csv(tmp_path / "pairs.csv")
+    if form == "pairs":
+        (tmp_path / form).mkdir()
+        pairs.write_parquet(tmp_path / form / "part-0.parquet")
+    else:
+        write_table(pairs, tmp_path / form)
     out = tmp_path / f"scores.{ending}"
-    assert run(place, "predict", "--data", str(tmp_path / "pairs.csv"), "--out", str(out)) == 0
+    assert run(place, "predict", "--data", str(tmp_path / form), "--out", str(out)) == 0
     table = pl.read_csv(out) if ending == "csv" else pl.read_parquet(out)
     assert table.drop("score").equals(pairs)
     expected = rg.load(place / "model").predict(pairs["user_id"], pairs["item_id"])

@@ -86,6 +86,9 @@ def test_columns_of_a_sequence_file_are_refused(
     sequence_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["compare", "--data", str(sequence_file), "--user", "u"]) == 2
+    assert "is a table since columns are named, else a sequence file" in capsys.readouterr().err
+    other = sequence_file.rename(sequence_file.with_suffix(".seq"))
+    assert cli.main(["compare", "--data", str(other), "--user", "u"]) == 2
     assert "--user name columns of a table" in capsys.readouterr().err
 
 

@@ -8,6 +8,7 @@ import torch
 
 from resemb_gnn import BehaviorLog, InputError
 from resemb_gnn.datasets import PLACED, DataSource, load_source, read_complete_journey
+from resemb_gnn.io.tables import write_table
 
 
 def test_table(tmp_path: Path) -> None:
@@ -18,6 +19,51 @@ def test_table(tmp_path: Path) -> None:
     assert source.split == {"by": "last"}
     assert source.log.items.tolist() == [0, 0, 1]
     assert source.log.num_categories == 2
+
+
+ROWS = pl.DataFrame(
+    {"u": ["b", "a", "b"], "i": [2, 1, 1], "t": ["2024-01-02", "2024-01-01", "2024-01-01"]}
+)
+FORMS = ("log.csv", "LOG.CSV", "log.csv.gz", "log.tsv", "log.TSV.gz", "log.txt", "log.parquet")
+FORMS += ("log.PQ", "log.parquet/", "folder")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_table_in_any_form(tmp_path: Path, form: str) -> None:
+    path = tmp_path / form
+    if form in ("log.parquet/", "folder"):
+        path.mkdir()
+        (path / "_SUCCESS").touch()
+        ROWS[:2].write_parquet(path / "part-0.parquet")
+        ROWS[2:].write_parquet(path / "part-1.parquet")
+    else:
+        write_table(ROWS, path)
+    for data in (path, f"{tmp_path}/{form}"):
+        log = load_source(data, user="u", item="i", time="t").log
+        assert log.item_ids.gather(log.items.numpy()).to_list() == [1, 1, 2]
+        assert log.user_ids.to_list() == ["a", "b"]
+    if form != "log.txt":
+        with pytest.raises(InputError, match="is a table: name its columns by --user, --item, --t"):
+            load_source(path)
+
+
+def test_text_is_a_table_where_columns_are_named_and_sequences_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    path.write_text("7 3 1 3\n9 1\n")
+    assert load_source(path).log.num_behaviors == 4
+    with pytest.raises(InputError, match=r"log\.txt \(tabs\) has no column 'u'; its columns are"):
+        load_source(path, user="u", item="i", time="t")
+    with pytest.raises(
+        InputError,
+        match="is a table since columns are named, else a sequence file: name its columns by --it",
+    ):
+        load_source(path, user="u")
+
+
+def test_columns_of_what_has_none_are_refused(tmp_path: Path) -> None:
+    for data in ("complete-journey", f"kuairand:{tmp_path}/log.csv", str(tmp_path / "log.seq")):
+        with pytest.raises(InputError, match="--user name columns of a table, but --data is"):
+            load_source(data, user="u")
 
 
 def test_sequence_file(tmp_path: Path) -> None:

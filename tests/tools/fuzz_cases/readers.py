@@ -22,11 +22,13 @@ from tests.tools.fuzz_cases.tables import (
     pandas_frame,
     parquet_file,
     polars_frame,
+    tsv_file,
 )
 
 READERS: dict[str, Callable[[random.Random, Path], Case]] = {
     "csv": csv_file,
     "csv.gz": csv_gz_file,
+    "tsv": tsv_file,
     "parquet": parquet_file,
     "polars-frame": polars_frame,
     "pandas-frame": pandas_frame,

@@ -32,11 +32,12 @@ from tests.tools.fuzz_cases.cases import (
 
 NAMES = ("user", "item", "time", "category", "label")
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+ZONE = re.compile(r" ?(?:UTC|(Z|[+-]\d\d:?\d\d|[+-]\d\d))$")  # Python takes no blank, and no name
 MICRO = datetime.timedelta(microseconds=1)
 
 
 def times(rng: random.Random, count: int) -> list[str]:
-    kind = rng.randrange(5)
+    kind = rng.randrange(6)
     if kind == 0:
         return [str(rng.choice((0, 1, -7, 2**62, rng.randrange(10**9)))) for _ in range(count)]
     if kind == 1:
@@ -45,6 +46,9 @@ def times(rng: random.Random, count: int) -> list[str]:
     moments = [start + rng.randrange(10**6) * datetime.timedelta(seconds=1) for _ in range(count)]
     if kind == 2:
         return [str(moment.date()) for moment in moments]
+    if kind == 5:  # as BigQuery, Postgres and Python write them
+        zones = (" UTC", "+00", ".25+00", ".000123456 UTC", "+00:00")
+        return [f"{moment}{rng.choice(zones)}" for moment in moments]
     return [moment.isoformat(sep="T" if kind == 3 else " ") for moment in moments]
 
 
@@ -52,11 +56,12 @@ def rows_as_text(rng: random.Random) -> list[list[str]]:
     count = rng.randint(1, 8)
     parts = [some_ids(rng, count), some_ids(rng, count), times(rng, count)]
     parts.append([rng.choice((one, "")) for one in some_ids(rng, count)])
-    parts.append([rng.choice(("0", "1")) for _ in range(count)])
+    spelt = rng.choice((("0", "1"), ("0", "1"), ("False", "True"), ("true", "0", "FALSE")))
+    parts.append([rng.choice(spelt) for _ in range(count)])
     return [list(row) for row in zip(*parts, strict=True)]
 
 
-def spell(rows: list[list[str]], rng: random.Random) -> bytes:
+def spell(rows: list[list[str]], rng: random.Random, separator: str = ",") -> bytes:
     """The rows as CSV, in one of the ways that RFC 4180 and its readers allow."""
     columns = [*NAMES, *rng.choice(((), ("extra",), ("extra", "extra"), ("", "Ü,ber")))]
     order = rng.sample(range(len(columns)), len(columns))
@@ -64,7 +69,7 @@ def spell(rows: list[list[str]], rng: random.Random) -> bytes:
     end = rng.choice(("\n", "\r\n"))
     text = io.StringIO()
     quoting: Any = rng.choice((csv.QUOTE_MINIMAL, csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
-    writer = csv.writer(text, lineterminator=end, quoting=quoting)
+    writer = csv.writer(text, delimiter=separator, lineterminator=end, quoting=quoting)
     blank = rng.random() < 0.2
     for row in table:
         writer.writerow([row[place] for place in order])
@@ -76,14 +81,15 @@ def spell(rows: list[list[str]], rng: random.Random) -> bytes:
     return rng.choice((b"", b"", b"\xef\xbb\xbf")) + written.encode()
 
 
-def read_again(data: bytes) -> Expected | Refused:
+def read_again(data: bytes, separator: str = ",") -> Expected | Refused:
     """The log of a CSV file by Python's csv module, or why it is no log."""
     try:
         text = data.removeprefix(b"\xef\xbb\xbf").decode()
     except UnicodeDecodeError:
         return Expected(None)  # only a damaged column that is not asked for may pass
     try:
-        table = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
+        lines = io.StringIO(text, newline="")
+        table = [row for row in csv.reader(lines, delimiter=separator, strict=True) if row]
     except csv.Error as error:
         return Refused(f"csv: {error}")
     if not table or any(len(row) != len(table[0]) for row in table):
@@ -104,6 +110,7 @@ def meant(rows: list[list[str]]) -> Expected | Refused:
     moments = read_times(time)
     if moments is None:
         return Refused("not times")
+    label = [{"true": "1", "false": "0"}.get(one.lower(), one) for one in label]
     if not all(re.fullmatch(r"[+-]?0*[01](\.0*)?|[+-]?\.0+", one) for one in label):
         try:
             if any(float(one) not in (0, 1) for one in label):
@@ -133,7 +140,7 @@ def read_times(texts: list[str]) -> list[int] | list[float] | None:
     else:
         return floats if np.isfinite(floats).all() else None
     try:
-        dates = [datetime.datetime.fromisoformat(one) for one in texts]
+        dates = [datetime.datetime.fromisoformat(ZONE.sub(r"\1", one)) for one in texts]
     except ValueError:
         return None
     zoned = [one if one.tzinfo else one.replace(tzinfo=datetime.UTC) for one in dates]
@@ -143,6 +150,12 @@ def read_times(texts: list[str]) -> list[int] | list[float] | None:
 def csv_file(rng: random.Random, folder: Path) -> Case:
     """A CSV file: a third as it should be, the rest damaged."""
     return _csv(rng, folder / "log.csv", lambda data: data, False)
+
+
+def tsv_file(rng: random.Random, folder: Path) -> Case:
+    """The same with tabs between the fields, by one of the endings that say so."""
+    name = rng.choice(("log.tsv", "log.TSV", "log.txt"))
+    return _csv(rng, folder / name, lambda data: data, False, "\t")
 
 
 def csv_gz_file(rng: random.Random, folder: Path) -> Case:
@@ -155,13 +168,13 @@ def csv_gz_file(rng: random.Random, folder: Path) -> Case:
     return _csv(rng, folder / "log.csv.gz", compress, True)
 
 
-def _csv(rng: random.Random, path: Path, compress: Any, outer: bool) -> Case:
+def _csv(rng: random.Random, path: Path, compress: Any, outer: bool, separator: str = ",") -> Case:
     rows = rows_as_text(rng)
-    data = spell(rows, rng)
+    data = spell(rows, rng, separator)
     kind = rng.randrange(3)
     if kind == 1:
         data = damage(data, rng)
-    expected = read_again(data)
+    expected = read_again(data, separator)
     if kind == 0:
         assert isinstance(expected, Expected)
         expected = Expected(expected.value, valid=True)
@@ -169,10 +182,10 @@ def _csv(rng: random.Random, path: Path, compress: Any, outer: bool) -> Case:
     if kind == 2:
         written = damage(written, rng)
         if not outer or written[:2] != b"\x1f\x8b":
-            expected = read_again(written)
+            expected = read_again(written, separator)
         else:
             try:
-                expected = read_again(gzip.decompress(written))
+                expected = read_again(gzip.decompress(written), separator)
             except Exception:
                 expected = Refused("gz is damaged")
     path.write_bytes(written)
@@ -219,7 +232,8 @@ def _frame(rng: random.Random) -> tuple[pl.DataFrame, Expected | Refused | None]
         "time": pl.Series(moments),
         "category": pl.Series(typed([one or None for one in category])),
         "label": pl.Series(
-            list(map(int, label)), dtype=rng.choice((pl.Int8, pl.Float64, pl.Int64))
+            [int(one.lower() in ("1", "true")) for one in label],
+            dtype=rng.choice((pl.Int8, pl.Float64, pl.Int64)),
         ),
     }
     if time[0][:4] == "2022":
