@@ -2,7 +2,7 @@
 
     python -m benchmarks.accuracy.research --data-folder DATA --jobs 2
     python -m benchmarks.accuracy.research --data-folder DATA --only beauty-uniform-din
-    python -m benchmarks.accuracy.research --data-folder DATA --arms plain gcn centers-only
+    python -m benchmarks.accuracy.research --data-folder DATA --arms plain gcn gcn:none
 
 A cell is one `resemb-gnn compare` in OUT/CELL: a data set with its negatives, a model, its arms
 over the same seeds. Arms take the settings that tuning.py chose for them on Beauty and Sports, the
