@@ -10,7 +10,7 @@ from resemb_gnn.io.outputs import shared_folder
 from resemb_gnn.io.paths import expanded
 from resemb_gnn.training.checkpoint import CheckpointFolder
 from resemb_gnn.training.guards import FiniteGuard
-from resemb_gnn.training.identity import refuse_another_run
+from resemb_gnn.training.run_fingerprint import refuse_another_run
 from resemb_gnn.training.state import TrainingState
 
 
@@ -49,7 +49,7 @@ class Saver:
         """Puts the state where the newest sound checkpoint has it, if there is one.
 
         Args:
-            identity: tells what the run is of (:func:`~resemb_gnn.training.identity.run_identity`).
+            identity: tells what the run is of (:func:`~resemb_gnn.training.run_fingerprint.run_fingerprint`).
             resume: whether to go on from what is in the folder.
 
         Raises:

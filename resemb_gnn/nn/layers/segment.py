@@ -47,7 +47,7 @@ class _SegmentSoftmax(torch.autograd.Function):
         weight, ptr, segment = ctx.saved_tensors
         part = weight * grad
         total = segment_sum(part.unsqueeze(1), ptr, segment)
-        return part - weight * expand(total, ptr, segment).squeeze(1), None, None
+        return part - weight * repeat_rows(total, ptr, segment).squeeze(1), None, None
 
 
 def _sum_rows(x: Tensor, ptr: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ def segment_sum(x: Tensor, ptr: Tensor, segment: Tensor) -> Tensor:
     return out
 
 
-def expand(x: Tensor, ptr: Tensor, segment: Tensor) -> Tensor:
+def repeat_rows(x: Tensor, ptr: Tensor, segment: Tensor) -> Tensor:
     """Each segment's row, repeated for each of its rows: ``x[segment]``.
 
     Args:

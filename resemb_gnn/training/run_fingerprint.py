@@ -9,13 +9,13 @@ from torch import nn
 from resemb_gnn.data import Split
 from resemb_gnn.errors import InputError, differences
 from resemb_gnn.io.digests import tensor_digest
-from resemb_gnn.training.optimizer import TableAdam
+from resemb_gnn.training.optimizer import ModelAdam
 
 _SHOWN = 8
 
 
-def run_identity(
-    model: nn.Module, optimizer: TableAdam, split: Split, settings: dict[str, Any]
+def run_fingerprint(
+    model: nn.Module, optimizer: ModelAdam, split: Split, settings: dict[str, Any]
 ) -> dict[str, Any]:
     """Settings of the training, the optimisers and every module, shapes of the parameters, and
     digests of the data and of what the model holds besides its weights (graphs, features).
