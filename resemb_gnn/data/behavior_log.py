@@ -362,7 +362,7 @@ class BehaviorLog:
             sizes = whole_numbers(users["behaviors"])
             return cls(
                 items=whole_numbers(behaviors["item"]),
-                ptr=torch.nn.functional.pad(sizes.cumsum(0), (1, 0)),
+                ptr=cumsum(sizes),
                 times=parse_times(behaviors["time"]).to_torch(),
                 user_ids=user_ids,
                 item_ids=item_ids,

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_model
 from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.utils import coalesce
+from torch_geometric.utils import coalesce, cumsum
 
 from resemb_gnn.errors import InputError, brief, shown
 from resemb_gnn.graph.adjacency import check_graph
@@ -202,7 +202,7 @@ def _histories(path: Path, num_items: int) -> Histories:
     return Histories(
         distinct_ids(path, table["user_id"]),
         _numbers(path, behaviors, num_items),
-        torch.nn.functional.pad(lengths.cumsum(0), (1, 0)),
+        cumsum(lengths),
     )
 
 

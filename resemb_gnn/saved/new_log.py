@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import torch
+from torch_geometric.utils import cumsum
 
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.datasets import DataSource
@@ -37,7 +38,7 @@ def renumbered(trained: TrainedModel, source: DataSource) -> tuple[DataSource, i
     kept = counts > 0
     log = BehaviorLog(
         items=items[items >= 0],
-        ptr=torch.nn.functional.pad(counts[kept].cumsum(0), (1, 0)),
+        ptr=cumsum(counts[kept]),
         times=known.times,
         user_ids=known.user_ids.filter(kept.numpy()),
         item_ids=trained.item_ids,

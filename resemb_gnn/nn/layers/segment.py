@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch_geometric.index import ptr2index
 from torch_geometric.utils import softmax
 
 
@@ -64,8 +65,7 @@ def segment_index(ptr: Tensor, num_rows: int) -> Tensor:
     if torch.compiler.is_exporting():  # ONNX has no repeat_interleave of a known size
         starts = ptr.new_zeros(num_rows + 1).index_add(0, ptr[1:], torch.ones_like(ptr[1:]))
         return starts[:num_rows].cumsum(0)
-    segments = torch.arange(ptr.numel() - 1, device=ptr.device)
-    return segments.repeat_interleave(ptr.diff(), output_size=num_rows)
+    return ptr2index(ptr, output_size=num_rows)
 
 
 def segment_sum(x: Tensor, ptr: Tensor, segment: Tensor) -> Tensor:

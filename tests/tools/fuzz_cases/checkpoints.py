@@ -43,7 +43,7 @@ def written() -> list[tuple[bytes, Any]]:
     with tempfile.TemporaryDirectory() as place:
         state = run()
         saver = Saver(place, state, 60)
-        saver.identity = IDENTITY
+        saver.fingerprint = IDENTITY
         for _ in range(2):
             state.begin_epoch()
             state.step += 1
