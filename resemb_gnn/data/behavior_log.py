@@ -85,6 +85,8 @@ class BehaviorLog:
             low, high = self.item_category.aminmax()
             if not 0 <= int(low) <= int(high) < self.num_categories:
                 raise InputError(f"item_category must lie in 0..{self.num_categories - 1}")
+        if self.features is not None:
+            self.features.check(items=self.num_items, users=self.num_users, context=rows)
 
     @classmethod
     def from_frame(
@@ -155,24 +157,19 @@ class BehaviorLog:
             >>> log.ptr.tolist()
             [0, 2, 4]
         """
-        return cls(
-            **read_log_table(
-                frame,
-                user,
-                item,
-                time,
-                category,
-                label,
-                items=items,
-                users=users,
-                context=context,
-                item_features=item_features,
-                user_features=user_features,
-                time_features=time_features,
-                kinds=kinds,
-                list_separator=list_separator,
-            )
+        parts = read_log_table(
+            frame,
+            (user, item, time, category, label),
+            items=items,
+            users=users,
+            context=context,
+            item_features=item_features,
+            user_features=user_features,
+            time_features=time_features,
+            kinds=kinds,
+            list_separator=list_separator,
         )
+        return cls(**parts)
 
     @property
     def num_users(self) -> int:
@@ -218,8 +215,7 @@ class BehaviorLog:
             )
         every = torch.arange(self.num_behaviors)
         at = found[self.items]
-        if at.ptr is not None:
-            every = every.repeat_interleave(at.ptr.diff())
+        every = every if at.ptr is None else every.repeat_interleave(at.ptr.diff())
         there = at.values >= FIRST
         every, values = every[there], at.values[there] - FIRST
         counts = self.users[every].bincount(minlength=self.num_users)

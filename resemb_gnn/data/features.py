@@ -130,6 +130,21 @@ class Features:
         every = (("items", self.items), ("users", self.users), ("context", self.context))
         return [(name, table) for name, table in every if table is not None]
 
+    def check(self, **sizes: int) -> None:
+        """Refuses features that do not fit.
+
+        Args:
+            sizes: how many ``items``, ``users`` and ``context`` rows there must be.
+
+        Raises:
+            InputError: if a table has another number of rows, or a feature's codes are none.
+        """
+        for place, table in self.tables():
+            if len(table) != sizes[place]:
+                raise InputError(f"features of {len(table)} {place}, but there are {sizes[place]}")
+            for feature in table:
+                feature.check()
+
     def __bool__(self) -> bool:
         return bool(self.tables())
 

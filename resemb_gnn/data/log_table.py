@@ -26,14 +26,10 @@ from resemb_gnn.io.times import are_dates, read_times
 
 def read_log_table(
     frame: Frame,
-    user: str,
-    item: str,
-    time: str,
-    category: str | None,
-    label: str | None,
+    columns: tuple[str, str, str, str | None, str | None],
     *,
-    items: Frame | None,
-    users: Frame | None,
+    items: "Frame | None",
+    users: "Frame | None",
     context: Sequence[str],
     item_features: Sequence[str] | None,
     user_features: Sequence[str] | None,
@@ -41,13 +37,15 @@ def read_log_table(
     kinds: Mapping[str, str] | None,
     list_separator: str | None,
 ) -> dict[str, Any]:
-    """The parts of a log by name; arguments, warnings and errors as
-    :meth:`~resemb_gnn.BehaviorLog.from_frame` has them.
+    """The parts of a log by name; warnings, errors and arguments as
+    :meth:`~resemb_gnn.BehaviorLog.from_frame` has them, with ``columns`` those of users, items,
+    times, categories and labels.
     """
     kinds = kinds or {}
-    columns = [user, item, time] + [name for name in (category, label) if name is not None]
-    _check_context([*context, *time_features], columns)
-    table = read_columns(frame, [*columns, *context])
+    user, item, time, category, label = columns
+    named = [name for name in columns if name is not None]
+    _check_context([*context, *time_features], named)
+    table = read_columns(frame, [*named, *context])
     item_category = category_ids = None
     with naming(place_of(frame)):
         user_codes, user_ids = _encode(parse_ids(table[user]))
@@ -111,7 +109,7 @@ def _check_context(context: Sequence[str], columns: list[str]) -> None:
 
 
 def _table_of(
-    frame: Frame | None,
+    frame: "Frame | None",
     id_column: str,
     ids: pl.Series,
     what: str,

@@ -1,8 +1,8 @@
 """What a behaviour's time tells: the hour, the weekday, the item's age, the time since the user's
 last behaviour.
 
-Nothing here looks ahead: of a log's row it is what was known when it came, so that the same numbers
-can be had for a row that is yet to come, from the first time of each item and the last of each user.
+Nothing here looks ahead: of a log's row it is what was known when it came. So a row that is yet to
+come has the same, from the first time of each item and the last of each user in the log.
 """
 
 from collections.abc import Iterable
