@@ -33,7 +33,9 @@ def kind_of(column: pl.Series) -> str:
     dtype = column.dtype
     if isinstance(dtype, pl.List | pl.Array):
         decimal = dtype.inner.is_float() or isinstance(dtype.inner, pl.Decimal)
-        return "vector" if decimal and _lengths(column).unique().drop_nulls().len() == 1 else "list"
+        widths = _lengths(column).drop_nulls().n_unique()
+        one = widths == 1 or isinstance(dtype, pl.Array)
+        return "vector" if decimal and one else "list"
     if dtype.is_nested() or dtype in (pl.Object, pl.Binary):
         raise InputError(f"column {column.name!r} holds {dtype}, which cannot be a feature")
     if dtype == pl.String:

@@ -80,7 +80,7 @@ class FeatureTable:
                     f" there are {shown(frame.columns)}{did_you_mean(name, frame.columns)}"
                 )
         kinds = {feature.name: feature.kind for feature in self}
-        table = split_lists(frame.select(kinds), list_separator, kinds)
+        table = split_lists(frame.select(list(kinds)), list_separator, kinds)
         return FeatureTable(
             {feature.name: read_feature(table[feature.name], like=feature) for feature in self}
         )

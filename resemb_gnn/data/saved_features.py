@@ -14,7 +14,7 @@ from torch_geometric.utils import cumsum
 from resemb_gnn.data.feature import Feature
 from resemb_gnn.data.features import FeatureTable
 from resemb_gnn.errors import InputError
-from resemb_gnn.io.saved_table import distinct_ids, read_saved
+from resemb_gnn.io.saved_table import read_saved
 
 PREFIX = "feature:"
 
@@ -59,7 +59,9 @@ def read_feature_columns(saved: pl.DataFrame, path: Path) -> FeatureTable | None
             lists = vocabularies[name]
             if len(lists) != 1 or not isinstance(lists.dtype, pl.List) or lists.null_count():
                 raise InputError(f"{path}: column {name!r} holds no vocabulary")
-            vocabulary = distinct_ids(path, lists.explode(empty_as_null=False))
+            vocabulary = lists.explode(empty_as_null=False)
+            if vocabulary.null_count() or vocabulary.n_unique() < len(vocabulary):
+                raise InputError(f"{path}: column {name!r} holds a value twice, or none")
         found[name] = _feature(name, column, vocabulary)
     return FeatureTable(found) if found else None
 

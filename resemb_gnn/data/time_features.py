@@ -68,7 +68,7 @@ def time_columns(
     names = list(names)
     check_time_features(names, dates)
     moments = pl.Series(times.numpy())
-    since = {"item_age": (first_of_item, 0.0), "gap": (last_of_user, None)}
+    since = {"item_age": (first_of_item, 0.0), "gap": (last_of_user, np.nan)}
     found = {}
     for name in names:
         if name in _CALENDAR:
@@ -80,7 +80,8 @@ def time_columns(
             raise InputError(f"the time feature {name!r} needs the times that it counts from")
         check_lengths(times=times, start=start)
         passed = (times - start).double().numpy().clip(min=0) / (_SECOND if dates else 1.0)
-        found[name] = pl.Series(np.log1p(passed), nan_to_null=True).fill_null(unknown)
+        numbers = np.where(np.isnan(passed), unknown, np.log1p(passed))
+        found[name] = pl.Series(numbers, nan_to_null=True)
     return pl.DataFrame(found)
 
 
