@@ -67,6 +67,7 @@ def load_source(
     time: str | None = None,
     category: str | None = None,
     label: str | None = None,
+    **features: Any,
 ) -> DataSource:
     """A named data set, a CSV or Parquet table, or a sequence file.
 
@@ -80,6 +81,9 @@ def load_source(
         time: column of times.
         category: column of the items' categories.
         label: column of click labels.
+        **features: of a table, ``items``, ``users``, ``context``, ``item_features``,
+            ``user_features``, ``kinds`` and ``list_separator`` as
+            :meth:`~resemb_gnn.BehaviorLog.from_frame` has them; ``None`` for none.
 
     Raises:
         InputError: if there is no such data set or file, a column is not named, or the file
@@ -87,8 +91,15 @@ def load_source(
     """
     columns = {"user": user, "item": item, "time": time, "category": category, "label": label}
     given = [f"--{name}" for name, value in columns.items() if value is not None]
+    features = {name: value for name, value in features.items() if value}
     path = expanded(data)
     is_table = data.endswith(TABLE_SUFFIXES)
+    if features and not is_table:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in features)
+        raise InputError(
+            f"{flags}: features are named for a table alone, but --data is {data!r}, which brings"
+            " its own where there are some"
+        )
     if given and not is_table:
         raise InputError(f"{', '.join(given)} name columns of a table, but --data is {data!r}")
     if data in NAMED:
@@ -106,10 +117,13 @@ def load_source(
         )
     if not is_table:
         return DataSource(path.name, "Sequence file, read line by line.", read_sequence_file(path))
+    for name, of in (("items", "item_features"), ("users", "user_features")):
+        if of in features and name not in features:
+            raise InputError(f"--{of.replace('_', '-')} names columns of --{name}, which is missing")
     if user is None or item is None or time is None:
         missing = [f"--{name}" for name in ("user", "item", "time") if columns[name] is None]
         raise InputError(f"{data} is a table: name its columns by {', '.join(missing)}")
-    log = BehaviorLog.from_frame(path, user, item, time, category, label)
+    log = BehaviorLog.from_frame(path, user, item, time, category, label, **features)
     return DataSource(path.name, "Table with one behaviour a row.", log)
 
 

@@ -3,7 +3,7 @@
 A new encoder, click model or data set is a file of its own and a line here. An encoder is a
 :class:`~resemb_gnn.nn.CenterEncoder` made as ``Encoder(graph, num_centers, temperature=...,
 normalize=...)``; a click model a :class:`~resemb_gnn.models.CTRModel` made as
-``Model(embedding, item_category=...)``.
+``Model(embedding, item_category=..., features=..., widths=...)``.
 """
 
 from pkgutil import resolve_name
@@ -28,6 +28,7 @@ NEGATIVES = ("uniform", "popularity")
 PRECISIONS = ("float32", "bfloat16")
 SPLITS = ("last", "time")
 UNKNOWN = ("refuse", "skip")
+FEATURE_KINDS = ("category", "numeric", "list", "vector")
 CENTER_NORMALIZATIONS = ("softmax", "sparsemax", "entmax", "signed")
 
 
