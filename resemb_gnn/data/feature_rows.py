@@ -55,7 +55,9 @@ def _missing(feature: Feature, size: int) -> Feature:
     if feature.ptr is not None:
         return replace(feature, values=feature.values[:0], ptr=feature.ptr.new_zeros(size + 1))
     empty = MISSING if feature.vocabulary is not None else float("nan")
-    return replace(feature, values=feature.values.new_full((size, *feature.values.shape[1:]), empty))
+    return replace(
+        feature, values=feature.values.new_full((size, *feature.values.shape[1:]), empty)
+    )
 
 
 def _joined(tables: list[FeatureTable]) -> FeatureTable:

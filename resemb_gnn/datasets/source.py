@@ -119,7 +119,9 @@ def load_source(
         return DataSource(path.name, "Sequence file, read line by line.", read_sequence_file(path))
     for name, of in (("items", "item_features"), ("users", "user_features")):
         if of in features and name not in features:
-            raise InputError(f"--{of.replace('_', '-')} names columns of --{name}, which is missing")
+            raise InputError(
+                f"--{of.replace('_', '-')} names columns of --{name}, which is missing"
+            )
     if user is None or item is None or time is None:
         missing = [f"--{name}" for name in ("user", "item", "time") if columns[name] is None]
         raise InputError(f"{data} is a table: name its columns by {', '.join(missing)}")

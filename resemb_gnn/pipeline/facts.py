@@ -47,7 +47,9 @@ def describe_data(source: DataSource, split: Split) -> dict[str, Any]:
     if log.features is not None:
         facts["feature_fingerprints"] = feature_fingerprints(log)
         facts["features"] = [
-            {"of": place} | facts for place, table in log.features.tables() for facts in table.summary()
+            {"of": place} | facts
+            for place, table in log.features.tables()
+            for facts in table.summary()
         ]
     return facts
 

@@ -29,9 +29,7 @@ def is_training_data(trained: TrainedModel, log: BehaviorLog) -> bool:
     )
 
 
-def renumbered(
-    trained: TrainedModel, source: DataSource
-) -> tuple[TrainedModel, DataSource, int]:
+def renumbered(trained: TrainedModel, source: DataSource) -> tuple[TrainedModel, DataSource, int]:
     """The model over a source's users, the source with the items and features numbered as the model
     numbers them, and how many behaviours were left out since the model does not know their item.
 

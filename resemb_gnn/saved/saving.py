@@ -56,15 +56,16 @@ def save(trained: "TrainedModel", folder: str | Path, *, replace: bool = False) 
                             16 largest of an item, zeros left out (a Res-embedding alone)
     ``graph.parquet``       ``source`` < ``target`` (item numbers), ``weight`` (co-visits)
     ``histories.parquet``   ``user_id`` and ``items``, the latest behaviours as item numbers
-    ``item_features``, ...  ``item_features.parquet`` and ``user_features.parquet``: a row an item or
-                            user, a column a feature (codes, lists of codes, numbers or vectors);
-                            ``context_features.parquet``: the columns alone, without rows; each if
-                            the model has such features
-    ``feature_vocabularies`` ``.parquet``: a column a feature with codes, the list of its values: code
-                            2 is the first, 1 an unknown value, 0 a missing one
     ``README.md``           the model card
     ``model.sha256``        SHA-256 of the files that are read again, for ``sha256sum --check``
     ======================= ======================================================================
+
+    A model with features has further files. ``item_features.parquet`` and
+    ``user_features.parquet`` have a row an item or user, in the order of their numbers, and a
+    column a feature: codes, lists of codes, numbers (NaN where missing) or vectors;
+    ``context_features.parquet`` has the columns alone, for their kinds.
+    ``feature_vocabularies.parquet`` has a column a feature with codes, the list of its values: code
+    2 stands for the first of them, 1 for an unknown value and 0 for a missing one.
 
     Args:
         trained: the model.

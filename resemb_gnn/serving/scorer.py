@@ -244,7 +244,7 @@ def _program(scorer: Scorer) -> torch.export.ExportedProgram:
     }
     further: dict[str, Any] = {}
     if scorer.users is not None:
-        further["user"], sizes["user"] = example[2], {0: batch_size}
+        further["user"], sizes["user"] = example[2].clone(), {0: batch_size}
     if scorer._context:
         further["context"], sizes["context"] = {}, {}
     for number, feature in enumerate(scorer._context):

@@ -88,8 +88,8 @@ class CompareSettings(EmbeddingSettings, TrainingSettings):
     def identity(self) -> dict[str, Any]:
         """The settings that decide a run's figures: those that a resumed comparison must share.
 
-        The data may have moved: their fingerprints are compared, not their paths. Overrides belong to
-        a run and stand beside it.
+        The data may have moved: their fingerprints are compared, not their paths. Overrides belong
+        to a run and stand beside it.
         """
         free = {"data", "items", "users", "embeddings", "seeds", "override"}
         free |= {"out", "resume", "replace", "quiet", "tensorboard"}

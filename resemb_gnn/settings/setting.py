@@ -72,9 +72,12 @@ class Settings:
         """
 
     def without(self, names: set[str]) -> dict[str, Any]:
-        """The settings by name, but for ``names``."""
+        """The settings by name, but for ``names``, as JSON gives them back: lists for tuples."""
+        every = {spec.name: getattr(self, spec.name) for spec in fields(self)}
         return {
-            spec.name: getattr(self, spec.name) for spec in fields(self) if spec.name not in names
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in every.items()
+            if name not in names
         }
 
 
