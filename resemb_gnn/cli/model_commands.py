@@ -16,7 +16,7 @@ from resemb_gnn.cli.outputs import new_table
 from resemb_gnn.datasets.source import TABLE_SUFFIXES
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.atomic import whole_folder
-from resemb_gnn.io.frame import read_columns
+from resemb_gnn.io.frame import naming, read_columns
 from resemb_gnn.io.json_text import map_numbers
 from resemb_gnn.io.outputs import lies_in, new_folder
 from resemb_gnn.io.paths import expanded
@@ -106,13 +106,14 @@ def run_predict(settings: PredictSettings) -> None:
             " cannot hold ids; give it another name"
         )
     table = read_columns(settings.data, [user, item, *trained.context_names])
-    score = trained.predict(
-        table[user],
-        table[item],
-        context=table if trained.context_names else None,
-        unknown=settings.unknown,
-        progress=not settings.quiet,
-    )
+    with naming(settings.data):
+        score = trained.predict(
+            table[user],
+            table[item],
+            context=table if trained.context_names else None,
+            unknown=settings.unknown,
+            progress=not settings.quiet,
+        )
     table = table.select(user, item, score.alias(SCORE))
     write_table(table, out)
     print(f"{settings.out} holds {len(table):,} scores", end="")

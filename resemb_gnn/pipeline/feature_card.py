@@ -34,10 +34,8 @@ def features_section(data: dict[str, Any]) -> list[str]:
 
 def feature_pairs(data: dict[str, Any]) -> list[tuple[str, str]]:
     """Each feature's name, and the rest in words."""
-    return [
-        (
-            name,
-            f"of {of}, {kind}, {values} values, {missing} missing".replace(f" {NONE} values,", ""),
-        )
-        for name, of, kind, values, missing in feature_rows(data)
-    ]
+    found = []
+    for name, of, kind, values, missing in feature_rows(data):
+        counted = "" if values == NONE else f"{values} values, "
+        found.append((name, f"of {of}, {kind}, {counted}{missing} missing"))
+    return found

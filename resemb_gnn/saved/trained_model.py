@@ -15,7 +15,7 @@ from resemb_gnn.data import Examples, Features
 from resemb_gnn.data.features import FeatureTable
 from resemb_gnn.data.log_features import split_lists
 from resemb_gnn.errors import InputError, check_lengths, shown
-from resemb_gnn.io.frame import Frame, naming, place_of, read_columns
+from resemb_gnn.io.frame import Frame, naming, read_columns
 from resemb_gnn.io.ids import id_column
 from resemb_gnn.models import CTRModel
 from resemb_gnn.saved.histories import Histories
@@ -142,7 +142,7 @@ class TrainedModel:
             )
         found = read_columns(frame, self.context_names)
         check_lengths(users=range(size), context=found)
-        with naming(f"the context, {place_of(frame)}"):
+        with naming("the context"):
             kinds = {one.name: one.kind for one in table}
             return table.encode(split_lists(found, self.settings.list_separator, kinds))
 
