@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from resemb_gnn import DIN, Features, InputError
-from resemb_gnn.data import Batch
+from resemb_gnn import DIN, InputError
+from resemb_gnn.data import Batch, Features
 from resemb_gnn.data.features import Feature, FeatureTable
 from resemb_gnn.models import PNN, CTRModel, PooledMLP, WideDeep
 from resemb_gnn.serving import Scorer, export_scorer
