@@ -70,7 +70,7 @@ def warn_of_varying_category(items: pl.Series, codes: pl.Series, name: str) -> N
     if several.any():
         warnings.warn(
             f"the category {name!r} differs within {several.sum()} of {len(several)} items"
-            f" ({several.mean():.1%}), and each gets its most frequent one: if it tells of the row,"
+            f" ({several.sum() / len(several):.1%}), and each gets its most frequent one: if it tells of the row,"
             f" such as a position, name it as context (context=[{name!r}], --context {name})",
             stacklevel=_LEVEL,
         )

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.datasets.data_source import ENDINGS, DataSource, root_and_name
@@ -20,6 +21,7 @@ def load_source(
     time: str | None = None,
     category: str | None = None,
     label: str | None = None,
+    **features: Any,
 ) -> DataSource:
     """A named data set, a table, or a sequence file.
 
@@ -35,6 +37,9 @@ def load_source(
         time: column of times.
         category: column of the items' categories.
         label: column of click labels.
+        **features: of a table, ``items``, ``users``, ``context``, ``item_features``,
+            ``user_features``, ``kinds`` and ``list_separator`` as
+            :meth:`~resemb_gnn.BehaviorLog.from_frame` has them; ``None`` for none.
 
     Raises:
         InputError: if there is no such data set or file, a column is not named, or the file
@@ -42,11 +47,18 @@ def load_source(
     """
     columns = {"user": user, "item": item, "time": time, "category": category, "label": label}
     given = [f"--{name}" for name, value in columns.items() if value is not None]
+    features = {name: value for name, value in features.items() if value}
     data = os.fspath(data)
     path = expanded(data)
     name, colon, place = data.partition(":")
     placed = bool(colon) and name in PLACED
     table = data not in NAMED and not placed and is_table(path, columns_named=bool(given))
+    if features and not table:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in features)
+        raise InputError(
+            f"{flags}: features are named for a table alone, but --data is {data!r}, which brings"
+            " its own where there are some"
+        )
     if given and not table:
         raise InputError(f"{', '.join(given)} name columns of a table, but --data is {data!r}")
     if data in NAMED:
@@ -65,12 +77,17 @@ def load_source(
         )
     if not table:
         return DataSource(path.name, "Sequence file, read line by line.", read_sequence_file(path))
+    for name, of in (("items", "item_features"), ("users", "user_features")):
+        if of in features and name not in features:
+            raise InputError(
+                f"--{of.replace('_', '-')} names columns of --{name}, which is missing"
+            )
     if user is None or item is None or time is None:
         missing = [f"--{name}" for name in ("user", "item", "time") if columns[name] is None]
         # Why a .txt is one.
         rule = "" if is_table(path, False) else " since columns are named, else a sequence file"
         raise InputError(f"{data} is a table{rule}: name its columns by {', '.join(missing)}")
-    log = BehaviorLog.from_frame(path, user, item, time, category, label)
+    log = BehaviorLog.from_frame(path, user, item, time, category, label, **features)
     return DataSource(path.name, "Table with one behaviour a row.", log)
 
 

@@ -13,7 +13,22 @@ ITEMS, CENTERS, GRAPH, HISTORIES = (
     "histories.parquet",
 )
 CATEGORIES = "categories.parquet"
-READ = (SETTINGS, WEIGHTS, ITEMS, CATEGORIES, GRAPH, HISTORIES)  # by load
+FEATURES = {
+    "items": "item_features.parquet",
+    "users": "user_features.parquet",
+    "context": "context_features.parquet",
+}
+VOCABULARIES = "feature_vocabularies.parquet"
+READ = (  # by load
+    SETTINGS,
+    WEIGHTS,
+    ITEMS,
+    CATEGORIES,
+    GRAPH,
+    HISTORIES,
+    *FEATURES.values(),
+    VOCABULARIES,
+)
 DIGESTS = "model.sha256"
 FILES = (*READ, CARD, CENTERS, DIGESTS)
 

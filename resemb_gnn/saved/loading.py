@@ -12,6 +12,8 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import coalesce, cumsum
 
+from resemb_gnn.data import Features
+from resemb_gnn.data.feature_rows import read_codes
 from resemb_gnn.errors import InputError, brief, shown
 from resemb_gnn.graph.adjacency import check_graph
 from resemb_gnn.io.digests import changed_file
@@ -21,10 +23,12 @@ from resemb_gnn.io.paths import expanded
 from resemb_gnn.io.saved_table import distinct_ids, float_vectors, read_saved, whole_numbers
 from resemb_gnn.models import CTRModel
 from resemb_gnn.pipeline.embeddings import make_embedding, make_model
+from resemb_gnn.pipeline.task import widths_of
 from resemb_gnn.saved.histories import Histories
 from resemb_gnn.saved.layout import (
     CATEGORIES,
     DIGESTS,
+    FEATURES,
     FORMAT,
     GRAPH,
     HISTORIES,
@@ -32,6 +36,7 @@ from resemb_gnn.saved.layout import (
     READ,
     SCHEMA,
     SETTINGS,
+    VOCABULARIES,
     WEIGHTS,
 )
 from resemb_gnn.saved.trained_model import TrainedModel
@@ -67,10 +72,15 @@ def load(folder: str | Path, *, device: torch.device | str = "cpu") -> TrainedMo
         category = _numbers(folder / ITEMS, items["category"], len(category_ids))
     item_ids = distinct_ids(folder / ITEMS, items["item_id"])
     graph = _graph(folder, items)
+    histories = _histories(folder / HISTORIES, len(items))
+    features = None
+    if settings.use_features:
+        sizes = {"items": len(items), "users": len(histories.user_ids), "context": 0}
+        features = _features(folder, contents["data"], sizes)
     _check_size(folder, settings, len(items))
     try:
         with naming(str(folder)):
-            model = _build(folder, settings, items, graph, category)
+            model = _build(folder, settings, items, graph, category, features)
     except (RuntimeError, OverflowError) as error:
         raise InputError(
             f"{folder / SETTINGS}: no such model can be made: {brief(error)}"
@@ -83,7 +93,8 @@ def load(folder: str | Path, *, device: torch.device | str = "cpu") -> TrainedMo
         item_category=category,
         category_ids=category_ids,
         graph=graph,
-        histories=_histories(folder / HISTORIES, len(items)),
+        histories=histories,
+        features=features,
         facts={key: contents[key] for key in ("data", "figures", "versions")},
     )
 
@@ -107,7 +118,12 @@ _SLACK = 2**24  # bytes; a setting that the embedding does not use may ask for s
 
 
 def _build(
-    folder: Path, settings: FitSettings, items: pl.DataFrame, graph: Data, category: Tensor | None
+    folder: Path,
+    settings: FitSettings,
+    items: pl.DataFrame,
+    graph: Data,
+    category: Tensor | None,
+    features: Features | None,
 ) -> CTRModel:
     name, groups = settings.embedding, category
     shared, own = split_name(name)
@@ -118,7 +134,7 @@ def _build(
         groups = _numbers(folder / ITEMS, items["center"], len(items))
     used = category if settings.use_category else None
     embedding = make_embedding(name, graph, settings, groups)
-    return make_model(settings.model, embedding, used)
+    return make_model(settings.model, embedding, used, features, widths_of(settings))
 
 
 def _check_size(folder: Path, settings: FitSettings, num_items: int) -> None:
@@ -204,6 +220,30 @@ def _histories(path: Path, num_items: int) -> Histories:
         _numbers(path, behaviors, num_items),
         cumsum(lengths),
     )
+
+
+def _features(folder: Path, data: dict[str, Any], sizes: dict[str, int]) -> Features | None:
+    """The features that ``settings.json`` says the data had."""
+    try:
+        named = [(one["of"], one["name"]) for one in data.get("features", [])]
+        of = {place: [name for at, name in named if at == place] for place, _ in named}
+        if not of.keys() <= FEATURES.keys():
+            raise KeyError(min(of.keys() - FEATURES.keys()))
+    except (TypeError, KeyError) as error:
+        raise InputError(f"{folder / SETTINGS}: features are damaged: {brief(error)}") from error
+    if not of:
+        return None
+    vocabularies = read_saved(folder / VOCABULARIES)
+    if len(vocabularies) > 1:
+        raise InputError(f"{folder / VOCABULARIES} has {len(vocabularies)} rows, not one")
+    found = {}
+    for place, names in of.items():
+        path = folder / FEATURES[place]
+        with naming(str(path)):
+            found[place] = read_codes(read_saved(path, *names).select(names), vocabularies)
+        if len(found[place]) != sizes[place]:
+            raise InputError(f"{path} has {len(found[place])} rows, not {sizes[place]}")
+    return Features(**found)
 
 
 def _numbers(path: Path, column: pl.Series, size: int) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from resemb_gnn.data.feature_rows import code_table, vocabulary_lists
 from resemb_gnn.graph import edge_list
 from resemb_gnn.io.atomic import whole_folder
 from resemb_gnn.io.digests import write_digests
@@ -21,6 +22,7 @@ from resemb_gnn.saved.layout import (
     CATEGORIES,
     CENTERS,
     DIGESTS,
+    FEATURES,
     FORMAT,
     GRAPH,
     HISTORIES,
@@ -28,6 +30,7 @@ from resemb_gnn.saved.layout import (
     READ,
     SCHEMA,
     SETTINGS,
+    VOCABULARIES,
     WEIGHTS,
     model_place,
 )
@@ -57,6 +60,13 @@ def save(trained: "TrainedModel", folder: str | Path, *, replace: bool = False) 
     ``model.sha256``        SHA-256 of the files that are read again, for ``sha256sum --check``
     ======================= ======================================================================
 
+    A model with features has further files. ``item_features.parquet`` and
+    ``user_features.parquet`` have a row an item or user, in the order of their numbers, and a
+    column a feature: codes, lists of codes, numbers (NaN where missing) or vectors;
+    ``context_features.parquet`` has the columns alone, for their kinds.
+    ``feature_vocabularies.parquet`` has a column a feature with codes, the list of its values: code
+    2 stands for the first of them, 1 for an unknown value and 0 for a missing one.
+
     Args:
         trained: the model.
         folder: where to.
@@ -78,6 +88,11 @@ def save(trained: "TrainedModel", folder: str | Path, *, replace: bool = False) 
         edges = dict(zip(("source", "target", "weight"), edge_list(trained.graph), strict=True))
         write_saved(pl.DataFrame({name: part.numpy() for name, part in edges.items()}), new / GRAPH)
         write_saved(_histories(trained), new / HISTORIES)
+        if trained.features is not None:
+            tables = trained.features.tables()
+            for place, features in tables:
+                write_saved(code_table(features), new / FEATURES[place])
+            write_saved(vocabulary_lists([table for _, table in tables]), new / VOCABULARIES)
         (new / CARD).write_text(model_card(trained), encoding="utf-8")
         (new / WEIGHTS).chmod(0o644)  # safetensors makes it for its owner alone
         write_digests(new / DIGESTS, [name for name in READ if (new / name).exists()])

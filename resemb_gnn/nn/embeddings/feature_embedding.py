@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from resemb_gnn.data.features import MISSING, UNKNOWN, Feature, FeatureTable
 from resemb_gnn.errors import InputError, did_you_mean
-from resemb_gnn.nn.encoders.guarded_buffer import register_guarded_buffer
 from resemb_gnn.nn.layers.segment import segment_index, segment_mean
 
 _BINS = 16
@@ -16,8 +15,8 @@ _WIDTHS = (4, 8, 16, 32)
 
 def width_of(feature: Feature) -> int:
     """Width of a feature's embedding by its number of values :math:`n`: :math:`\\sqrt[4]{n}` (the
-    rule of thumb of TensorFlow's feature columns), rounded up to 4, 8, 16 or 32; 4 for a number, and
-    for a vector as wide as it is, but at most 32.
+    rule of thumb of TensorFlow's feature columns), rounded up to 4, 8, 16 or 32; 4 for a number,
+    and for a vector as wide as it is, but at most 32.
     """
     if feature.kind == "numeric":
         return _WIDTHS[0]
