@@ -70,8 +70,8 @@ def warn_of_varying_category(items: pl.Series, codes: pl.Series, name: str) -> N
     if several.any():
         warnings.warn(
             f"the category {name!r} differs within {several.sum()} of {len(several)} items"
-            f" ({several.sum() / len(several):.1%}), and each gets its most frequent one: if it tells"
-            " of the row, such as a position, name it as context"
+            f" ({several.sum() / len(several):.1%}), and each gets its most frequent one: if it"
+            " tells of the row, such as a position, name it as context"
             f" (context=[{name!r}], --context {name})",
             stacklevel=_LEVEL,
         )

@@ -39,6 +39,6 @@ def tensor_digest(*parts: Tensor | None) -> str:
     found = hashlib.blake2b(digest_size=8)
     for part in parts:
         if part is not None:
-            values: Any = part.detach().cpu().flatten().view(torch.uint8).numpy()
+            values: Any = part.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
             found.update(values)
     return found.hexdigest()
