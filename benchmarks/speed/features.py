@@ -77,9 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--steps", type=int, default=10, help="of a turn")
     parser.add_argument("--size", type=int, nargs=3, default=ours.BEAUTY, metavar="N")
-    parser.add_argument(
-        "--out", type=Path, default=Path("benchmarks/speed/results/features.json")
-    )
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/speed/results/features.json"))
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
     torch.manual_seed(0)
