@@ -1,5 +1,6 @@
 """Embeddings of features: a vector for each value, and for values that are missing or unknown."""
 
+import hashlib
 from collections.abc import Mapping
 
 import torch
@@ -228,6 +229,7 @@ class TableEmbedding(nn.Module):
         if not 0 <= drop < 1:
             raise InputError(f"drop must be at least 0 and below 1, not {drop}")
         self.names = tuple(table.features)
+        self.kinds = tuple(feature.kind for feature in table)
         self.drop = drop
         own = dict.fromkeys(self.names, widths) if isinstance(widths, int) else dict(widths or {})
         for name, width in own.items():
@@ -240,6 +242,12 @@ class TableEmbedding(nn.Module):
             for feature in table
         )
         self.widths = tuple(one.dim for one in self._each())
+        register_guarded_buffer(
+            self,
+            "digest",
+            _digest(table),
+            "the saved weights belong to features of other names, kinds or values than these",
+        )
         self.register_buffer("steps", torch.tensor(0))
 
     @property
@@ -264,6 +272,26 @@ class TableEmbedding(nn.Module):
         for name, one in zip(self.names, self._each(), strict=True):
             one.adapt(table.features[name])
 
+    @property
+    def num_codes(self) -> list[int]:
+        """Number of codes of each category."""
+        return [one.code.numel() for _, one in self._categories()]
+
+    def codes(self, table: FeatureTable) -> Tensor:
+        """Codes of the categories of rows of the table, those that training did not have as
+        unknown, int64 ``[n, num_categories]``.
+        """
+        found = [one.code[table.features[name].values] for name, one in self._categories()]
+        return torch.stack(found, dim=1)
+
+    def _categories(self) -> list[tuple[str, CodeEmbedding]]:
+        every = zip(self.names, self.kinds, self._each(), strict=True)
+        return [
+            (name, one)
+            for name, kind, one in every
+            if kind == "category" and isinstance(one, CodeEmbedding)
+        ]
+
     def forward(self, table: FeatureTable, key: Tensor) -> Tensor:
         if self.training:
             self.steps += 1
@@ -284,7 +312,17 @@ class TableEmbedding(nn.Module):
         mixed = _mix(key * 0x9E3779B1 + self.steps * 0x85EBCA77)
         feature = torch.arange(1, len(self.names) + 1, device=key.device)
         mixed = _mix(mixed + feature.unsqueeze(1) * 0xC2B2AE3D)
-        return torch.where(mixed < self.drop * 2**32, 1 + mixed % 2, 0)
+        return torch.where(mixed < self.drop * 2**32, 1 + (mixed & 1), 0)
+
+
+def _digest(table: FeatureTable) -> Tensor:
+    """A number of the features' names, kinds and vocabularies, int64 ``[1]``."""
+    found = hashlib.blake2b(digest_size=8)
+    for feature in table:
+        words = [] if feature.vocabulary is None else feature.vocabulary.to_list()
+        width = feature.values.size(1) if feature.kind == "vector" else None
+        found.update(repr((feature.name, feature.kind, width, words)).encode())
+    return torch.tensor([int.from_bytes(found.digest(), signed=True)])
 
 
 def _mix(number: Tensor) -> Tensor:
