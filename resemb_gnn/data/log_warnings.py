@@ -67,10 +67,12 @@ def warn_of_varying_category(items: pl.Series, codes: pl.Series, name: str) -> N
     """Warns of a category that differs within an item, of which its most frequent one is taken."""
     pairs = pl.DataFrame({"item": items, "category": codes})
     several = pairs.group_by("item").agg(pl.col("category").n_unique())["category"] > 1
-    if several.any():
+    count = int(several.sum())
+    if count:
         warnings.warn(
-            f"the category {name!r} differs within {several.sum()} of {len(several)} items"
-            f" ({several.mean():.1%}), and each gets its most frequent one: if it tells of the row,"
-            f" such as a position, name it as context (context=[{name!r}], --context {name})",
+            f"the category {name!r} differs within {count} of {len(several)} items"
+            f" ({count / len(several):.1%}), and each gets its most frequent one: if it tells of"
+            f" the row, such as a position, name it as context (context=[{name!r}],"
+            f" --context {name})",
             stacklevel=_LEVEL,
         )

@@ -6,7 +6,13 @@ import polars as pl
 
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.datasets.behavior_dataset import BehaviorDataset
-from resemb_gnn.datasets.kuairand import PAGE, log_of_exposures, moments, read_exposures, read_tags
+from resemb_gnn.datasets.kuairand import (
+    PAGE,
+    log_of_exposures,
+    moments,
+    read_exposures,
+    read_videos,
+)
 from resemb_gnn.datasets.raw_table import id_strings, read_raw_table
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.frame import naming
@@ -19,8 +25,9 @@ class KuaiRandPureTrimmed(BehaviorDataset):
     each user's last (at most 50) long-viewed videos instead.
 
     Raw files: ``exposures_val.parquet``, ``exposures_test.parquet`` (``user_id, video_id, time_ms,
-    is_click``), ``histories.parquet`` (``user_id, last_time_ms, positive_history``) and
-    ``items.parquet`` (``video_id, tag``).
+    is_click, tab``), ``histories.parquet`` (``user_id, last_time_ms, positive_history``) and
+    ``items.parquet`` (``video_id, tag, author_id, video_duration, upload_dt``). Features are those
+    of :class:`KuaiRandPure`, but for the users'; ``tab`` and the last three columns may be lacking.
 
     An exposure is a behaviour with its click label, as in :class:`KuaiRandPure`. A video of a
     history comes before them as a positive behaviour. Of a history only its last time is known;
@@ -37,16 +44,19 @@ class KuaiRandPureTrimmed(BehaviorDataset):
     """
 
     page = PAGE
+    version = 2  # with features
 
     @property
     def raw_file_names(self) -> list[str]:
         return [*_EXPOSURES, "histories.parquet", "items.parquet"]
 
     def read(self) -> BehaviorLog:
-        exposures = [read_exposures(self.raw_files[name], "is_click") for name in _EXPOSURES]
+        exposures = [
+            read_exposures(self.raw_files[name], "is_click", tab=False) for name in _EXPOSURES
+        ]
         histories = _read_histories(self.raw_files["histories.parquet"])
         return log_of_exposures(
-            pl.concat([histories, *exposures]), read_tags(self.raw_files["items.parquet"])
+            pl.concat([histories, *exposures]), read_videos(self.raw_files["items.parquet"])
         )
 
 
@@ -69,4 +79,5 @@ def _read_histories(path: Path) -> pl.DataFrame:
         item=videos,
         time="last_time_ms",
         label=pl.lit(1, dtype=pl.Float32),
+        tab=pl.lit(None, dtype=pl.String),
     )

@@ -29,7 +29,8 @@ class S3Rec(BehaviorDataset):
 
     Raw files: ``NAME.txt`` (a user a line, then items in time order) and
     ``NAME_item2attributes.json``. There are no times; a behaviour's position stands for one. The
-    category is the item's main attribute, see :func:`read_sequence_file`.
+    category is the item's main attribute, its feature ``attributes`` all of them, see
+    :func:`read_sequence_file`.
 
     Beauty and Sports_and_Outdoors are downloaded and checked if they are not there; any other
     name must be there.
@@ -44,6 +45,7 @@ class S3Rec(BehaviorDataset):
     """
 
     page = "https://github.com/aHuiWang/CIKM2020-S3Rec (folder data)"
+    version = 2  # with features
 
     def __init__(self, root: str | Path, name: str, force_reload: bool = False) -> None:
         self.name = name
