@@ -45,6 +45,7 @@ class EvaluateSettings(ModelSettings):
     context: tuple[str, ...] | None = _as_in_training("context")
     item_features: tuple[str, ...] | None = _as_in_training("item_features")
     user_features: tuple[str, ...] | None = _as_in_training("user_features")
+    time_features: tuple[str, ...] | None = _as_in_training("time_features")
     kinds: tuple[str, ...] | None = _as_in_training("kinds")
     list_separator: str | None = _as_in_training("list_separator")
     split: str | None = _as_in_training("split")

@@ -27,6 +27,7 @@ from resemb_gnn.saved import TrainedModel, load, train
 from resemb_gnn.saved.layout import model_place
 from resemb_gnn.saved.new_log import is_training_data, renumbered
 from resemb_gnn.settings import DataSettings, FitSettings
+from resemb_gnn.settings.shared import FEATURE_SETTINGS
 from resemb_gnn.training import is_first
 from resemb_gnn.training.checkpoint import CheckpointFolder
 
@@ -173,16 +174,20 @@ def _data_settings(settings: EvaluateSettings, trained: TrainedModel) -> DataSet
         left = () if is_table(Path(settings.data), columns_named=named) else _COLUMNS
         for table, chosen in (("items", "item_features"), ("users", "user_features")):
             left += () if values[table] is not None else (table, chosen)
+    if trained.features is None:
+        left += FEATURE_SETTINGS
     for name in names:
         if values[name] is None and name not in left:
             values[name] = getattr(trained.settings, name)
-    if settings.kinds is None and "kinds" not in left and trained.features is not None:
-        tables = trained.features.tables()
-        values["kinds"] = tuple(f"{one.name}={one.kind}" for _, table in tables for one in table)
+    if settings.kinds is None and trained.features is not None:  # kinds as the model has them
+        read = {"items": values["items"], "users": values["users"], "context": values["context"]}
+        tables = [table for place, table in trained.features.tables() if read[place]]
+        values["kinds"] = tuple(f"{one.name}={one.kind}" for table in tables for one in table)
     return DataSettings(**values)
 
 
-_COLUMNS = ("user", "item", "time", "category", "label", "context", "kinds", "list_separator")
+_COLUMNS = ("user", "item", "time", "category", "label")
+_COLUMNS += ("context", "time_features", "kinds", "list_separator")
 
 
 def _cells(figures: dict[str, float]) -> list[str]:

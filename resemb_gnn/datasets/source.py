@@ -38,7 +38,7 @@ def load_source(
         category: column of the items' categories.
         label: column of click labels.
         **features: of a table, ``items``, ``users``, ``context``, ``item_features``,
-            ``user_features``, ``kinds`` and ``list_separator`` as
+            ``user_features``, ``time_features``, ``kinds`` and ``list_separator`` as
             :meth:`~resemb_gnn.BehaviorLog.from_frame` has them; ``None`` for none.
 
     Raises:

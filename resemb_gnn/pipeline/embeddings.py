@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Mapping
 from dataclasses import replace
+from inspect import signature
 from typing import Any
 
 from torch import Tensor, nn
@@ -57,10 +58,16 @@ def make_model(
     what is known of items, users and context, and widths of these features' embeddings by name.
 
     Raises:
-        InputError: if a width is named for a feature that there is not.
+        InputError: if a width is named for a feature that there is not, or the model's features
+            are all of one width.
     """
-    options = {"item_category": item_category, "features": features, "widths": widths}
-    model: CTRModel = find(MODELS[name])(embedding, **options)
+    kind = find(MODELS[name])
+    options: dict[str, Any] = {"item_category": item_category, "features": features}
+    if widths:
+        if "widths" not in signature(kind).parameters:
+            raise InputError(f"{name} has features as wide as the items: leave out their widths")
+        options["widths"] = widths
+    model: CTRModel = kind(embedding, **options)
     return model
 
 

@@ -13,12 +13,7 @@ ITEMS, CENTERS, GRAPH, HISTORIES = (
     "histories.parquet",
 )
 CATEGORIES = "categories.parquet"
-FEATURES = {
-    "items": "item_features.parquet",
-    "users": "user_features.parquet",
-    "context": "context_features.parquet",
-}
-VOCABULARIES = "feature_vocabularies.parquet"
+CONTEXT, VOCABULARIES = "context.parquet", "vocabularies.parquet"
 READ = (  # by load
     SETTINGS,
     WEIGHTS,
@@ -26,7 +21,7 @@ READ = (  # by load
     CATEGORIES,
     GRAPH,
     HISTORIES,
-    *FEATURES.values(),
+    CONTEXT,
     VOCABULARIES,
 )
 DIGESTS = "model.sha256"

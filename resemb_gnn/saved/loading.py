@@ -13,7 +13,7 @@ from torch_geometric.data import Data
 from torch_geometric.utils import coalesce, cumsum
 
 from resemb_gnn.data import Features
-from resemb_gnn.data.feature_rows import read_codes
+from resemb_gnn.data.saved_features import read_feature_columns
 from resemb_gnn.errors import InputError, brief, shown
 from resemb_gnn.graph.adjacency import check_graph
 from resemb_gnn.io.digests import changed_file
@@ -27,8 +27,8 @@ from resemb_gnn.pipeline.task import widths_of
 from resemb_gnn.saved.histories import Histories
 from resemb_gnn.saved.layout import (
     CATEGORIES,
+    CONTEXT,
     DIGESTS,
-    FEATURES,
     FORMAT,
     GRAPH,
     HISTORIES,
@@ -72,11 +72,9 @@ def load(folder: str | Path, *, device: torch.device | str = "cpu") -> TrainedMo
         category = _numbers(folder / ITEMS, items["category"], len(category_ids))
     item_ids = distinct_ids(folder / ITEMS, items["item_id"])
     graph = _graph(folder, items)
-    histories = _histories(folder / HISTORIES, len(items))
-    features = None
-    if settings.use_features:
-        sizes = {"items": len(items), "users": len(histories.user_ids), "context": 0}
-        features = _features(folder, contents["data"], sizes)
+    users = _read(folder / HISTORIES, user_id=None, items=pl.List)
+    histories = _histories(folder / HISTORIES, users, len(items))
+    features = _features(folder, items, users)
     _check_size(folder, settings, len(items))
     try:
         with naming(str(folder)):
@@ -211,8 +209,7 @@ def _graph(folder: Path, items: pl.DataFrame) -> Data:
     return graph
 
 
-def _histories(path: Path, num_items: int) -> Histories:
-    table = _read(path, user_id=None, items=pl.List)
+def _histories(path: Path, table: pl.DataFrame, num_items: int) -> Histories:
     lengths = table["items"].list.len().to_torch().long()
     behaviors = table["items"].explode(empty_as_null=False)
     return Histories(
@@ -222,28 +219,18 @@ def _histories(path: Path, num_items: int) -> Histories:
     )
 
 
-def _features(folder: Path, data: dict[str, Any], sizes: dict[str, int]) -> Features | None:
-    """The features that ``settings.json`` says the data had."""
-    try:
-        named = [(one["of"], one["name"]) for one in data.get("features", [])]
-        of = {place: [name for at, name in named if at == place] for place, _ in named}
-        if not of.keys() <= FEATURES.keys():
-            raise KeyError(min(of.keys() - FEATURES.keys()))
-    except (TypeError, KeyError) as error:
-        raise InputError(f"{folder / SETTINGS}: features are damaged: {brief(error)}") from error
-    if not of:
-        return None
-    vocabularies = read_saved(folder / VOCABULARIES)
-    if len(vocabularies) > 1:
-        raise InputError(f"{folder / VOCABULARIES} has {len(vocabularies)} rows, not one")
-    found = {}
-    for place, names in of.items():
-        path = folder / FEATURES[place]
-        with naming(str(path)):
-            found[place] = read_codes(read_saved(path, *names).select(names), vocabularies)
-        if len(found[place]) != sizes[place]:
-            raise InputError(f"{path} has {len(found[place])} rows, not {sizes[place]}")
-    return Features(**found)
+def _features(folder: Path, items: pl.DataFrame, users: pl.DataFrame) -> Features | None:
+    """What the model knows of items, users and context."""
+    path = folder / CONTEXT
+    tables = {ITEMS: items, HISTORIES: users, CONTEXT: None}
+    if path.is_file():
+        tables[CONTEXT] = read_saved(path)
+    found = []
+    for name, table in tables.items():
+        with naming(str(folder / name)):
+            columns = None if table is None else read_feature_columns(table, folder / VOCABULARIES)
+            found.append(columns)
+    return Features(*found) or None
 
 
 def _numbers(path: Path, column: pl.Series, size: int) -> Tensor:

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from resemb_gnn.data import Examples, Features
-from resemb_gnn.data.feature_values import split_lists
 from resemb_gnn.data.features import FeatureTable
 from resemb_gnn.errors import InputError, check_lengths, shown
 from resemb_gnn.io.frame import Frame, naming, read_columns
@@ -143,8 +142,7 @@ class TrainedModel:
         found = read_columns(frame, self.context_names)
         check_lengths(users=range(size), context=found)
         with naming("the context"):
-            kinds = {one.name: one.kind for one in table}
-            return table.encode(split_lists(found, self.settings.list_separator, kinds))
+            return table.encode(found, self.settings.list_separator)
 
     def evaluate(self, examples: Examples, *, progress: bool = False) -> Metrics:
         """AUC, per-user AUC and log loss of examples over this model's item numbers."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from resemb_gnn.data import Batch, Features
-from resemb_gnn.data.feature_rows import missing_rows, vocabulary_table
+from resemb_gnn.data.feature_rows import code_table, missing_rows
 from resemb_gnn.data.features import Feature, FeatureTable
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.outputs import shared_folder
@@ -164,8 +164,7 @@ def export_scorer(
     if scorer.users is not None and user_ids is not None:
         write_saved(pl.DataFrame({"user_id": user_ids}), folder / USERS)
     if scorer._context:
-        known = FeatureTable({one.name: one for one in scorer._context})
-        write_saved(vocabulary_table([known]), folder / VOCABULARIES)
+        write_saved(code_table(scorer._context), folder / VOCABULARIES)
     if onnx:
         with _without_notes():
             torch.onnx.export(

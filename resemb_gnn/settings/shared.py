@@ -12,6 +12,7 @@ FEATURE_SETTINGS = (
     "context",
     "item_features",
     "user_features",
+    "time_features",
     "kinds",
     "list_separator",
 )
@@ -90,6 +91,11 @@ class DataSettings(Settings):
     )
     user_features: tuple[str, ...] | None = setting(
         None, "columns of --users to take (default: all)"
+    )
+    time_features: tuple[str, ...] | None = setting(
+        None,
+        "table: features of a row by its time, of hour, weekday, item_age and gap (since the user's"
+        " last behaviour)",
     )
     kinds: tuple[str, ...] | None = setting(
         None,
