@@ -149,7 +149,7 @@ def _read_products(path: Path, items: set[str]) -> pl.DataFrame:
         if item in items:  # of a product with several lines, the first that tells
             first = known.setdefault(item, {})
             known[item] = told | {name: one for name, one in first.items() if one is not None}
-    schema = {
+    schema: dict[str, Any] = {
         "item": pl.String,
         "category": pl.String,
         "brand": pl.String,
