@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from resemb_gnn.data.features import MISSING, UNKNOWN, Feature, FeatureTable
 from resemb_gnn.errors import InputError, did_you_mean
+from resemb_gnn.nn.encoders.guarded_buffer import register_guarded_buffer
 from resemb_gnn.nn.layers.segment import segment_index, segment_mean
 
 _BINS = 16
