@@ -143,10 +143,15 @@ def run_export(settings: ExportSettings) -> None:
             vectors = trained.embedding, trained.item_ids, new
             stages.run("item vectors", lambda: export_embeddings(*vectors, index=settings.index))
             if settings.scorer:
-                known = {"user_ids": trained.histories.user_ids, "features": trained.features}
                 stages.run(
                     "scorer",
-                    lambda: export_scorer(trained.model, new, onnx=settings.onnx, **known),
+                    lambda: export_scorer(
+                        trained.model,
+                        new,
+                        onnx=settings.onnx,
+                        features=trained.features,
+                        user_ids=trained.histories.user_ids,
+                    ),
                 )
     sizes = [[file.name, f"{file.stat().st_size:,}"] for file in sorted(out.iterdir())]
     print(aligned([["file", "bytes"], *sizes]))
@@ -181,8 +186,10 @@ def _data_settings(settings: EvaluateSettings, trained: TrainedModel) -> DataSet
     return DataSettings(**values)
 
 
-_COLUMNS = ("user", "item", "time", "category", "label")
-_COLUMNS += ("context", "time_features", "kinds", "list_separator")
+_COLUMNS = (
+    *("user", "item", "time", "category", "label"),
+    *("context", "time_features", "kinds", "list_separator"),
+)
 
 
 def _cells(figures: dict[str, float]) -> list[str]:

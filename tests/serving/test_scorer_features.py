@@ -4,6 +4,7 @@ and unknown users.
 
 import copy
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def make_features(items: bool = True, users: bool = True, context: bool = True) 
     )
 
 
-def make_model(kind: type[CTRModel], features: Features) -> CTRModel:
+def make_model(kind: Callable[..., CTRModel], features: Features) -> CTRModel:
     torch.manual_seed(0)
     model = kind(nn.Embedding(NUM_ITEMS, 4), features=features, hidden=(8, 5))
     for parameter in model.parameters():
