@@ -14,7 +14,7 @@ from torch import nn
 from resemb_gnn import DIEN, DIN, PNN, BehaviorLog, InputError, PooledMLP, WideDeep, fit
 from resemb_gnn.data import Features
 from resemb_gnn.models import CTRModel
-from resemb_gnn.training import TableAdam, training_step
+from resemb_gnn.training import ModelAdam, training_step
 
 MODELS = [DIEN, DIN, PNN, PooledMLP, WideDeep]
 every_model = pytest.mark.parametrize("kind", MODELS)
@@ -135,7 +135,7 @@ def test_scales_and_values_come_from_the_rows_of_training() -> None:
         model = DIN(nn.Embedding(log.num_items, 4), features=one.features, hidden=(8,))
         model.adapt(split.train)
         (batch,) = split.train.batches(1000)
-        training_step(model, batch, TableAdam(model, 0.01))
+        training_step(model, batch, ModelAdam(model, 0.01))
         states.append(model.state_dict())
     for name, value in states[0].items():
         assert torch.equal(value, states[1][name]), name
@@ -149,7 +149,7 @@ def test_training_step(kind: type[CTRModel], sparse_rows: int | None, precision:
     (batch,) = log.split(by="time").train.batches(1000)
     torch.manual_seed(0)
     model = kind(nn.Embedding(log.num_items, 4), features=log.features, hidden=(16,))
-    optimizer = TableAdam(model, 0.02, sparse_rows)
+    optimizer = ModelAdam(model, 0.02, sparse_rows)
     losses = [training_step(model, batch, optimizer, precision).item() for _ in range(20)]
     assert losses[-1] < 0.95 * losses[0]
     brand = model.known_items.embedding.embeddings[0].table
@@ -162,7 +162,7 @@ def test_compiled_it_takes_the_same_steps(kind: type[CTRModel]) -> None:
     models = [kind(nn.Embedding(NUM_ITEMS, 4), hidden=(8,), features=FEATURES)]
     models.append(copy.deepcopy(models[0]))
     models[1].compile(backend="aot_eager")
-    pairs = [(model, TableAdam(model, 0.01)) for model in models]
+    pairs = [(model, ModelAdam(model, 0.01)) for model in models]
     for lengths in ([3, 0, 5], [2, 2, 1, 7, 4]):
         losses = []
         for model, optimizer in pairs:
