@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from resemb_gnn.pipeline.steps import fit_with
 from torch import nn
 from torch_geometric.data import Data
 from torch_geometric.nn import Sequential
@@ -14,7 +15,6 @@ from resemb_gnn import BehaviorLog, InputError, ResEmbedding, covisit_graph
 from resemb_gnn.experiment.results import read_results
 from resemb_gnn.graph import NodeFeatures
 from resemb_gnn.nn import FullGraphEncoder
-from resemb_gnn.pipeline.steps import fit_with
 
 LAYERS = [
     "GCNConv", "GATConv", "GATv2Conv", "SAGEConv", "GINConv", "APPNP", "SGConv", "TransformerConv",
