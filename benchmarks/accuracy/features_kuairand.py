@@ -14,58 +14,38 @@ script goes on where it ended.
 import argparse
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import torch
 
 import resemb_gnn as rg
 from benchmarks.runs import RunFile, command
-from resemb_gnn.data import Split
-from resemb_gnn.datasets import DataSource
-from resemb_gnn.datasets.kuairand import read_tags
+from resemb_gnn.data import Features, FeatureTable, Split
+from resemb_gnn.datasets import DataSource, load_source
 from resemb_gnn.graph import NodeFeatures
 from resemb_gnn.pipeline.embeddings import make_embedding
 from resemb_gnn.pipeline.facts import describe_data, training_figures, versions
 from resemb_gnn.settings import CompareSettings
 from resemb_gnn.training import fit
 
-# Midnights of Beijing, in UTC.
-POINTS = {
-    "train_from": "2022-04-24T16:00:00",
-    "valid_from": "2022-04-29T16:00:00",
-    "test_from": "2022-04-30T16:00:00",
-}
 ARMS = ("plain", "gcn")
 
 
-def read_log(folder: Path) -> rg.BehaviorLog:
-    """Exposures with their tab, and before them what users had watched, without one."""
-    exposures = pl.concat(
-        pl.read_parquet(folder / f"exposures_{part}.parquet").select(
-            user="user_id", item="video_id", time="time_ms", label="is_click", tab="tab"
-        )
-        for part in ("val", "test")
+def read(folder: Path) -> tuple[DataSource, Split]:
+    """The log with these two features alone, and its examples."""
+    source = load_source(f"kuairand:{folder}")
+    known = source.log.features
+    assert known is not None
+    assert known.items is not None
+    assert known.context is not None
+    features = Features(
+        items=FeatureTable({"author_id": known.items.features["author_id"]}),
+        context=FeatureTable({"tab": known.context.features["tab"]}),
     )
-    histories = pl.read_parquet(folder / "histories.parquet").explode("positive_history")
-    histories = histories.drop_nulls("positive_history").select(
-        user="user_id",
-        item="positive_history",
-        time="last_time_ms",
-        label=pl.lit(1, exposures["label"].dtype),
-        tab=pl.lit(None, exposures["tab"].dtype),
-    )
-    rows = pl.concat([histories, exposures])
-    rows = rows.with_columns(pl.col("time").cast(pl.Datetime("ms")), pl.col("item").cast(pl.String))
-    tags = read_tags(folder / "items.parquet")
-    rows = rows.join(tags, on="item", how="left", maintain_order="left")
-    videos = pl.read_parquet(folder / "items.parquet").select(
-        pl.col("video_id").cast(pl.String).alias("item"), "author_id"
-    )
-    return rg.BehaviorLog.from_frame(
-        rows, "user", "item", "time", "category", "label", items=videos, context=["tab"]
-    )
+    source = replace(source, log=replace(source.log, features=features))
+    return source, source.make_split()
 
 
 def train(log: rg.BehaviorLog, split: Split, settings: CompareSettings, **key: Any) -> rg.FitResult:
@@ -103,10 +83,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
-    log = read_log(options.data)
-    split = log.split(by="time", **POINTS)
+    source, split = read(options.data)
     settings = CompareSettings(epochs=options.epochs, quiet=options.quiet)
-    source = DataSource("kuairand-pure, trimmed", "With tab and author.", log)
     head = {
         "command": command("benchmarks.accuracy.features_kuairand", argv, options.data),
         "data": describe_data(source, split),
@@ -121,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         key = {"embedding": embedding, "features": features, "seed": seed}
         if file.holds(**key):
             continue
-        result = train(log, split, settings, **key)
+        result = train(source.log, split, settings, **key)
         file.add(key | training_figures(result))
 
 

@@ -101,6 +101,7 @@ def columns(log: rg.BehaviorLog, examples: rg.Examples) -> "np.ndarray":
 
 def boosting(log: rg.BehaviorLog, split: Split, seed: int) -> dict[str, Any]:
     """Brand, country and hour as categories; position, whose order matters, as a number."""
+    assert log.features is not None
     categories = [
         feature.kind == "category" and feature.name != "position"
         for _, table in log.features.tables()

@@ -88,7 +88,9 @@ def refuse_other_settings(path: Path, old: dict[str, Any], new: dict[str, Any]) 
     Raises:
         InputError: if a setting, or the fingerprint of the data or of a table of features differs.
     """
-    before = CompareSettings().identity() | old["settings"]
+    usual = CompareSettings().identity()
+    later = (new["settings"].keys() & usual.keys()) - old["settings"].keys()
+    before = old["settings"] | {name: usual[name] for name in later}
     found = differences(before, new["settings"])
     found += differences(_fingerprints(old["data"]), _fingerprints(new["data"]))
     if found:

@@ -76,7 +76,7 @@ def values_of(model: WideDeep, batch: Batch, at: int) -> Tensor:
     sizes = [size for size, _ in every]
     numbers = [sum(sizes[:i]) + int(code) for i, (_, code) in enumerate(every)]
     assert len(numbers) == 3
-    total = sum(linear[number, 0] for number in numbers)
+    total: Tensor = linear[torch.tensor(numbers), 0].sum()
     for one, other in itertools.combinations(torch.tensor(numbers), 2):
         total = total + crosses.weight.weight[crosses.bucket(one, other), 0]
     return total

@@ -85,7 +85,7 @@ def test_numbers_are_linear_between_the_quantiles() -> None:
     knots = price.edges.numpy()
     at = read_features(pl.DataFrame({"price": x}), ["price"])
     found = embedding(at, torch.arange(len(x))).detach().numpy()
-    values = np.concatenate([np.zeros((1, price.dim)), price.linear.weight.detach().numpy().T])
+    values = np.concatenate([np.zeros((1, int(price.dim))), price.linear.weight.detach().numpy().T])
     values = values.cumsum(axis=0) + price.linear.bias.detach().numpy()
     spline = SplineTransformer(
         degree=1, knots=knots[:, None], extrapolation="constant", include_bias=True
@@ -187,7 +187,7 @@ def test_the_share_that_is_dropped() -> None:
     a, b, c = embedding.embeddings
     for name, one, codes in (("a", a, (0, 1)), ("c", c, (0, 1))):
         for code in codes:  # no value is missing: half of what is dropped is, and half is unknown
-            share = (found[name] == one.table.weight[code]).all(dim=1).double().mean()
+            share = torch.eq(found[name], one.table.weight[code]).all(dim=1).double().mean()
             assert share == pytest.approx(0.05, abs=0.006)
     dropped = {"b": (found["b"] == b.missing).all(dim=1)}
     dropped["a"] = (found["a"] != a.table.weight[2]).any(dim=1)

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -41,7 +42,7 @@ def shop(rows: int = 600, seed: int = 0) -> BehaviorLog:
 
 
 @every_model
-def test_it_learns_from_them(kind: type[CTRModel]) -> None:
+def test_it_learns_from_them(kind: Callable[..., CTRModel]) -> None:
     log = shop(3000)
     split = log.split(by="time")
     aucs = []
@@ -54,7 +55,7 @@ def test_it_learns_from_them(kind: type[CTRModel]) -> None:
 
 
 @every_model
-def test_each_table_counts(kind: type[CTRModel]) -> None:
+def test_each_table_counts(kind: Callable[..., CTRModel]) -> None:
     model, batch = make_model(kind, features=FEATURES).eval(), make_batch([3, 0, 4, 2])
     logit = model(batch)
     context = FEATURES.context[(batch.row + 1) % 20]
@@ -66,7 +67,7 @@ def test_each_table_counts(kind: type[CTRModel]) -> None:
 
 
 @every_model
-def test_without_features_it_is_what_it_was(kind: type[CTRModel]) -> None:
+def test_without_features_it_is_what_it_was(kind: Callable[..., CTRModel]) -> None:
     plain, other = make_model(kind), make_model(kind, features=Features())
     assert list(plain.state_dict()) == list(other.state_dict())
     assert not any("known" in name or "context" in name for name in plain.state_dict())
@@ -76,7 +77,7 @@ def test_without_features_it_is_what_it_was(kind: type[CTRModel]) -> None:
 
 
 @every_model
-def test_items_are_embedded_once(kind: type[CTRModel]) -> None:
+def test_items_are_embedded_once(kind: Callable[..., CTRModel]) -> None:
     model, batch = make_model(kind, features=FEATURES), make_batch([5, 0, 7, 6])
     asked = []
     model.known_items.register_forward_pre_hook(lambda _, inputs: asked.append(inputs[0]))
@@ -86,7 +87,7 @@ def test_items_are_embedded_once(kind: type[CTRModel]) -> None:
 
 
 @every_model
-def test_bad_batches(kind: type[CTRModel]) -> None:
+def test_bad_batches(kind: Callable[..., CTRModel]) -> None:
     model, batch = make_model(kind, features=FEATURES), make_batch([3, 0])
     with pytest.raises(InputError, match="context features tab, vector, but the batch has no"):
         model(replace(batch, context=None))
@@ -96,7 +97,7 @@ def test_bad_batches(kind: type[CTRModel]) -> None:
 
 
 @every_model
-def test_copies_and_weights_of_other_tables(kind: type[CTRModel]) -> None:
+def test_copies_and_weights_of_other_tables(kind: Callable[..., CTRModel]) -> None:
     model = make_model(kind, features=FEATURES).eval()
     other = make_model(kind, 1, features=FEATURES).eval()
     batch = make_batch([3, 0, 2])
@@ -116,6 +117,8 @@ def test_scales_and_values_come_from_the_rows_of_training() -> None:
     log = shop()
     seen = log.split(by="time")
     test_rows = seen.test.row
+    assert log.features is not None
+    assert log.features.context is not None
     context = log.features.context
     values = context.features["tab"].values.clone()
     values[test_rows] = 1  # a value that training never has
@@ -144,7 +147,9 @@ def test_scales_and_values_come_from_the_rows_of_training() -> None:
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("sparse_rows", [None, 1], ids=["dense", "sparse"])
 @every_model
-def test_training_step(kind: type[CTRModel], sparse_rows: int | None, precision: str) -> None:
+def test_training_step(
+    kind: Callable[..., CTRModel], sparse_rows: int | None, precision: str
+) -> None:
     log = shop()
     (batch,) = log.split(by="time").train.batches(1000)
     torch.manual_seed(0)
@@ -157,7 +162,7 @@ def test_training_step(kind: type[CTRModel], sparse_rows: int | None, precision:
 
 
 @every_model
-def test_compiled_it_takes_the_same_steps(kind: type[CTRModel]) -> None:
+def test_compiled_it_takes_the_same_steps(kind: Callable[..., CTRModel]) -> None:
     torch.manual_seed(0)
     models = [kind(nn.Embedding(NUM_ITEMS, 4), hidden=(8,), features=FEATURES)]
     models.append(copy.deepcopy(models[0]))
@@ -172,7 +177,7 @@ def test_compiled_it_takes_the_same_steps(kind: type[CTRModel]) -> None:
 
 
 @every_model
-def test_bad_tables(kind: type[CTRModel]) -> None:
+def test_bad_tables(kind: Callable[..., CTRModel]) -> None:
     with pytest.raises(InputError, match="features are of 12 items, but there are 13"):
         kind(nn.Embedding(13, 3), features=FEATURES)
     if kind is not PNN:  # whose fields are all as wide as the item's embedding

@@ -72,9 +72,14 @@ def test_kuairand(tmp_path: Path) -> None:
             "video_id": range(30),
             "author_id": [video % 7 for video in range(30)],
             "tag": [str(video % 4) for video in range(30)],
+            "video_duration": [1000.0 * video for video in range(30)],
+            "upload_dt": ["2022-04-01"] * 30,
         }
     ).write_parquet(tmp_path / "items.parquet")
-    log = features_kuairand.read_log(tmp_path)
+    source, _ = features_kuairand.read(tmp_path)
+    log = source.log
+    assert log.features is not None
+    assert log.features.context is not None
     tab = log.features.context.features["tab"]
     before = log.times < start * 1000
     assert before.sum() == 80
