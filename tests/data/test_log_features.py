@@ -1,6 +1,7 @@
 import re
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -404,7 +405,7 @@ def test_a_category_that_differs_within_an_item_is_told():
 def test_the_example_of_the_docs_runs(capsys):
     docs = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
     (example,) = re.findall(r"```python\n(import polars as pl\n.*?)```", docs, flags=re.DOTALL)
-    found: dict[str, object] = {}
+    found: dict[str, Any] = {}
     exec(example, found)
     assert "('gap', 'numeric', 0.4" in capsys.readouterr().out
     log, clicks = found["log"], found["clicks"]
