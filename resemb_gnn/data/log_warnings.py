@@ -4,12 +4,14 @@ import warnings
 
 import numpy as np
 import polars as pl
+import torch
 from torch import Tensor
 
 from resemb_gnn.data.feature import Feature
 from resemb_gnn.data.features import Features
 
 _TELLING = 0.99  # AUC of a feature alone, from which it is the label in disguise
+_ENOUGH = 100_000  # rows, drawn at random, that tell an AUC of .99 from a lower one
 _EVIDENCE = 10  # clicks, and rows without, below which an AUC tells of chance
 _LEVEL = 4  # of the caller of BehaviorLog.from_frame, to whom a warning is shown
 
@@ -18,15 +20,18 @@ def warn_of_disguised_labels(
     features: Features, labels: Tensor, users: Tensor, items: Tensor
 ) -> None:
     """Warns of features that tell the label by themselves: what is known only afterwards."""
-    label = labels.numpy()
+    rng = np.random.default_rng(0)
+    picked = torch.arange(labels.numel())
+    if labels.numel() > _ENOUGH:
+        picked = torch.from_numpy(rng.choice(labels.numel(), _ENOUGH, replace=False))
     # The click rate of a value is learnt on one half and looked at on the other, since within one
     # half each rare value would seem to know its rows.
-    known = np.random.default_rng(0).random(len(label)) < 0.5
-    rows = {"items": items, "users": users, "context": None}
+    known = rng.random(picked.numel()) < 0.5
+    rows = {"items": items[picked], "users": users[picked], "context": picked}
+    label = labels[picked].numpy()
     for place, table in features.tables():
-        row = rows[place]
         for feature in table:
-            if _auc_alone(feature, row, label, known) >= _TELLING:
+            if _auc_alone(feature[rows[place]], label, known) >= _TELLING:
                 warnings.warn(
                     f"the feature {feature.name!r} of {place} tells the label almost by itself (AUC"
                     f" of {_TELLING} or more): is it known before the click?",
@@ -34,14 +39,11 @@ def warn_of_disguised_labels(
                 )
 
 
-def _auc_alone(
-    feature: Feature, row: Tensor | None, label: "np.ndarray", known: "np.ndarray"
-) -> float:
+def _auc_alone(feature: Feature, label: "np.ndarray", known: "np.ndarray") -> float:
     """How well the feature alone, or whether it is missing, sorts clicks from the rest."""
-    missing = feature.missing() if row is None else feature.missing()[row]
-    found = _auc(missing.numpy().astype(np.float64), label)
+    found = _auc(feature.missing().numpy().astype(np.float64), label)
     if feature.kind in ("category", "numeric"):
-        values = (feature.values if row is None else feature.values[row]).numpy()
+        values = feature.values.numpy()
         if feature.kind == "category":
             shown = np.bincount(values[known], minlength=feature.num_codes)
             clicked = np.bincount(values[known], label[known], minlength=feature.num_codes)

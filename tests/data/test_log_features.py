@@ -379,6 +379,14 @@ def test_the_label_in_disguise_is_told(name):
     assert [warning.filename for warning in caught] == [__file__]
 
 
+def test_a_part_of_the_rows_is_enough(monkeypatch):
+    monkeypatch.setattr("resemb_gnn.data.log_warnings._ENOUGH", 300)
+    frame, _ = long_log()
+    frame = frame.with_columns(code=pl.when(pl.col("click") == 1).then(pl.lit("a")))
+    with pytest.warns(UserWarning, match="'code' of context tells the label"):
+        BehaviorLog.from_frame(frame, "who", "what", "when", label="click", context=["code"])
+
+
 def test_an_item_feature_that_is_the_label_is_told():
     frame, _ = long_log()
     frame = frame.with_columns(click=pl.col("what") % 2)
