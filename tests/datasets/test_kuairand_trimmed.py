@@ -107,7 +107,7 @@ def test_real_data(shared_data):
     known = log.features.items.decode()
     assert known["author_id"].to_list() == videos["author_id"].to_list()
     tags = videos["tag"].str.split(",").to_list()
-    assert [one or [] for one in known["tag"]] == [[t for t in one if t] for one in tags]
+    assert [one or [] for one in known["tag"].to_list()] == [[t for t in one if t] for one in tags]
     assert known["video_duration"].to_list() == videos["video_duration"].to_list()
     context = log.features.context
     tabs = context.features["tab"].missing()
