@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from resemb_gnn.pipeline.arms import make_embedding, make_model, res_embedding
+from resemb_gnn.pipeline.steps import fit_with, make_graph
 from torch import nn
 from torch_geometric.data import Data
 from torch_geometric.nn import (
@@ -35,8 +37,6 @@ from resemb_gnn.experiment.comparison import new_results, run_record
 from resemb_gnn.experiment.report.text import markdown
 from resemb_gnn.experiment.results import read_results
 from resemb_gnn.io.atomic import write_atomically
-from resemb_gnn.pipeline.arms import make_embedding, make_model, res_embedding
-from resemb_gnn.pipeline.steps import fit_with, make_graph
 
 
 def appnp(in_channels: int, out_channels: int) -> nn.Module:

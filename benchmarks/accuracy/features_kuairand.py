@@ -25,9 +25,9 @@ from benchmarks.runs import RunFile, command
 from resemb_gnn.data import Split
 from resemb_gnn.datasets import DataSource
 from resemb_gnn.datasets.kuairand import read_tags
-from resemb_gnn.pipeline.facts import describe_data, training_figures, versions
 from resemb_gnn.graph import NodeFeatures
 from resemb_gnn.pipeline.embeddings import make_embedding
+from resemb_gnn.pipeline.facts import describe_data, training_figures, versions
 from resemb_gnn.settings import CompareSettings
 from resemb_gnn.training import fit
 

@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from resemb_gnn.pipeline.arms import ARMS, Range, make_embedding, make_model
+from resemb_gnn.pipeline.steps import fit_with, make_graph
 from torch import Tensor
 from torch_geometric.data import Data
 
@@ -30,8 +32,6 @@ from resemb_gnn.datasets import load_source
 from resemb_gnn.experiment import CompareSettings
 from resemb_gnn.experiment.results import versions
 from resemb_gnn.io.json_text import read_json, write_json
-from resemb_gnn.pipeline.arms import ARMS, Range, make_embedding, make_model
-from resemb_gnn.pipeline.steps import fit_with, make_graph
 
 
 def override(arm: str, params: dict[str, Any]) -> tuple[str, ...]:
