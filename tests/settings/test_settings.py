@@ -11,7 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resemb_gnn import InputError
+from resemb_gnn.data.features import KINDS
 from resemb_gnn.settings import CompareSettings, FitSettings
+from resemb_gnn.settings.names import FEATURE_KINDS
+from resemb_gnn.settings.shared import by_name
 
 
 @pytest.mark.parametrize(
@@ -99,3 +102,29 @@ def test_identity_leaves_out_what_may_change_on_resume() -> None:
     other = CompareSettings(embeddings=("gcn",), seeds=5, out="b", resume=True)
     assert one.identity() == other.identity()
     assert one.identity() != CompareSettings(window=6).identity()
+
+
+def test_kinds_are_those_of_the_data() -> None:
+    assert FEATURE_KINDS == KINDS
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kinds": ["a=text"]}, "choose a kind from category"),
+        ({"kinds": "a=list"}, "kinds must be several values"),
+        ({"widths": ["a=-1"]}, "is not of the form NAME=WIDTH"),
+        ({"widths": ["=3"]}, "is not of the form NAME=WIDTH"),
+        ({"context": [3]}, "context must be text"),
+    ],
+)
+def test_settings_of_features(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        FitSettings(**changes)
+
+
+def test_names_before_the_last_sign_of_equality() -> None:
+    settings = FitSettings(widths=["a=b=03", "c=4"], kinds=["x=y=list"])
+    assert by_name(settings.widths) == {"a=b": "3", "c": "4"}
+    assert by_name(settings.kinds) == {"x=y": "list"}
+    assert settings.identity()["widths"] == ["a=b=3", "c=4"]
