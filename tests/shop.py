@@ -5,6 +5,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from resemb_gnn import BehaviorLog
+from resemb_gnn.datasets import load_source
+
 NUM_ITEMS, NUM_USERS = 30, 50
 COLUMNS = {"user": "shopper", "item": "article", "time": "ts", "label": "click"}
 CONTEXT = ["position", "coupons", "delay"]
@@ -58,6 +61,12 @@ def shop_settings(folder: Path) -> dict[str, object]:
         "list_separator": "|",
         "split": "time",
     }
+
+
+def read_shop(folder: Path) -> BehaviorLog:
+    """The log with its features."""
+    options = {name: value for name, value in shop_settings(folder).items() if name != "split"}
+    return load_source(**options).log
 
 
 def shop_flags(folder: Path) -> list[str]:

@@ -186,7 +186,9 @@ def with_rows(model: nn.Module, emb: ResEmbedding, rows: Tensor) -> nn.Module:
 def run(log: BehaviorLog, arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
     """One seed: test AUC of each way, and of the trained items' own test examples."""
     quiet = arguments.quiet
-    settings = CompareSettings(data=arguments.data, epochs=arguments.epochs, quiet=quiet)
+    settings = CompareSettings(
+        data=arguments.data, epochs=arguments.epochs, quiet=quiet, use_features=False
+    )
     generator = torch.Generator().manual_seed(seed)
     world = make_world(log, arguments.share, generator)
     revealing = torch.rand(log.num_users, generator=generator) < arguments.revealed

@@ -186,8 +186,10 @@ def _data_settings(settings: EvaluateSettings, trained: TrainedModel) -> DataSet
     return DataSettings(**values)
 
 
-_COLUMNS = ("user", "item", "time", "category", "label")
-_COLUMNS += ("context", "time_features", "kinds", "list_separator")
+_COLUMNS = (
+    *("user", "item", "time", "category", "label"),
+    *("context", "time_features", "kinds", "list_separator"),
+)
 
 
 def _cells(figures: dict[str, float]) -> list[str]:

@@ -1,6 +1,7 @@
 """Sequence files as used in the sequential recommendation literature (SASRec, S3-Rec)."""
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -82,5 +83,5 @@ def _read_attributes(path: Path) -> pl.DataFrame:
                 " not a list of numbers or strings"
             )
     rows = [(item, list(map(str, attributes))) for item, attributes in table.items()]
-    schema = {"item": pl.String, "attributes": pl.List(pl.String)}
+    schema: dict[str, Any] = {"item": pl.String, "attributes": pl.List(pl.String)}
     return pl.DataFrame(rows, schema=schema, orient="row")

@@ -19,10 +19,10 @@ class WideDeep(PooledMLP):
 
     The deep part is :class:`PooledMLP`. The wide part is linear in the ids: a bias of the
     candidate, and a weight of each pair of candidate and behaviour, as the paper crosses the app
-    shown with the apps installed; with categories, also of each pair of their categories. With features
-    it has a weight :math:`u` of each value :math:`x_f` of the category features :math:`f` of
-    candidate, user and row, and one of each pair of values of two of them. Pairs
-    are hashed (:class:`~resemb_gnn.nn.HashedCrosses`). Unlike the paper, which trains the wide part
+    shown with the apps installed; with categories, also of each pair of their categories. With
+    features it has a weight :math:`u` of each value :math:`x_f` of the category features
+    :math:`f` of candidate, user and row, and one of each pair of values of two of them. Pairs are
+    hashed (:class:`~resemb_gnn.nn.HashedCrosses`). Unlike the paper, which trains the wide part
     by FTRL with L1, all of it is trained by the optimiser of the rest.
 
     Args:

@@ -61,14 +61,22 @@ def make_model(
         InputError: if a width is named for a feature that there is not, or the model's features
             are all of one width.
     """
-    kind = find(MODELS[name])
     options: dict[str, Any] = {"item_category": item_category, "features": features}
-    if widths:
-        if "widths" not in signature(kind).parameters:
-            raise InputError(f"{name} has features as wide as the items: leave out their widths")
-        options["widths"] = widths
-    model: CTRModel = kind(embedding, **options)
+    model: CTRModel = find(MODELS[name])(embedding, **options, **width_options(name, widths))
     return model
+
+
+def width_options(name: str, widths: Mapping[str, int] | None) -> dict[str, Any]:
+    """The widths as options of the click model ``name``; none if there are none.
+
+    Raises:
+        InputError: if the model takes none.
+    """
+    if not widths:
+        return {}
+    if "widths" not in signature(find(MODELS[name])).parameters:
+        raise InputError(f"{name} has features as wide as the items: leave out their widths")
+    return {"widths": widths}
 
 
 def plain_table(

@@ -15,7 +15,7 @@ from resemb_gnn.errors import InputError
 from resemb_gnn.graph import NodeFeatures, PermuteNodes, covisit_graph
 from resemb_gnn.models import CTRModel
 from resemb_gnn.models.ctr_model import split_widths
-from resemb_gnn.pipeline.embeddings import make_embedding, make_model
+from resemb_gnn.pipeline.embeddings import make_embedding, make_model, width_options
 from resemb_gnn.pipeline.progress import Stages
 from resemb_gnn.settings import CompareSettings, DataSettings, FitSettings, GraphSettings
 from resemb_gnn.settings.embedding import SHARED, split_name
@@ -112,9 +112,10 @@ def widths_of(settings: TrainingSettings) -> dict[str, int]:
 
 
 def _check_widths(settings: TrainingSettings, source: DataSource) -> None:
-    """Refuses widths of features that there are not, before the graph is built."""
+    """Refuses widths that the model does not take, before the graph is built."""
     features = source.log.features if settings.use_features else None
     split_widths(features or Features(), widths_of(settings))
+    width_options(settings.model, widths_of(settings))
 
 
 def covisits(source: DataSource, split: Split, settings: GraphSettings, folds: int = 1) -> Data:

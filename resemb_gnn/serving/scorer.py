@@ -23,6 +23,7 @@ from resemb_gnn.io.saved_table import write_saved
 from resemb_gnn.models import DIEN, CTRModel
 from resemb_gnn.models.known_features import KnownFeatures
 from resemb_gnn.optional import require
+from resemb_gnn.serving.known_rows import KnownCodes, known_vectors, unchecked_table
 
 PROGRAM, ONNX, CARD = "scorer.pt2", "scorer.onnx", "scorer.json"
 USERS, VOCABULARIES = "users.parquet", "vocabularies.parquet"
@@ -65,7 +66,9 @@ class Scorer(nn.Module):
         if size is None:
             raise InputError(f"{type(model.embedding).__name__} has no num_embeddings")
         self.table = nn.Embedding.from_pretrained(_features(model, size))
-        self.users = None if model.known_users is None else _user_table(model.known_users)
+        self.users: nn.Embedding | None = None
+        if model.known_users is not None:
+            self.users = known_vectors(copy.deepcopy(model.known_users).cpu().eval())
         self.model = copy.deepcopy(_without_tables(model)).cpu().float()  # as the table is
         names = () if model.context is None else model.context.names
         if names != (() if context is None else tuple(context.features)):
@@ -90,30 +93,26 @@ class Scorer(nn.Module):
         ptr = _sized(ptr, batch_size)
         items = self.table(torch.cat([history, target]))
         place = torch.arange(num_behaviors + batch_size, device=target.device)
-        batch = Batch(history, ptr, target, target, target)  # a score needs no label and no user
+        table = self._table(context or {}, batch_size)
+        side = [] if self.users is None else [self.users(user)]
+        if self.model.context is not None:
+            side.append(self.model.context(table, target))
+        # A score needs no label, and no user if it knows none.
+        who = target if user is None else user
+        batch = Batch(history, ptr, target, target, who, context=table)
         past, candidate = place.split([num_behaviors, batch_size])
-        side = self._side(batch_size, user, context or {})
-        logits: Tensor = self.model.score(items, past, candidate, batch, side)
+        logits: Tensor = self.model.score(
+            items, past, candidate, batch, torch.cat(side, dim=1) if side else None
+        )
         return logits
 
-    def _side(
-        self, batch_size: int, user: Tensor | None, context: dict[str, Tensor]
-    ) -> Tensor | None:
-        """What the model's own ``side_features`` gives. No table is made of the inputs: it would
-        ask for their lengths, and bind the export to those of the example.
-        """
-        parts = []
-        if self.users is not None:
-            parts.append(self.users(user))
-        if self.model.context is not None:
-            for feature, embedding in zip(
-                self._context, self.model.context.embeddings, strict=True
-            ):
-                rows = replace(feature, values=context[feature.name])
-                if feature.ptr is not None:
-                    rows = replace(rows, ptr=_sized(context[f"{feature.name}.ptr"], batch_size))
-                parts.append(embedding(rows))
-        return torch.cat(parts, dim=1) if parts else None
+    def _table(self, context: dict[str, Tensor], batch_size: int) -> FeatureTable | None:
+        """The context's features from the inputs."""
+        found = {}
+        for one in self._context:
+            ptr = None if one.ptr is None else _sized(context[f"{one.name}.ptr"], batch_size)
+            found[one.name] = replace(one, values=context[one.name], ptr=ptr)
+        return unchecked_table(found) if found else None
 
 
 def export_scorer(
@@ -271,21 +270,15 @@ def _sized(ptr: Tensor, batch_size: int) -> Tensor:
 
 def _without_tables(model: CTRModel) -> CTRModel:
     """The model without what the tables stand for; modules and parameters are shared. A score may
-    ask for the items' categories: these stay.
+    ask for the items' categories and for codes of features: these stay.
     """
     rest = copy.copy(model)
-    rest._modules = model._modules | dict.fromkeys(("embedding", "known_items", "known_users"))
+    rest._modules = model._modules | {"embedding": None}
+    for name in ("known_items", "known_users"):
+        known = rest._modules.get(name)
+        if isinstance(known, KnownFeatures):
+            rest._modules[name] = KnownCodes(known)
     return rest
-
-
-@torch.no_grad()
-def _user_table(known: KnownFeatures) -> nn.Embedding:
-    """The embedded features of all users, and those of one of whom nothing is known."""
-    known = copy.deepcopy(known).cpu().eval()
-    table = known.table
-    nobody = known.embedding(missing_rows(table), torch.zeros(1, dtype=torch.long))
-    parts = [known(ids) for ids in torch.arange(known.size).split(8192)]
-    return nn.Embedding.from_pretrained(torch.cat([*parts, nobody]).float())
 
 
 @torch.no_grad()

@@ -213,9 +213,7 @@ def test_features_bring_what_position_and_brand_decide(place: Path) -> None:
     ("flags", "message"),
     [
         (["--data", "complete-journey"], "--items, --users, --context, --list-separator"),
-        (["--kinds", "brand=text"], "kinds='brand=text': choose a kind from category, numeric"),
-        (["--kinds", "brand"], "kinds='brand' is not of the form NAME=KIND"),
-        (["--widths", "brand=0"], "widths='brand=0' is not of the form NAME=WIDTH"),
+        (["--model", "pnn", "--widths", "brand=2"], "pnn has features as wide as the items"),
         (["--widths", "brnd=2"], "there is no feature 'brnd'; did you mean brand?"),
         (["--context", "posittion"], "'posittion'"),
         (["--item-features", "brnd"], "'brnd'"),
@@ -234,6 +232,22 @@ def test_bad_flags(
     assert code == 2
     assert message in capsys.readouterr().err
     assert not (place / "bad").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--kinds", "brand=text"], "kinds='brand=text': choose a kind from category, numeric"),
+        (["--kinds", "brand"], "kinds='brand' is not of the form NAME=KIND"),
+        (["--widths", "brand=0"], "widths='brand=0' is not of the form NAME=WIDTH"),
+    ],
+)
+def test_pairs_of_another_form(
+    flags: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["fit", *flags])
+    assert message in capsys.readouterr().err
 
 
 def test_features_of_a_table_that_is_not_named(

@@ -1,4 +1,6 @@
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -389,3 +391,14 @@ def test_a_category_that_differs_within_an_item_is_told():
     with pytest.warns(UserWarning, match=message) as caught:
         BehaviorLog.from_frame(LOG, "who", "what", "when", category="tab")
     assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_the_example_of_the_docs_runs(capsys):
+    docs = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+    (example,) = re.findall(r"```python\n(import polars as pl\n.*?)```", docs, flags=re.DOTALL)
+    found: dict[str, object] = {}
+    exec(example, found)
+    assert "('gap', 'numeric', 0.4" in capsys.readouterr().out
+    log, clicks = found["log"], found["clicks"]
+    assert values(log.features.context)["place"] == clicks[log.rows.numpy()]["place"].to_list()
+    assert found["model"].known_items.dim > 0

@@ -41,7 +41,8 @@ class Cell:
         return f"{reader}{colon}{path}" if path.exists() else self.data
 
     def command(self, folder: Path, seeds: int, out: Path, overrides: list[str]) -> list[str]:
-        words = ["compare", "--quiet", "--resume", "--compile", "--data", self.path(folder)]
+        words = ["compare", "--quiet", "--resume", "--compile", "--no-use-features"]
+        words += ["--data", self.path(folder)]
         words += ["--embeddings", *self.embeddings, *self.flags]
         words += ["--override", *overrides] if overrides else []
         return module("resemb_gnn", *words, "--seeds", seeds, "--out", out)

@@ -147,7 +147,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     def task_on(data: str) -> Task:
         epochs = options.epochs
-        return read_task(CompareSettings(data=data, epochs=epochs, compile=True, quiet=True), arms)
+        return read_task(
+            CompareSettings(data=data, epochs=epochs, compile=True, quiet=True, use_features=False),
+            arms,
+        )
 
     task = task_on(options.data)
     for arm, path in paths.items():

@@ -16,9 +16,9 @@ _WIDTHS = (4, 8, 16, 32)
 
 
 def width_of(feature: Feature) -> int:
-    """Width of a feature's embedding by its number of values :math:`n`: :math:`\\sqrt[4]{n}` (the
-    rule of thumb of TensorFlow's feature columns), rounded up to 4, 8, 16 or 32; 4 for a number,
-    and for a vector as wide as it is, but at most 32.
+    """Width of a feature's embedding: the fourth root of its number of values (the rule of thumb of
+    TensorFlow's feature columns), rounded up to 4, 8, 16 or 32; 4 for a number, and for a vector as
+    wide as it is, but at most 32.
     """
     if feature.kind == "numeric":
         return _WIDTHS[0]
