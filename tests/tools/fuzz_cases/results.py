@@ -38,9 +38,8 @@ def saved_log(rng: random.Random, folder: Path) -> Case:
         frame, expected = _frame(rng)
     log = BehaviorLog.from_frame(frame, *NAMES[:3], category="category", label="label")
     folder = folder / "log"
-    shutil.rmtree(
-        folder, ignore_errors=True
-    )  # a damaged table of the last case is not written over
+    # A damaged table, as the last case left one, is not written over.
+    shutil.rmtree(folder, ignore_errors=True)
     log.save(folder)
     found: Expected | None = Expected(form_of_log(log), valid=True)
     if rng.randrange(3):
