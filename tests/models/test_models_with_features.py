@@ -167,7 +167,7 @@ def test_compiled_it_takes_the_same_steps(kind: Callable[..., CTRModel]) -> None
     models = [kind(nn.Embedding(NUM_ITEMS, 4), hidden=(8,), features=FEATURES)]
     models.append(copy.deepcopy(models[0]))
     models[1].compile(backend="aot_eager")
-    # Not Adam, whose first step is the sign of a gradient: of one that is zero but for rounding, too.
+    # Not Adam, whose first step is the sign of a gradient, also of one that is rounding alone.
     pairs = [(model, torch.optim.SGD(model.parameters(), 0.1)) for model in models]
     for lengths in ([3, 0, 5], [2, 2, 1, 7, 4]):
         losses = []

@@ -189,8 +189,8 @@ def test_the_share_that_is_dropped() -> None:
         for code in codes:  # no value is missing: half of what is dropped is, and half is unknown
             share = torch.eq(found[name], one.table.weight[code]).all(dim=1).double().mean()
             assert share == pytest.approx(0.05, abs=0.006)
-    dropped = {"b": (found["b"] == b.missing).all(dim=1)}
-    dropped["a"] = (found["a"] != a.table.weight[2]).any(dim=1)
+    dropped = {"b": torch.eq(found["b"], b.missing).all(dim=1)}
+    dropped["a"] = torch.ne(found["a"], a.table.weight[2]).any(dim=1)
     assert dropped["b"].double().mean() == pytest.approx(0.1, abs=0.008)
     both = (dropped["a"] & dropped["b"]).double().mean()  # features are dropped independently
     assert both == pytest.approx(0.01, abs=0.004)
