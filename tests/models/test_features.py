@@ -162,7 +162,7 @@ def test_compiled_it_takes_the_same_steps(kind: type[CTRModel]) -> None:
     models = [kind(nn.Embedding(NUM_ITEMS, 4), hidden=(8,), features=FEATURES)]
     models.append(copy.deepcopy(models[0]))
     models[1].compile(backend="aot_eager")
-    # Not Adam, whose first step is the sign of a gradient: of one that is zero but for rounding, too.
+    # Not Adam: its first step is the sign of a gradient, be it zero but for rounding.
     pairs = [(model, torch.optim.SGD(model.parameters(), 0.1)) for model in models]
     for lengths in ([3, 0, 5], [2, 2, 1, 7, 4]):
         losses = []
