@@ -90,6 +90,7 @@ def columns(log: rg.BehaviorLog, examples: rg.Examples) -> "np.ndarray":
     """Every feature of the examples, and the numbers of item and user, ``[n, 7]``."""
     features = log.features
     assert features is not None
+    assert examples.row is not None
     rows = {"items": examples.target, "users": examples.user, "context": examples.row}
     found = [
         feature.values[rows[place]].numpy()
@@ -101,10 +102,11 @@ def columns(log: rg.BehaviorLog, examples: rg.Examples) -> "np.ndarray":
 
 def boosting(log: rg.BehaviorLog, split: Split, seed: int) -> dict[str, Any]:
     """Brand, country and hour as categories; position, whose order matters, as a number."""
-    assert log.features is not None
+    features = log.features
+    assert features is not None
     categories = [
         feature.kind == "category" and feature.name != "position"
-        for _, table in log.features.tables()
+        for _, table in features.tables()
         for feature in table
     ]
     model = HistGradientBoostingClassifier(

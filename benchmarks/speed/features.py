@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
+from torch_geometric.data import Data
 
 import resemb_gnn as rg
 from benchmarks.runs import command
@@ -81,10 +82,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    log = make_log(tuple(options.size))
+    log = make_log((options.size[0], options.size[1], options.size[2]))
     split = log.split(by="last")
     order = torch.randperm(len(split.train), generator=torch.Generator().manual_seed(0))
-    task = ours.Task(split, None, order)
+    task = ours.Task(split, Data(), order)
     with_features = rg.DIN(ours.plain(task), features=log.features)
     with_features.adapt(split.train)
     without = {"DIN": rg.DIN(ours.plain(task)), "DIN with features": with_features}
