@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_series_equal
 
@@ -28,9 +28,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def train(shop: Path, **settings: Any) -> rg.TrainedModel:
+def train(shop: Path, **changes: Any) -> rg.TrainedModel:
     small = {"epochs": 1, "quiet": True, "embedding_dim": 4, "embedding": "plain"}
-    return rg.train(**small | shop_settings(shop) | settings)
+    return rg.train(**small | shop_settings(shop) | changes)
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +166,7 @@ def test_rows_without_an_unknown_pair_keep_their_context(
 VALUES = st.one_of(st.none(), st.sampled_from(["a", "b", "c", "ü|"]))
 
 
+@settings(deadline=None)
 @given(
     words=st.lists(VALUES, min_size=1, max_size=8),
     more=st.lists(VALUES, min_size=1, max_size=8),
