@@ -32,8 +32,9 @@ def main(arguments: list[str] | None = None) -> dict[str, dict[str, float]]:
     world = rg.InterestDelayModel(num_users=options.users, num_items=120, num_interests=6)
     split = world.sample().split(by="last")
     graph = rg.covisit_graph(split.history, window=5, folds=5)
+    table = nn.Embedding(120, 16)
     res = rg.ResEmbedding(graph, embedding_dim=16, num_centers=6)
-    arms = {"nn.Embedding": nn.Embedding(120, 16), "ResEmbedding": res}
+    arms = {"nn.Embedding": table, "ResEmbedding": res}
 
     found: dict[str, dict[str, float]] = {}
     for name, emb in arms.items():
@@ -48,8 +49,8 @@ def main(arguments: list[str] | None = None) -> dict[str, dict[str, float]]:
             on_epoch=curve,
             progress=False,
         )
-        table = emb if isinstance(emb, nn.Embedding) else res.materialize()
-        radius = envelope_radius(table.weight.detach(), world.item_interests)
+        rows = emb if isinstance(emb, nn.Embedding) else res.materialize()
+        radius = envelope_radius(rows.weight.detach(), world.item_interests)
         found[name] = {"radius": radius.mean("rms"), "gap": curve.gaps[-1].logloss}
         print(
             f"{name}: rms radius {found[name]['radius']:.2f} of the items' spread,"

@@ -152,6 +152,8 @@ _RESIDUAL = (
 )
 _HOLD = ("shrinkage", "learn_shrinkage", "residual_penalty")
 _HELD = Own((*_RESIDUAL, *_HOLD), ("shrinkage", "residual_penalty"))
+# One centre an item: how wide the centres start counts for more than shrinkage.
+_HELD_BY_ITEM = Own(_HELD.reads, ("center_std", "residual_penalty"))
 _RESIDUALS = {
     "held": _HELD,
     "none": Own((), ("center_std",)),
@@ -184,7 +186,7 @@ SHARED = {
         name: Shared(_RES, _RESIDUALS, _WEIGHTS, ("num_centers", "temperature"))
         for name in ENCODERS
     },
-    "average": Shared(_RES, _RESIDUALS, ("center_std",)),  # one centre an item
+    "average": Shared(_RES, _RESIDUALS | {"held": _HELD_BY_ITEM}, ("center_std",)),  # one an item
 }
 """Where shared parts come from. A new one is a line here, beside its own file."""
 
