@@ -50,6 +50,7 @@ from resemb_gnn.io.atomic import write_atomically
 from resemb_gnn.pipeline.embeddings import make_embedding
 from resemb_gnn.pipeline.facts import versions
 from resemb_gnn.pipeline.task import fit_with
+from resemb_gnn.settings.names import ENCODERS
 
 CONTENT_NEIGHBORS = 10
 
@@ -185,7 +186,9 @@ def with_rows(model: nn.Module, emb: ResEmbedding, rows: Tensor) -> nn.Module:
 def run(log: BehaviorLog, arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
     """One seed: test AUC of each way, and of the trained items' own test examples."""
     quiet = arguments.quiet
-    settings = CompareSettings(data=arguments.data, epochs=arguments.epochs, quiet=quiet)
+    settings = CompareSettings(
+        data=arguments.data, epochs=arguments.epochs, quiet=quiet, use_features=False
+    )
     generator = torch.Generator().manual_seed(seed)
     world = make_world(log, arguments.share, generator)
     revealing = torch.rand(log.num_users, generator=generator) < arguments.revealed
@@ -221,7 +224,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="sequence file, such as Amazon Beauty")
     parser.add_argument("--attributes", help="JSON: item id -> list of attribute numbers")
-    parser.add_argument("--encoder", default="gcn")
+    parser.add_argument("--encoder", choices=ENCODERS, default="gcn")
     parser.add_argument("--share", type=float, default=0.1, help="of the items, held out")
     parser.add_argument("--revealed", type=float, default=0.1, help="of the users")
     parser.add_argument("--seeds", type=int, default=3)

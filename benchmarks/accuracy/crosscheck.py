@@ -59,7 +59,14 @@ class FuxiLayersDIN(rg.DIN):
                 nn.init.xavier_normal_(part.weight)
                 nn.init.zeros_(part.bias)
 
-    def score(self, items: Tensor, history: Tensor, target: Tensor, batch: rg.Batch) -> Tensor:
+    def score(
+        self,
+        items: Tensor,
+        history: Tensor,
+        target: Tensor,
+        batch: rg.Batch,
+        side: Tensor | None = None,
+    ) -> Tensor:
         query = items.index_select(0, target)
         interest = self.attention(query, items, history, batch.ptr)
         logit: Tensor = self.mlp(torch.cat([query, interest], dim=1)).squeeze(1)

@@ -66,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name in options.variants:
         title, changes = VARIANTS[name]
         settings = CompareSettings(
+            use_features=False,  # ids and categories alone
             data=options.data,
             split="last",
             seeds=options.seeds,

@@ -19,7 +19,14 @@ class PaddedDIEN(rg.DIEN):
         super().__init__(embedding)
         self.gru = nn.GRU(self.feature_dim, self.feature_dim, batch_first=True)
 
-    def score(self, items: Tensor, history: Tensor, target: Tensor, batch: rg.Batch) -> Tensor:
+    def score(
+        self,
+        items: Tensor,
+        history: Tensor,
+        target: Tensor,
+        batch: rg.Batch,
+        side: Tensor | None = None,
+    ) -> Tensor:
         lengths = batch.ptr.diff()
         rows = pad_sequence(list(history.split(lengths.tolist())), batch_first=True)
         mask = torch.arange(rows.size(1)) < lengths[:, None]  # [batch_size, longest]

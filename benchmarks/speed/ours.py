@@ -16,7 +16,7 @@ import resemb_gnn as rg
 from benchmarks.synthetic_log import synthetic_log
 from benchmarks.timing import Contender, always
 from resemb_gnn.datasets import read_sequence_file
-from resemb_gnn.training import TableAdam, auc, gauc, log_loss, training_step
+from resemb_gnn.training import ModelAdam, auc, gauc, log_loss, training_step
 from resemb_gnn.training.fit import SPARSE_ROWS
 
 DIM, CENTERS, ATTENTION, HIDDEN = 32, 64, 36, (200, 80)
@@ -67,9 +67,9 @@ def make_task(path: Path | None) -> Task:
     return Task(split, graph, order)
 
 
-def make_optimizer(model: nn.Module) -> TableAdam:
+def make_optimizer(model: nn.Module) -> ModelAdam:
     """The optimiser of ``fit``."""
-    return TableAdam(model, LEARNING_RATE, SPARSE_ROWS)
+    return ModelAdam(model, LEARNING_RATE, SPARSE_ROWS)
 
 
 def make_din(embedding: nn.Module) -> rg.DIN:

@@ -15,7 +15,7 @@ from resemb_gnn.cli.notes import note
 from resemb_gnn.cli.outputs import new_table
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.atomic import whole_folder
-from resemb_gnn.io.frame import read_columns
+from resemb_gnn.io.frame import naming, read_columns
 from resemb_gnn.io.json_text import map_numbers
 from resemb_gnn.io.outputs import lies_in, new_folder
 from resemb_gnn.io.paths import expanded
@@ -27,6 +27,7 @@ from resemb_gnn.saved import TrainedModel, load, train
 from resemb_gnn.saved.layout import model_place
 from resemb_gnn.saved.new_log import is_training_data, renumbered
 from resemb_gnn.settings import DataSettings, FitSettings
+from resemb_gnn.settings.shared import FEATURE_SETTINGS
 from resemb_gnn.training import is_first
 from resemb_gnn.training.checkpoint import CheckpointFolder
 
@@ -63,8 +64,11 @@ def run_evaluate(settings: EvaluateSettings) -> None:
         source = stages.run(f"reading {data.data}", lambda: read_source(data))
     same = is_training_data(trained, source.log)
     if not same:
-        source, dropped = renumbered(trained, source)
-        say(f"{source.name}: another log than that of training; {dropped:,} behaviours left out,")
+        trained, source, dropped = renumbered(trained, source)
+        say(
+            f"{source.name}: another log or other features than those of training;"
+            f" {dropped:,} behaviours left out,"
+        )
         say(f"since the model does not know their items; {source.log}")
     split = source.make_split(data.split, data.negatives)
     found = trained.evaluate(split.test, progress=not settings.quiet)
@@ -101,11 +105,16 @@ def run_predict(settings: PredictSettings) -> None:
             f"the scores are written to a column {SCORE!r}: column {SCORE!r} of {settings.data}"
             " cannot hold ids; give it another name"
         )
-    table = read_columns(settings.data, [user, item])
-    score = trained.predict(
-        table[user], table[item], unknown=settings.unknown, progress=not settings.quiet
-    )
-    table = table.with_columns(score.alias(SCORE))
+    table = read_columns(settings.data, [user, item, *trained.context_names])
+    with naming(settings.data):
+        score = trained.predict(
+            table[user],
+            table[item],
+            context=table if trained.context_names else None,
+            unknown=settings.unknown,
+            progress=not settings.quiet,
+        )
+    table = table.select(user, item, score.alias(SCORE))
     write_table(table, out)
     print(f"{settings.out} holds {len(table):,} scores", end="")
     print(f", {score.null_count():,} of them empty." if score.null_count() else ".")
@@ -133,7 +142,16 @@ def run_export(settings: ExportSettings) -> None:
             vectors = trained.embedding, trained.item_ids, new
             stages.run("item vectors", lambda: export_embeddings(*vectors, index=settings.index))
             if settings.scorer:
-                stages.run("scorer", lambda: export_scorer(trained.model, new, onnx=settings.onnx))
+                stages.run(
+                    "scorer",
+                    lambda: export_scorer(
+                        trained.model,
+                        new,
+                        onnx=settings.onnx,
+                        user_ids=trained.histories.user_ids,
+                        features=trained.features,
+                    ),
+                )
     sizes = [[file.name, f"{file.stat().st_size:,}"] for file in sorted(out.iterdir())]
     print(aligned([["file", "bytes"], *sizes]))
 
@@ -145,19 +163,33 @@ def _load(settings: ModelSettings, stages: Stages) -> TrainedModel:
 
 
 def _data_settings(settings: EvaluateSettings, trained: TrainedModel) -> DataSettings:
-    """What the command gives of the data, and the rest as in training."""
+    """What the command gives of the data, and the rest as in training. The model knows the features
+    of items and users itself: with other data, their tables are read where they are given alone.
+    """
     names = [spec.name for spec in fields(DataSettings)]
     values = {name: getattr(settings, name) for name in names}
-    named = any(values[name] is not None for name in _COLUMNS)
-    table = values["data"] is not None and is_table(Path(values["data"]), columns_named=named)
+    left: tuple[str, ...] = ()
+    if settings.data is not None:
+        named = any(values[name] is not None for name in _COLUMNS)
+        left = () if is_table(Path(settings.data), columns_named=named) else _COLUMNS
+        for table, chosen in (("items", "item_features"), ("users", "user_features")):
+            left += () if values[table] is not None else (table, chosen)
+    if trained.features is None:
+        left += FEATURE_SETTINGS
     for name in names:
-        inherits = name not in _COLUMNS or table
-        if values[name] is None and (settings.data is None or inherits):
+        if values[name] is None and name not in left:
             values[name] = getattr(trained.settings, name)
+    if settings.kinds is None and trained.features is not None:  # kinds as the model has them
+        read = {"items": values["items"], "users": values["users"], "context": values["context"]}
+        tables = [table for place, table in trained.features.tables() if read[place]]
+        values["kinds"] = tuple(f"{one.name}={one.kind}" for table in tables for one in table)
     return DataSettings(**values)
 
 
-_COLUMNS = ("user", "item", "time", "category", "label")
+_COLUMNS = (
+    *("user", "item", "time", "category", "label"),
+    *("context", "time_features", "kinds", "list_separator"),
+)
 
 
 def _cells(figures: dict[str, float]) -> list[str]:

@@ -69,14 +69,14 @@ def read_settings_file(path: str | Path, settings: type[Settings]) -> dict[str, 
 
 
 def _read(path: str | Path, node: yaml.Node, spec: "Field[Any]") -> Any:
+    if isinstance(node, yaml.ScalarNode) and node.tag == _NULL and may_be_none(spec):
+        return None
     if takes_several(spec):
         if not isinstance(node, yaml.SequenceNode):
             _refuse(path, node, f"{spec.name} must be a list, as [first, second]")
         return tuple(_read_scalar(path, part, spec) for part in node.value)
     if isinstance(node, yaml.ScalarNode) and node.tag == _NULL:
-        if not may_be_none(spec):
-            _refuse(path, node, f"{spec.name} has no value")
-        return None
+        _refuse(path, node, f"{spec.name} has no value")
     return _read_scalar(path, node, spec)
 
 

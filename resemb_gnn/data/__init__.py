@@ -5,9 +5,11 @@ from resemb_gnn.data.examples import Batch, Examples
 from resemb_gnn.data.features import Feature, Features, FeatureTable, read_features
 from resemb_gnn.data.negatives import NegativeSampler
 from resemb_gnn.data.split import Split, split_log
+from resemb_gnn.data.time_features import TIME_FEATURES, first_times, last_times, time_columns
 from resemb_gnn.data.vocabulary import extend_vocabulary
 
 __all__ = [
+    "TIME_FEATURES",
     "Batch",
     "BehaviorLog",
     "Examples",
@@ -17,6 +19,9 @@ __all__ = [
     "NegativeSampler",
     "Split",
     "extend_vocabulary",
+    "first_times",
+    "last_times",
     "read_features",
     "split_log",
+    "time_columns",
 ]

@@ -10,27 +10,12 @@ import torch
 from torch import Tensor
 from torch_geometric.utils import cumsum
 
-from resemb_gnn.data.features import FIRST, Features, read_features
-from resemb_gnn.data.log_features import (
-    read_table_of,
-    split_lists,
-    warn_of_disguised_labels,
-    warn_of_varying_category,
-)
+from resemb_gnn.data.features import FIRST, Features
+from resemb_gnn.data.log_table import read_log_table
+from resemb_gnn.data.saved_log import read_log, write_log
 from resemb_gnn.data.split import Split, split_log
 from resemb_gnn.errors import InputError, shown
-from resemb_gnn.io.frame import Frame, naming, parse_labels, place_of, read_columns
-from resemb_gnn.io.ids import parse_ids
-from resemb_gnn.io.outputs import shared_folder
-from resemb_gnn.io.paths import expanded
-from resemb_gnn.io.saved_table import (
-    distinct_ids,
-    read_saved,
-    refuse_other_table,
-    whole_numbers,
-    write_saved,
-)
-from resemb_gnn.io.times import parse_times, read_times
+from resemb_gnn.io.frame import Frame
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -100,6 +85,8 @@ class BehaviorLog:
             low, high = self.item_category.aminmax()
             if not 0 <= int(low) <= int(high) < self.num_categories:
                 raise InputError(f"item_category must lie in 0..{self.num_categories - 1}")
+        if self.features is not None:
+            self.features.check(items=self.num_items, users=self.num_users, context=rows)
 
     @classmethod
     def from_frame(
@@ -116,6 +103,7 @@ class BehaviorLog:
         context: Sequence[str] = (),
         item_features: Sequence[str] | None = None,
         user_features: Sequence[str] | None = None,
+        time_features: Sequence[str] = (),
         kinds: Mapping[str, str] | None = None,
         list_separator: str | None = None,
     ) -> "BehaviorLog":
@@ -138,9 +126,12 @@ class BehaviorLog:
                 on.
             item_features: columns of ``items`` to take; all by default.
             user_features: columns of ``users`` to take.
+            time_features: features of a row that its time tells, some of ``"hour"``, ``"weekday"``,
+                ``"item_age"`` and ``"gap"`` (:func:`~resemb_gnn.data.time_columns`).
             kinds: kinds of features by name, in place of those that their types tell: text, whole
-                numbers and truth values are a ``"category"``, decimal numbers ``"numeric"``, lists
-                a ``"list"``, arrays of decimal numbers of one size a ``"vector"``.
+                numbers and truth values are a ``"category"``, decimal numbers and dates
+                ``"numeric"``, lists a ``"list"``, lists of decimal numbers of one length a
+                ``"vector"``.
             list_separator: what stands between the values of a list in a text column, such as
                 ``"|"``; a text column in which it occurs is a list.
 
@@ -151,7 +142,8 @@ class BehaviorLog:
         Raises:
             InputError: if a column is missing, the table is empty, or an id, a time or a label
                 is missing or cannot be read; if an item or user of the log has no row in its table
-                or several, or a column cannot be a feature. It names column, row and value.
+                or several, a column cannot be a feature, or two features have one name. It names
+                column, row and value.
 
         Examples:
             >>> import polars as pl
@@ -165,56 +157,19 @@ class BehaviorLog:
             >>> log.ptr.tolist()
             [0, 2, 4]
         """
-        columns = [user, item, time] + [name for name in (category, label) if name is not None]
-        for name in context:
-            if name in columns:
-                raise InputError(f"{name!r} is named as context and for something else as well")
-        table = read_columns(frame, [*columns, *context])
-        item_category = category_ids = None
-        with naming(place_of(frame)):
-            user_codes, user_ids = _encode(parse_ids(table[user]))
-            item_codes, item_ids = _encode(parse_ids(table[item]))
-            times = read_times(table[time])
-            parts = {"user": user_codes, "item": item_codes, "time": times.numbers}
-            if times.finer is not None:
-                parts["finer"] = times.finer
-            if label is not None:
-                parts["label"] = parse_labels(table[label])
-            if category is not None:
-                codes, category_ids = _encode(parse_ids(table[category], nullable=True))
-                warn_of_varying_category(item_codes, codes, category)
-                item_category = _most_frequent(item_codes, codes)
-            known = split_lists(table.select(context), list_separator, kinds or {})
-            own = read_features(known, context, kinds)
-        by = [name for name in ("user", "time", "finer") if name in parts]
-        rows = pl.DataFrame(parts).with_row_index("row").sort(by, maintain_order=True)
-        order = torch.from_numpy(rows["row"].cast(pl.Int64).to_numpy().copy())
-        options: dict[str, Any] = {"kinds": kinds, "list_separator": list_separator}
-        features = Features(
-            None
-            if items is None
-            else read_table_of(items, item, item_ids, "items", chosen=item_features, **options),
-            None
-            if users is None
-            else read_table_of(users, user, user_ids, "users", chosen=user_features, **options),
-            own[order] if context else None,
+        parts = read_log_table(
+            frame,
+            (user, item, time, category, label),
+            items=items,
+            users=users,
+            context=context,
+            item_features=item_features,
+            user_features=user_features,
+            time_features=time_features,
+            kinds=kinds,
+            list_separator=list_separator,
         )
-        counts = rows["user"].to_torch().bincount(minlength=len(user_ids))
-        found = cls(
-            items=rows["item"].to_torch(),
-            ptr=cumsum(counts),
-            times=rows["time"].to_torch(),
-            user_ids=user_ids,
-            item_ids=item_ids,
-            labels=rows["label"].to_torch() if label is not None else None,
-            item_category=item_category,
-            category_ids=category_ids,
-            features=features or None,
-            rows=order,
-        )
-        if found.labels is not None:
-            warn_of_disguised_labels(features, found.labels, found.users, found.items)
-        return found
+        return cls(**parts)
 
     @property
     def num_users(self) -> int:
@@ -260,12 +215,11 @@ class BehaviorLog:
             )
         every = torch.arange(self.num_behaviors)
         at = found[self.items]
-        if at.ptr is not None:
-            every = every.repeat_interleave(at.ptr.diff())
+        every = every if at.ptr is None else every.repeat_interleave(at.ptr.diff())
         there = at.values >= FIRST
         every, values = every[there], at.values[there] - FIRST
         counts = self.users[every].bincount(minlength=self.num_users)
-        rows = every if self.rows is None else self.rows[every]
+        features = self._features_at(every)
         return BehaviorLog(
             items=values,
             ptr=cumsum(counts),
@@ -273,8 +227,15 @@ class BehaviorLog:
             user_ids=self.user_ids,
             item_ids=found.vocabulary,
             labels=None if self.labels is None else self.labels[every],
-            rows=rows,
+            features=None if features is None else replace(features, items=None) or None,
+            rows=every if self.rows is None else self.rows[every],
         )
+
+    def _features_at(self, behaviors: Tensor) -> Features | None:
+        """The features with the context of some of the behaviours, int64 ``[n]``."""
+        if self.features is None or self.features.context is None:
+            return self.features
+        return replace(self.features, context=self.features.context[behaviors])
 
     def item_counts(self) -> Tensor:
         """Behaviours of each item, int64 ``[num_items]``."""
@@ -292,17 +253,13 @@ class BehaviorLog:
             )
         counts = self.users[mask].bincount(minlength=self.num_users)
         rows = torch.arange(self.num_behaviors) if self.rows is None else self.rows
-        features = self.features
-        if features is not None and features.context is not None:
-            context = features.context[mask.nonzero().flatten()]
-            features = replace(features, context=context)
         return replace(
             self,
             items=self.items[mask],
             ptr=cumsum(counts),
             times=self.times[mask],
             labels=None if self.labels is None else self.labels[mask],
-            features=features,
+            features=self._features_at(mask.nonzero().flatten()),
             rows=rows[mask],
         )
 
@@ -323,21 +280,7 @@ class BehaviorLog:
             InputError: if nothing can be written there, or a file that is no log's has the name of
                 one of these.
         """
-        folder = shared_folder(folder)
-        refuse_other_table(folder / "items.parquet", {"item_id", "category"})
-        folder.mkdir(parents=True, exist_ok=True)
-        behaviors = {"item": self.items.numpy(), "time": self.times.numpy()}
-        if self.labels is not None:
-            behaviors["label"] = self.labels.numpy()
-        write_saved(pl.DataFrame(behaviors), folder / "behaviors.parquet")
-        users = pl.DataFrame({"user_id": self.user_ids, "behaviors": self.ptr.diff().numpy()})
-        write_saved(users, folder / "users.parquet")
-        items = pl.DataFrame({"item_id": self.item_ids})
-        if self.item_category is not None and self.category_ids is not None:
-            items = items.with_columns(category=pl.Series(self.item_category.numpy()))
-            categories = pl.DataFrame({"category_id": self.category_ids})
-            write_saved(categories, folder / "categories.parquet")
-        write_saved(items, folder / "items.parquet")
+        write_log(self, folder)
 
     @classmethod
     def load(cls, folder: str | Path) -> "BehaviorLog":
@@ -346,32 +289,7 @@ class BehaviorLog:
         Raises:
             InputError: if a file is missing or damaged, or the files do not fit each other.
         """
-        folder = expanded(folder)
-        behaviors = read_saved(folder / "behaviors.parquet", "item", "time")
-        users = read_saved(folder / "users.parquet", "behaviors", "user_id")
-        items = read_saved(folder / "items.parquet", "item_id")
-        user_ids = distinct_ids(folder / "users.parquet", users["user_id"])
-        item_ids = distinct_ids(folder / "items.parquet", items["item_id"])
-        item_category = category_ids = None
-        if "category" in items.columns:
-            path = folder / "categories.parquet"
-            category_ids = distinct_ids(path, read_saved(path, "category_id")["category_id"], True)
-        with naming(str(folder)):
-            if category_ids is not None:
-                item_category = whole_numbers(items["category"])
-            sizes = whole_numbers(users["behaviors"])
-            return cls(
-                items=whole_numbers(behaviors["item"]),
-                ptr=torch.nn.functional.pad(sizes.cumsum(0), (1, 0)),
-                times=parse_times(behaviors["time"]).to_torch(),
-                user_ids=user_ids,
-                item_ids=item_ids,
-                labels=parse_labels(behaviors["label"]).to_torch()
-                if "label" in behaviors
-                else None,
-                item_category=item_category,
-                category_ids=category_ids,
-            )
+        return cls(**read_log(folder))
 
     def __repr__(self) -> str:
         parts = f"users={self.num_users}, items={self.num_items}, behaviors={self.num_behaviors}"
@@ -380,20 +298,3 @@ class BehaviorLog:
         if self.category_ids is not None:
             parts += f", categories={self.num_categories}"
         return f"{type(self).__name__}({parts})"
-
-
-def _encode(column: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Numbers of the values in sorted order (a null comes first), and the values."""
-    vocabulary = column.unique().sort()
-    codes = column.rank("dense").cast(pl.Int64) - 1
-    if column.null_count():
-        codes = (codes + 1).fill_null(0)
-    return codes, vocabulary
-
-
-def _most_frequent(items: pl.Series, categories: pl.Series) -> Tensor:
-    """Most frequent category of each item (the smallest of equally frequent ones)."""
-    pairs = pl.DataFrame({"item": items, "category": categories})
-    counted = pairs.group_by("item", "category").len()
-    best = counted.sort(["item", "len", "category"], descending=[False, True, False])
-    return best.unique("item", keep="first", maintain_order=True)["category"].to_torch()

@@ -1,19 +1,14 @@
-"""The features of a log as they are read: tables of items and users, columns of the log's own."""
+"""The features of a log's items and users, from a table of theirs."""
 
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
 import polars as pl
-from torch import Tensor
 
-from resemb_gnn.data.features import Feature, Features, FeatureTable, read_features
+from resemb_gnn.data.feature_values import split_lists
+from resemb_gnn.data.features import Features, FeatureTable, read_features
 from resemb_gnn.errors import InputError, did_you_mean, shown
 from resemb_gnn.io.frame import Frame, naming, place_of, read_columns
 from resemb_gnn.io.ids import find_ids, parse_ids
-
-_EVIDENCE = 10  # rows a value, below which its click rate tells of chance
-_TELLING = 0.99  # AUC of a feature alone, from which it is the label in disguise
 
 
 def read_table_of(
@@ -26,7 +21,8 @@ def read_table_of(
     kinds: Mapping[str, str] | None = None,
     list_separator: str | None = None,
 ) -> FeatureTable:
-    """A table of items or users as features, a row for each of the log's in their order.
+    """A table of items or users as features, a row for each of the log's in their order. The
+    vocabularies are those of the whole table.
 
     Args:
         frame: a row an item or user; others than the log's are left out.
@@ -42,15 +38,17 @@ def read_table_of(
         InputError: if an id of the log has no row, or one comes twice, or a column is missing or
             cannot be a feature.
     """
-    columns = None if chosen is None else [id_column, *chosen]
-    table = read_columns(frame, columns)
+    place_name = f"the table of {what} ({place_of(frame)})"
+    if chosen is not None and id_column in chosen:
+        raise InputError(f"{id_column!r} holds the ids of the {what} and is no feature of them")
+    with naming(f"the table of {what}"):
+        table = read_columns(frame, None if chosen is None else [id_column, *chosen])
     if id_column not in table.columns:
-        near = did_you_mean(id_column, table.columns)
         raise InputError(
-            f"the table of {what}, {place_of(frame)}, has no column {id_column!r}, the ids of the"
-            f" {what} as the log names them; it has {shown(table.columns)}{near}"
+            f"{place_name} has no column {id_column!r}, the ids of the {what} as the log names"
+            f" them; it has {shown(table.columns)}{did_you_mean(id_column, table.columns)}"
         )
-    with naming(f"the table of {what}, {place_of(frame)}"):
+    with naming(place_name):
         own = parse_ids(table[id_column])
         if own.is_duplicated().any():
             row = own.is_duplicated().arg_true()[0]
@@ -66,80 +64,21 @@ def read_table_of(
                 f" ({place.null_count()} of {len(ids)} such {what}); add their rows, empty where"
                 " nothing is known"
             )
-        rows = split_lists(table.drop(id_column)[place], list_separator, kinds or {})
-        return read_features(rows, rows.columns, kinds)
+        known = split_lists(table.drop(id_column), list_separator, kinds or {})
+        # Read as they stand, so that messages name rows of the table.
+        return read_features(known, known.columns, kinds)[place.to_torch()]
 
 
-def split_lists(
-    table: pl.DataFrame, separator: str | None, kinds: Mapping[str, str]
-) -> pl.DataFrame:
-    """The table with the text columns in which the separator occurs, or whose kind is a list, as
-    lists; an empty text is an empty list.
+def check_kinds(kinds: Iterable[str], features: Features) -> None:
+    """Refuses kinds that are given for features that there are not.
+
+    Raises:
+        InputError: naming the first of them.
     """
-    if separator is None:
-        return table
-    lists = [
-        column.name
-        for column in table
-        if column.dtype == pl.String
-        and (
-            kinds.get(column.name) == "list"
-            or (column.name not in kinds and column.str.contains(separator, literal=True).any())
-        )
-    ]
-    words = pl.col(lists).str.split(separator)
-    return table.with_columns(words.list.eval(pl.element().filter(pl.element() != "")))
-
-
-def warn_of_disguised_labels(
-    features: Features, labels: Tensor, users: Tensor, items: Tensor
-) -> None:
-    """Warns of features that tell the label by themselves: what is known only afterwards."""
-    rows = {"items": items, "users": users, "context": None}
-    for place, table in features.tables():
-        row = rows[place]
-        for feature in table:
-            if _auc_alone(feature, row, labels.numpy()) >= _TELLING:
-                warnings.warn(
-                    f"the feature {feature.name!r} tells the label almost by itself (AUC of"
-                    f" {_TELLING} or more): is it known before the click?",
-                    stacklevel=3,
-                )
-
-
-def _auc_alone(feature: Feature, row: Tensor | None, label: "np.ndarray") -> float:
-    """How well the feature alone sorts clicks from the rest; 0.5 where that cannot be told."""
-    if feature.kind not in ("category", "numeric") or not 0 < label.mean() < 1:
-        return 0.5
-    values = (feature.values if row is None else feature.values[row]).numpy()
-    if feature.kind == "category":
-        count = np.bincount(values)
-        if len(label) < _EVIDENCE * np.count_nonzero(count):
-            return 0.5
-        rate = np.bincount(values, weights=label) / np.maximum(count, 1)
-        values = rate[values]
-    there = ~np.isnan(values)
-    ranks = pl.Series(values[there]).rank("average").to_numpy()
-    clicked = label[there] > 0
-    positives, negatives = int(clicked.sum()), int((~clicked).sum())
-    if not positives or not negatives:
-        return 0.5
-    area = (ranks[clicked].sum() - positives * (positives + 1) / 2) / (positives * negatives)
-    return float(max(area, 1 - area))
-
-
-def warn_of_varying_category(items: pl.Series, codes: pl.Series, name: str) -> None:
-    """Warns of a category that differs within an item, of which its most frequent one is taken."""
-    kinds = (
-        pl.DataFrame({"item": items, "category": codes})
-        .group_by("item")
-        .agg(pl.col("category").n_unique())["category"]
-    )
-    share = (kinds > 1).sum() / max(len(kinds), 1)
-    if share > 0:
-        warnings.warn(
-            f"the category {name!r} differs within {share:.1%} of the items, and each gets its most"
-            f" frequent one: if it tells of the row, such as a position, name it as context"
-            f" (context=[{name!r}], --context {name})",
-            stacklevel=3,
-        )
+    known = [name for _, table in features.tables() for name in table.features]
+    for name in kinds:
+        if name not in known:
+            raise InputError(
+                f"a kind is given for {name!r}, which is no feature; there are {shown(known)}"
+                f"{did_you_mean(name, known)}"
+            )

@@ -1,5 +1,7 @@
 """Logs of different times under one numbering of the items."""
 
+from dataclasses import replace
+
 import polars as pl
 import torch
 
@@ -21,7 +23,8 @@ def extend_vocabulary(log: BehaviorLog, item_ids: pl.Series) -> BehaviorLog:
 
     Returns:
         The log over the vocabulary of the known items and then its own new ones in their order.
-        Categories are left out: the log cannot tell those of items that are not in it.
+        Categories and features of items are left out: the log cannot tell those of items that are
+        not in it. Features of users and of rows stay, since both stay as they are.
 
     Raises:
         InputError: if a known id is missing or comes twice, or the known ids are of another type
@@ -49,4 +52,6 @@ def extend_vocabulary(log: BehaviorLog, item_ids: pl.Series) -> BehaviorLog:
         user_ids=log.user_ids,
         item_ids=every.alias(log.item_ids.name),
         labels=log.labels,
+        features=None if log.features is None else replace(log.features, items=None) or None,
+        rows=log.rows,
     )

@@ -4,13 +4,15 @@ from resemb_gnn.datasets.amazon_electronics_x1 import AmazonElectronicsX1
 from resemb_gnn.datasets.amazon_reviews import AmazonReviews
 from resemb_gnn.datasets.behavior_dataset import BehaviorDataset
 from resemb_gnn.datasets.complete_journey import read_complete_journey
+from resemb_gnn.datasets.data_source import DataSource
 from resemb_gnn.datasets.interest_delay import InterestDelayModel
 from resemb_gnn.datasets.kuairand import KuaiRandPure
 from resemb_gnn.datasets.kuairand_trimmed import KuaiRandPureTrimmed
 from resemb_gnn.datasets.pyg import read_movielens, read_taobao
 from resemb_gnn.datasets.s3rec import S3Rec
 from resemb_gnn.datasets.sequence_file import read_sequence_file
-from resemb_gnn.datasets.source import NAMED, PLACED, DataSource, load_source
+from resemb_gnn.datasets.source import load_source
+from resemb_gnn.settings.names import NAMED, PLACED
 
 __all__ = [
     "NAMED",

@@ -10,6 +10,7 @@ import torch
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.data.split import HISTORY, TEST, TRAIN, VALID, Split, split_by_part
 from resemb_gnn.datasets.behavior_dataset import BehaviorDataset
+from resemb_gnn.datasets.data_source import DataSource
 from resemb_gnn.datasets.raw_table import id_strings, read_raw_table
 from resemb_gnn.errors import InputError, shown
 from resemb_gnn.io.download import fetch, verify
@@ -203,3 +204,15 @@ def _filled(column: pl.Series) -> pl.Series:
         row = empty.arg_true()[0]
         raise InputError(f"column {column.name!r}, row {row} (from 0) is empty")
     return column
+
+
+def source(folder: Path) -> DataSource:
+    """The data set as commands read it."""
+    dataset = AmazonElectronicsX1(folder)
+    return DataSource(
+        "AmazonElectronics_x1",
+        "The published examples, MD5 checked. All training rows of 5 % of the users validate; the"
+        " leaderboard has no validation set and chooses the epoch on test.",
+        dataset.log,
+        published=dataset.split(),
+    )

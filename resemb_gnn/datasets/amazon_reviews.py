@@ -10,6 +10,8 @@ import polars as pl
 
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.datasets.behavior_dataset import BehaviorDataset
+from resemb_gnn.datasets.data_source import DataSource, root_and_name
+from resemb_gnn.datasets.raw_table import known_rows
 from resemb_gnn.errors import InputError, shown
 from resemb_gnn.io.download import fetch
 from resemb_gnn.io.files import read_lines
@@ -27,6 +29,7 @@ _PAGES = {
     2014: "https://cseweb.ucsd.edu/~jmcauley/datasets/amazon/links.html",
     2018: "https://cseweb.ucsd.edu/~jmcauley/datasets/amazon_v2/",
 }
+_DOLLARS = re.compile(r"\$[0-9][0-9,]*([.][0-9]+)?")
 # The value is looked ahead at, so that what only looks like the field hides no field behind it.
 _ASIN = re.compile(r"""["']asin["']:\s*(?=(["'])(.*?)\1)""")
 
@@ -39,7 +42,8 @@ class AmazonReviews(BehaviorDataset):
     ``NAME_5.json.gz`` and ``meta_NAME.json.gz``. A behaviour is a review, whatever its rating (or
     of ``min_rating`` and more); its time is the day of the review, and reviews of one day keep the
     file's order. The category is the last one of the product's last category path, as in DIN's
-    preparation; products without are a category of their own.
+    preparation; products without are a category of their own. Features of a product are ``brand``,
+    ``price`` in dollars, and ``categories``, all names of its paths.
 
     Args:
         root: folder of the data set.
@@ -53,7 +57,7 @@ class AmazonReviews(BehaviorDataset):
             line, field and value.
     """
 
-    version = 2  # ids that hold a quotation mark have their category
+    version = 3  # with features
 
     def __init__(
         self,
@@ -91,14 +95,18 @@ class AmazonReviews(BehaviorDataset):
             reviews = reviews.filter(pl.col("rating") >= self.min_rating)
             if reviews.is_empty():
                 raise InputError(f"{reviews_path} holds no review of {self.min_rating} stars")
-        categories = _read_categories(meta_path, set(reviews["item"]))
-        table = reviews.with_columns(
-            parse_epoch(reviews["time"], "s"),
-            category=pl.col("item").replace_strict(
-                categories, default=None, return_dtype=pl.String
-            ),
+        products = _read_products(meta_path, set(reviews["item"]))
+        category = products.select("item", "category")
+        table = reviews.with_columns(parse_epoch(reviews["time"], "s"))
+        return BehaviorLog.from_frame(
+            table.join(category, on="item", how="left", maintain_order="left"),
+            "user",
+            "item",
+            "time",
+            category="category",
+            items=known_rows(reviews["item"], products.drop("category")),
+            kinds={"brand": "category"},
         )
-        return BehaviorLog.from_frame(table, "user", "item", "time", category="category")
 
 
 def _read_reviews(path: Path) -> pl.DataFrame:
@@ -121,9 +129,11 @@ def _read_reviews(path: Path) -> pl.DataFrame:
     return pl.DataFrame(columns, schema=kinds, strict=False)
 
 
-def _read_categories(path: Path, items: set[str]) -> dict[str, str]:
-    """Category of each of the ``items`` that has one."""
-    categories: dict[str, str] = {}
+def _read_products(path: Path, items: set[str]) -> pl.DataFrame:
+    """A row for each of the ``items`` that the file tells of: ``item``, ``category``, ``brand``,
+    ``price`` and ``categories``.
+    """
+    known: dict[str, dict[str, Any]] = {}
     for number, line in _lines(path):
         # Most products of a file are in no 5-core review: do not parse what is not asked for.
         quick = _ASIN.findall(line)
@@ -131,10 +141,46 @@ def _read_categories(path: Path, items: set[str]) -> dict[str, str]:
             continue
         product = _parse(path, number, line)
         item = _field(path, number, product, "asin", str)
-        category = _leaf(path, number, product)
-        if item in items and category is not None:
-            categories.setdefault(item, category)
-    return categories
+        told = {
+            "category": _leaf(path, number, product),
+            "brand": _brand(product.get("brand")),
+            "price": _price(product.get("price")),
+            "categories": _names(product.get("categories", product.get("category"))),
+        }
+        if item in items:  # of a product with several lines, the first that tells
+            first = known.setdefault(item, {})
+            known[item] = told | {name: one for name, one in first.items() if one is not None}
+    schema: dict[str, Any] = {
+        "item": pl.String,
+        "category": pl.String,
+        "brand": pl.String,
+        "price": pl.Float64,
+        "categories": pl.List(pl.String),
+    }
+    return pl.DataFrame([{"item": item} | told for item, told in known.items()], schema=schema)
+
+
+def _brand(value: Any) -> str | None:
+    return " ".join(value.split()) or None if isinstance(value, str) and _is_whole(value) else None
+
+
+def _price(value: Any) -> float | None:
+    """Dollars, of a number (2014) or a text as ``"$1,299.00"`` (2018); some texts are scraps of a
+    page, and tell none.
+    """
+    if isinstance(value, str) and _DOLLARS.fullmatch(value):
+        return float(value[1:].replace(",", ""))
+    return float(value) if isinstance(value, float) else None
+
+
+def _names(value: Any) -> list[str]:
+    """The names of all category paths, or of the one, each once."""
+    paths = value if isinstance(value, list) else []
+    if not any(isinstance(path, list) for path in paths):
+        paths = [paths]
+    names = [name for path in paths if isinstance(path, list) for name in path]
+    names = [name for name in names if isinstance(name, str) and name and _is_whole(name)]
+    return list(dict.fromkeys(names))
 
 
 def _leaf(path: Path, number: int, product: dict[str, Any]) -> str | None:
@@ -190,3 +236,16 @@ def _is_whole(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def source(path: Path) -> DataSource:
+    """The data set as commands read it."""
+    root, name = root_and_name(path, "amazon")
+    year = 2014 if name.startswith("reviews_") else 2018
+    dataset = AmazonReviews(root, name.removeprefix("reviews_"), year)
+    return DataSource(
+        f"amazon {dataset.name}",
+        f"Amazon reviews of {year}, 5-core, {dataset.name}: a behaviour is a review; the category"
+        " is the product's last one.",
+        dataset.log,
+    )

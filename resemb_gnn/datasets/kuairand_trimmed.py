@@ -6,7 +6,15 @@ import polars as pl
 
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.datasets.behavior_dataset import BehaviorDataset
-from resemb_gnn.datasets.kuairand import PAGE, log_of_exposures, moments, read_exposures, read_tags
+from resemb_gnn.datasets.data_source import DataSource
+from resemb_gnn.datasets.kuairand import (
+    PAGE,
+    KuaiRandPure,
+    log_of_exposures,
+    moments,
+    read_exposures,
+    read_videos,
+)
 from resemb_gnn.datasets.raw_table import id_strings, read_raw_table
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.frame import naming
@@ -19,8 +27,9 @@ class KuaiRandPureTrimmed(BehaviorDataset):
     each user's last (at most 50) long-viewed videos instead.
 
     Raw files: ``exposures_val.parquet``, ``exposures_test.parquet`` (``user_id, video_id, time_ms,
-    is_click``), ``histories.parquet`` (``user_id, last_time_ms, positive_history``) and
-    ``items.parquet`` (``video_id, tag``).
+    is_click, tab``), ``histories.parquet`` (``user_id, last_time_ms, positive_history``) and
+    ``items.parquet`` (``video_id, tag, author_id, video_duration, upload_dt``). Features are those
+    of :class:`KuaiRandPure`, but for the users'; ``tab`` and the last three columns may be lacking.
 
     An exposure is a behaviour with its click label, as in :class:`KuaiRandPure`. A video of a
     history comes before them as a positive behaviour. Of a history only its last time is known;
@@ -37,16 +46,19 @@ class KuaiRandPureTrimmed(BehaviorDataset):
     """
 
     page = PAGE
+    version = 2  # with features
 
     @property
     def raw_file_names(self) -> list[str]:
         return [*_EXPOSURES, "histories.parquet", "items.parquet"]
 
     def read(self) -> BehaviorLog:
-        exposures = [read_exposures(self.raw_files[name], "is_click") for name in _EXPOSURES]
+        exposures = [
+            read_exposures(self.raw_files[name], "is_click", tab=False) for name in _EXPOSURES
+        ]
         histories = _read_histories(self.raw_files["histories.parquet"])
         return log_of_exposures(
-            pl.concat([histories, *exposures]), read_tags(self.raw_files["items.parquet"])
+            pl.concat([histories, *exposures]), read_videos(self.raw_files["items.parquet"])
         )
 
 
@@ -69,4 +81,26 @@ def _read_histories(path: Path) -> pl.DataFrame:
         item=videos,
         time="last_time_ms",
         label=pl.lit(1, dtype=pl.Float32),
+        tab=pl.lit(None, dtype=pl.String),
+    )
+
+
+def source(folder: Path) -> DataSource:
+    """The data set as commands read it."""
+    trimmed = any((place / "histories.parquet").exists() for place in (folder, folder / "raw"))
+    # Midnights of Beijing, in UTC. Before 25 April the trimmed files hold clicks alone.
+    points = {"valid_from": "2022-04-29T16:00:00", "test_from": "2022-04-30T16:00:00"}
+    if trimmed:
+        points["train_from"] = "2022-04-24T16:00:00"
+    return DataSource(
+        "kuairand-pure, trimmed" if trimmed else "kuairand-pure",
+        "Videos shown to users of Kuaishou, with real clicks. 30 April 2022 validates, 1 to 8 May"
+        " test"
+        + (
+            "; exposures of 25 to 29 April train, after histories of at most 50 long views."
+            if trimmed
+            else "; exposures of the standard feed from 8 April on train."
+        ),
+        (KuaiRandPureTrimmed if trimmed else KuaiRandPure)(folder).log,
+        {"by": "time", **points},
     )

@@ -9,12 +9,20 @@ from torch_geometric.datasets import MovieLens1M, MovieLens100K, Taobao
 
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.datasets.attributes import main_attribute
+from resemb_gnn.datasets.data_source import DataSource
+from resemb_gnn.datasets.raw_table import known_rows
 from resemb_gnn.errors import InputError
+from resemb_gnn.io.files import read_lines
 from resemb_gnn.io.frame import naming
 from resemb_gnn.io.paths import expanded
 from resemb_gnn.io.times import parse_epoch
 
 _MOVIELENS = {"100k": MovieLens100K, "1m": MovieLens1M}
+# Where a user's line has what: file, what stands between its fields, places of the fields.
+_USERS = {
+    "100k": ("u.user", "|", {"age": 1, "gender": 2, "occupation": 3}),
+    "1m": ("users.dat", "::", {"gender": 1, "age": 2, "occupation": 3}),
+}
 BEHAVIORS = {"view": 0, "cart": 1, "buy": 2, "favourite": 3}  # PyG's numbers
 
 
@@ -27,7 +35,9 @@ def read_movielens(
     A behaviour is a rating at its time, UTC, in microseconds; its label is whether it is at least
     ``positive_rating``, as in DIN's experiments. Ids are PyG's node numbers, the category is the
     film's main genre: of its genres that fewer than half of the films have, the most frequent.
-    Of 100k PyG keeps times for the 80,000 ratings of ``u1.base`` only; the others are left out.
+    Features are a film's ``genres``, by PyG's numbers, and a user's ``gender``, ``age`` (1m: the
+    lowest of its group) and ``occupation``. Of 100k PyG keeps times for the 80,000 ratings of
+    ``u1.base`` only; the others are left out.
 
     Args:
         root: PyG's ``root``; it downloads to ``root/raw`` what is not there.
@@ -52,8 +62,33 @@ def read_movielens(
         _times(table, root),
         label=pl.Series(relation.rating.numpy()) >= (positive_rating or 0),
     ).join(category, on="item", how="left", maintain_order="left")
-    label = None if positive_rating is None else "label"
-    return BehaviorLog.from_frame(table, "user", "item", "time", category="category", label=label)
+    genres = pairs.group_by("item", maintain_order=True).agg(genres="attribute")
+    users = _read_users(version, root)
+    if len(users) != data["user"].num_nodes:
+        raise InputError(f"{root / 'raw'} has {len(users)} users, but PyG read another number")
+    return BehaviorLog.from_frame(
+        table,
+        "user",
+        "item",
+        "time",
+        category="category",
+        label=None if positive_rating is None else "label",
+        items=known_rows(table["item"], genres),
+        users=users,
+        kinds={"age": "numeric"},
+    )
+
+
+def _read_users(version: str, root: Path) -> pl.DataFrame:
+    """Age, gender and occupation of the users, whom PyG numbers in the order of their file."""
+    name, separator, places = _USERS[version]
+    path = root / "raw" / name
+    fields = [(number, line.split(separator)) for number, line in read_lines(path) if line.strip()]
+    for number, parts in fields:
+        if len(parts) != 5:
+            raise InputError(f"{path}, line {number}: {len(parts)} fields, not 5")
+    columns = {name: [parts[place] for _, parts in fields] for name, place in places.items()}
+    return pl.DataFrame(columns).select(pl.int_range(pl.len()).alias("user"), pl.all())
 
 
 def read_taobao(root: str | Path, behaviors: tuple[str, ...] = ("view",)) -> BehaviorLog:
@@ -102,3 +137,27 @@ def _load(dataset: type, root: Path) -> HeteroData:
 def _times(table: pl.DataFrame, root: Path) -> pl.Series:
     with naming(str(root / "raw")):
         return parse_epoch(table["time"], "s")
+
+
+def movielens_100k(folder: Path) -> DataSource:
+    """MovieLens-100k as commands read it."""
+    return _movielens(folder, "100k")
+
+
+def movielens_1m(folder: Path) -> DataSource:
+    """MovieLens-1M as commands read it."""
+    return _movielens(folder, "1m")
+
+
+def _movielens(folder: Path, version: str) -> DataSource:
+    return DataSource(
+        f"movielens-{version}",
+        "Films rated by users; ratings of 4 and 5 are positive.",
+        read_movielens(folder, version),
+    )
+
+
+def taobao(folder: Path) -> DataSource:
+    """Taobao as commands read it."""
+    description = "Items viewed by users of Taobao, 25 November to 3 December 2017."
+    return DataSource("taobao", description, read_taobao(folder))

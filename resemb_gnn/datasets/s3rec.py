@@ -5,6 +5,7 @@ from typing import Any
 
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.datasets.behavior_dataset import BehaviorDataset
+from resemb_gnn.datasets.data_source import DataSource, root_and_name
 from resemb_gnn.datasets.sequence_file import read_sequence_file
 from resemb_gnn.io.download import fetch
 
@@ -29,7 +30,8 @@ class S3Rec(BehaviorDataset):
 
     Raw files: ``NAME.txt`` (a user a line, then items in time order) and
     ``NAME_item2attributes.json``. There are no times; a behaviour's position stands for one. The
-    category is the item's main attribute, see :func:`read_sequence_file`.
+    category is the item's main attribute, its feature ``attributes`` all of them, see
+    :func:`read_sequence_file`.
 
     Beauty and Sports_and_Outdoors are downloaded and checked if they are not there; any other
     name must be there.
@@ -44,6 +46,7 @@ class S3Rec(BehaviorDataset):
     """
 
     page = "https://github.com/aHuiWang/CIKM2020-S3Rec (folder data)"
+    version = 2  # with features
 
     def __init__(self, root: str | Path, name: str, force_reload: bool = False) -> None:
         self.name = name
@@ -67,3 +70,14 @@ class S3Rec(BehaviorDataset):
     def read(self) -> BehaviorLog:
         sequences, attributes = self.raw_files.values()
         return read_sequence_file(sequences, attributes)
+
+
+def source(path: Path) -> DataSource:
+    """The data set as commands read it."""
+    root, name = root_and_name(path, "s3rec")
+    return DataSource(
+        f"s3rec {name}",
+        f"{name} as prepared for S3-Rec: a user's reviews in time order; the category is an item's"
+        " most frequent attribute that fewer than half of the items have.",
+        S3Rec(root, name).log,
+    )

@@ -1,11 +1,13 @@
 """Sequence files as used in the sequential recommendation literature (SASRec, S3-Rec)."""
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.datasets.attributes import main_attribute
+from resemb_gnn.datasets.raw_table import known_rows
 from resemb_gnn.errors import InputError, shown
 from resemb_gnn.io.files import read_lines
 from resemb_gnn.io.json_text import read_json
@@ -22,7 +24,8 @@ def read_sequence_file(path: str | Path, attributes: str | Path | None = None) -
         path: the sequence file.
         attributes: a JSON file ``{item: [attribute, ...]}``, as S3-Rec's
             ``*_item2attributes.json``; an item's category is the most frequent of its attributes
-            that fewer than half of the file's items have.
+            that fewer than half of the file's items have, and all of them are its feature
+            ``attributes``.
 
     Raises:
         InputError: if a file is missing or damaged, a line names no item, a user comes twice, or
@@ -52,13 +55,22 @@ def read_sequence_file(path: str | Path, attributes: str | Path | None = None) -
     behaviors = table.select("user", "item", "time").explode("item", "time")
     if attributes is None:
         return BehaviorLog.from_frame(behaviors, user="user", item="item", time="time")
-    category = _read_attributes(expanded(attributes))
-    behaviors = behaviors.join(category, on="item", how="left", maintain_order="left")
-    return BehaviorLog.from_frame(behaviors, "user", "item", "time", category="category")
+    known = _read_attributes(expanded(attributes))
+    pairs = known.explode("attributes").drop_nulls().rename({"attributes": "attribute"})
+    category = main_attribute(pairs, num_items=len(known))
+    return BehaviorLog.from_frame(
+        behaviors.join(category, on="item", how="left", maintain_order="left"),
+        "user",
+        "item",
+        "time",
+        category="category",
+        items=known_rows(behaviors["item"], known),
+        kinds={"attributes": "list"},
+    )
 
 
 def _read_attributes(path: Path) -> pl.DataFrame:
-    """Category of each item (columns ``item``, a string, and ``category``)."""
+    """Attributes of each item: columns ``item``, a string, and ``attributes``, lists of them."""
     table = read_json(path)
     if not isinstance(table, dict):
         raise InputError(f"{path} holds no object of items and their attributes")
@@ -70,6 +82,6 @@ def _read_attributes(path: Path) -> pl.DataFrame:
                 f"{path}: attributes of item {shown(item)} are {shown(attributes)},"
                 " not a list of numbers or strings"
             )
-    pairs = [(item, str(one)) for item, attributes in table.items() for one in attributes]
-    schema = {"item": pl.String, "attribute": pl.String}
-    return main_attribute(pl.DataFrame(pairs, schema=schema, orient="row"), num_items=len(table))
+    rows = [(item, list(map(str, attributes))) for item, attributes in table.items()]
+    schema: dict[str, Any] = {"item": pl.String, "attributes": pl.List(pl.String)}
+    return pl.DataFrame(rows, schema=schema, orient="row")

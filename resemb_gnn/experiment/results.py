@@ -5,6 +5,7 @@ from typing import Any
 
 from resemb_gnn.errors import InputError, differences, shown
 from resemb_gnn.io.json_text import map_numbers, read_json, write_json
+from resemb_gnn.settings import CompareSettings
 
 SCHEMA = 1
 
@@ -81,14 +82,20 @@ def _is_number(value: Any) -> bool:
 
 
 def refuse_other_settings(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
-    """Refuses to mix runs of different data or settings in one file, naming the differences.
+    """Refuses to mix runs of different data or settings in one file, naming the differences. A
+    setting that the old file does not name, since it came later, has its default.
 
     Raises:
-        InputError: if a setting or the fingerprint of the data differs.
+        InputError: if a setting, or the fingerprint of the data or of a table of features differs.
     """
-    data = "data fingerprint"
-    found = differences(old["settings"], new["settings"]) + differences(
-        {data: old["data"].get("fingerprint")}, {data: new["data"]["fingerprint"]}
-    )
+    before = CompareSettings().identity() | old["settings"]
+    found = differences(before, new["settings"])
+    found += differences(_fingerprints(old["data"]), _fingerprints(new["data"]))
     if found:
         raise InputError(f"{path} belongs to another comparison: {'; '.join(found)}")
+
+
+def _fingerprints(data: dict[str, Any]) -> dict[str, Any]:
+    features = data.get("feature_fingerprints", {})
+    own = {f"fingerprint of the features of {name}": value for name, value in features.items()}
+    return {"data fingerprint": data.get("fingerprint")} | own

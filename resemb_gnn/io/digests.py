@@ -38,7 +38,7 @@ def tensor_digest(*parts: Tensor | None) -> str:
     """A digest of the tensors' values, 16 hexadecimal digits; ``None`` counts for nothing."""
     found = hashlib.blake2b(digest_size=8)
     for part in parts:
-        if part is not None:
-            values: Any = part.detach().cpu().flatten().view(torch.uint8).numpy()
+        if part is not None and part.numel():
+            values: Any = part.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
             found.update(values)
     return found.hexdigest()

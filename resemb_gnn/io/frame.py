@@ -137,6 +137,7 @@ def refuse(column: pl.Series, bad: pl.Series, why: str) -> None:
 def shown_value(column: pl.Series, row: int) -> str:
     """A column's value as a message shows it."""
     try:
-        return shown(column[row])
+        value = column[row]
+        return shown(value.to_list() if isinstance(value, pl.Series) else value)
     except (ValueError, OverflowError, pl.exceptions.PanicException):
         return f"{shown(column.to_physical()[row])} as {column.dtype}"  # a year beyond Python's

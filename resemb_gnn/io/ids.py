@@ -55,6 +55,15 @@ def is_written(ids: pl.Series) -> bool:
     return ids.dtype.is_numeric() or ids.dtype == pl.String
 
 
+def id_kind(ids: pl.Series) -> Any:
+    """What two ids that :func:`parse_ids` returned must share to be the same."""
+    if is_written(ids):
+        return pl.String
+    if isinstance(ids.dtype, pl.Datetime):
+        return pl.Datetime, ids.dtype.time_zone is None
+    return ids.dtype
+
+
 def id_texts(ids: pl.Series) -> pl.Series:
     """Ids that :func:`parse_ids` returned as their canonical texts: of a whole number its digits,
     of another the shortest decimal number that is read back as it.
@@ -83,7 +92,7 @@ def find_ids(ids: pl.Series, known: pl.Series) -> pl.Series:
     if column.dtype.is_float():
         column = column.set(~_is_exact(column), None)  # it is no id, so no known one
     column = parse_ids(column, nullable=True)
-    if _kind(column) != _kind(known):
+    if id_kind(column) != id_kind(known):
         return pl.repeat(None, len(column), dtype=pl.Int64, eager=True)
     if column.dtype != known.dtype:
         column, known = _comparable(column), _comparable(known)
@@ -147,15 +156,6 @@ def _plain(column: pl.Series) -> pl.Series:
 
 def _is_exact(column: pl.Series) -> pl.Series:
     return column.abs() < _EXACT[str(column.dtype)]
-
-
-def _kind(ids: pl.Series) -> Any:
-    """What two ids must share to be the same."""
-    if is_written(ids):
-        return pl.String
-    if isinstance(ids.dtype, pl.Datetime):
-        return pl.Datetime, ids.dtype.time_zone is None
-    return ids.dtype
 
 
 def _comparable(ids: pl.Series) -> pl.Series:

@@ -21,9 +21,10 @@ def write_saved(table: pl.DataFrame, path: Path) -> None:
     pq.write_table(table.to_arrow(), str(path), write_page_checksum=True, **options)
 
 
-def refuse_other_table(path: Path, columns: set[str]) -> None:
+def refuse_other_table(path: Path, columns: set[str], prefix: str | None = None) -> None:
     """Refuses to write over a Parquet file with other columns: logs, saved models and exported
-    vectors all have an ``items.parquet``, and none may take another's place.
+    vectors all have an ``items.parquet``, and none may take another's place. Columns whose names
+    begin with ``prefix`` are no others.
 
     Raises:
         InputError: naming the file, if it is there and cannot be read or has another column.
@@ -31,7 +32,10 @@ def refuse_other_table(path: Path, columns: set[str]) -> None:
     if not path.exists():
         return
     try:
-        ours = columns.issuperset(pq.read_schema(path).names)
+        ours = all(
+            name in columns or (prefix is not None and name.startswith(prefix))
+            for name in pq.read_schema(path).names
+        )
     except (pa.ArrowException, OSError, ValueError):
         ours = False
     if not ours:

@@ -84,6 +84,14 @@ def read_times(column: pl.Series) -> Times:
     raise InputError(f"column {column.name!r} holds {kind}, which is not a time")
 
 
+def are_dates(column: pl.Series) -> bool:
+    """Whether :func:`read_times` reads the column's values as dates rather than as numbers."""
+    column = as_text(column)
+    return column.dtype.is_temporal() or (
+        column.dtype == pl.String and bool(column.str.contains(MOMENT).all())
+    )
+
+
 def _read_texts(column: pl.Series) -> Times:
     """Whichever reading fits most rows is the one that was meant; the rest is refused."""
     integers = column.cast(pl.Int64, strict=False)

@@ -146,10 +146,11 @@ class CTRModel(nn.Module):
         with torch.autocast(ids.device.type, enabled=False):  # embeddings are summed in float32
             items = self.item_features(ids, batch.fold)
             side = self.side_features(batch)
+        beside_them = () if side is None else (side,)  # a model of one's own may know of none
         history, target = position.split([batch.history.numel(), batch.target.numel()])
         if self.training and self._compiled_score is not None:
-            return self._compiled_score(self, items, history, target, batch, side)
-        return self.score(items, history, target, batch, side)
+            return self._compiled_score(self, items, history, target, batch, *beside_them)
+        return self.score(items, history, target, batch, *beside_them)
 
     def compile(self, **options: Any) -> None:
         """Has :meth:`score` compiled by ``torch.compile(**options)`` for training, in place.

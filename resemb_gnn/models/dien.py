@@ -12,7 +12,7 @@ from resemb_gnn.errors import InputError
 from resemb_gnn.models.ctr_model import CTRModel, beside
 from resemb_gnn.nn import AUGRU, BatchNorm, make_mlp
 from resemb_gnn.nn.layers.packing import pack, permute
-from resemb_gnn.nn.layers.segment import expand, segment_index, segment_mean, segment_softmax
+from resemb_gnn.nn.layers.segment import repeat_rows, segment_index, segment_mean, segment_softmax
 
 
 class DIEN(CTRModel):
@@ -94,7 +94,7 @@ class DIEN(CTRModel):
             order, place, sizes = pack(ptr, history.numel())
             packed = self.extractor(permute(behavior, order, place), sizes)
             states = permute(packed, place, order)  # in the order of the batch again
-            key = expand(self.attention(query), ptr, example)
+            key = repeat_rows(self.attention(query), ptr, example)
             weight = segment_softmax((states * key).sum(dim=1), ptr, example)
             evolved = self.evolution(packed, sizes, permute(weight, order, place))
             filled = ptr.diff().nonzero().flatten()

@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+import torch
 from torch import Tensor, nn
 
 from resemb_gnn.data.features import FeatureTable
 from resemb_gnn.errors import InputError
+from resemb_gnn.io.digests import tensor_digest
 from resemb_gnn.nn.embeddings.feature_embedding import TableEmbedding
+from resemb_gnn.nn.encoders.guarded_buffer import register_guarded_buffer
 
 
 class KnownFeatures(nn.Module):
@@ -26,8 +29,8 @@ class KnownFeatures(nn.Module):
         - **output:** ``[n, dim]``
 
     Raises:
-        InputError: if the table has another number of rows, or, on ``load_state_dict``, the
-            weights belong to another table.
+        InputError: if the table has another number of rows, if a number is beyond it, or, on
+            ``load_state_dict``, the weights belong to another table.
     """
 
     def __init__(
@@ -41,8 +44,17 @@ class KnownFeatures(nn.Module):
         if size is not None and len(table) != size:
             raise InputError(f"the features are of {len(table)} {what}, but there are {size}")
         self.size = len(table)
+        self.what = what
         self.embedding = TableEmbedding(table, widths)
-        self._features = tuple(table)
+        parts = [part for one in table for part in (one.values, one.ptr)]
+        register_guarded_buffer(
+            self,
+            "digest",
+            torch.tensor([int(tensor_digest(*parts), 16) >> 1]),
+            f"the saved weights belong to other features of the {what} than these",
+        )
+        # Without their rows, which are in the buffers.
+        self._features = tuple(table[torch.arange(0)])
         for number, feature in enumerate(table):
             self.register_buffer(f"values_{number}", feature.values, persistent=False)
             self.register_buffer(f"ptr_{number}", feature.ptr, persistent=False)
@@ -68,8 +80,30 @@ class KnownFeatures(nn.Module):
 
     def adapt(self, ids: Tensor) -> None:
         """Learns scales and known values from the rows of ``ids``, int64 ``[n]``."""
-        self.embedding.adapt(self.table[ids])
+        self.embedding.adapt(self.rows(ids))
+
+    def rows(self, ids: Tensor) -> FeatureTable:
+        """The rows of ``ids``, int64 ``[n]``.
+
+        Raises:
+            InputError: if one is beyond the table.
+        """
+        if ids.numel() and not torch.compiler.is_compiling():
+            low, high = (int(end) for end in ids.aminmax())
+            if low < 0 or high >= self.size:
+                bad = low if low < 0 else high
+                raise InputError(
+                    f"the features are of {self.size} {self.what}, 0 to {self.size - 1}, but number"
+                    f" {bad} was asked for"
+                )
+        return self.table[ids]
+
+    def codes(self, ids: Tensor) -> Tensor:
+        """Codes of the categories, int64 ``[n, num_categories]``
+        (:meth:`~resemb_gnn.nn.TableEmbedding.codes`).
+        """
+        return self.embedding.codes(self.rows(ids))
 
     def forward(self, ids: Tensor) -> Tensor:
-        found: Tensor = self.embedding(self.table[ids], ids)
+        found: Tensor = self.embedding(self.rows(ids), ids)
         return found

@@ -9,7 +9,7 @@ from resemb_gnn.nn.embeddings.residual import ResidualOptions
 from resemb_gnn.nn.embeddings.table_options import TableOptions
 from resemb_gnn.nn.encoders.average import AverageEncoder, ItemAverageEncoder
 from resemb_gnn.nn.encoders.center_encoder import CenterEncoder
-from resemb_gnn.nn.encoders.center_weights import CenterWeights, entmax
+from resemb_gnn.nn.encoders.center_normalization import CenterNormalization, entmax
 from resemb_gnn.nn.encoders.full_graph import FullGraphEncoder
 from resemb_gnn.nn.encoders.gat import GATEncoder
 from resemb_gnn.nn.encoders.gcn import GCNEncoder
@@ -30,7 +30,7 @@ __all__ = [
     "AverageEncoder",
     "BatchNorm",
     "CenterEncoder",
-    "CenterWeights",
+    "CenterNormalization",
     "DINAttention",
     "Dice",
     "FullGraphEncoder",

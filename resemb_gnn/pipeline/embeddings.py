@@ -1,12 +1,15 @@
 """The embeddings that :mod:`resemb_gnn.settings.embedding` names, built."""
 
 import copy
+from collections.abc import Mapping
 from dataclasses import replace
+from inspect import signature
 from typing import Any
 
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
+from resemb_gnn.data import Features
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph import NodeFeatures
 from resemb_gnn.models import CTRModel
@@ -44,10 +47,36 @@ def make_embedding(
     return built
 
 
-def make_model(name: str, embedding: nn.Module, item_category: Tensor | None) -> CTRModel:
-    """The click model ``name`` (one of :data:`~resemb_gnn.settings.names.MODELS`) around it."""
-    model: CTRModel = find(MODELS[name])(embedding, item_category=item_category)
+def make_model(
+    name: str,
+    embedding: nn.Module,
+    item_category: Tensor | None,
+    features: Features | None = None,
+    widths: Mapping[str, int] | None = None,
+) -> CTRModel:
+    """The click model ``name`` (one of :data:`~resemb_gnn.settings.names.MODELS`) around it, with
+    what is known of items, users and context, and widths of these features' embeddings by name.
+
+    Raises:
+        InputError: if a width is named for a feature that there is not, or the model's features
+            are all of one width.
+    """
+    options: dict[str, Any] = {"item_category": item_category, "features": features}
+    model: CTRModel = find(MODELS[name])(embedding, **options, **width_options(name, widths))
     return model
+
+
+def width_options(name: str, widths: Mapping[str, int] | None) -> dict[str, Any]:
+    """The widths as options of the click model ``name``; none if there are none.
+
+    Raises:
+        InputError: if the model takes none.
+    """
+    if not widths:
+        return {}
+    if "widths" not in signature(find(MODELS[name])).parameters:
+        raise InputError(f"{name} has features as wide as the items: leave out their widths")
+    return {"widths": widths}
 
 
 def plain_table(

@@ -6,6 +6,7 @@ from importlib import metadata
 from typing import Any
 
 from resemb_gnn.data import BehaviorLog, Split
+from resemb_gnn.data.feature_rows import table_digest
 from resemb_gnn.datasets import DataSource
 from resemb_gnn.io.digests import tensor_digest
 from resemb_gnn.training import FitResult
@@ -28,9 +29,9 @@ def training_figures(result: FitResult) -> dict[str, Any]:
 
 
 def describe_data(source: DataSource, split: Split) -> dict[str, Any]:
-    """The facts on the data and on how they were split."""
+    """The facts on the data and on how they were split, and on the features, if there are some."""
     log = source.log
-    return {
+    facts: dict[str, Any] = {
         "name": source.name,
         "description": source.description,
         "num_users": log.num_users,
@@ -43,11 +44,25 @@ def describe_data(source: DataSource, split: Split) -> dict[str, Any]:
         "test_examples": len(split.test),
         "fingerprint": fingerprint(log),
     }
+    if log.features is not None:
+        facts["feature_fingerprints"] = feature_fingerprints(log)
+        facts["features"] = [
+            {"of": place} | facts
+            for place, table in log.features.tables()
+            for facts in table.summary()
+        ]
+    return facts
 
 
 def fingerprint(log: BehaviorLog) -> str:
     """A digest of who acted on what and when, 16 hexadecimal digits."""
     return tensor_digest(log.items, log.ptr, log.times, log.labels, log.item_category)
+
+
+def feature_fingerprints(log: BehaviorLog) -> dict[str, str]:
+    """A digest of the features of items, users and context each, as far as there are some."""
+    tables = () if log.features is None else log.features.tables()
+    return {place: table_digest(table) for place, table in tables}
 
 
 def versions() -> dict[str, str | None]:

@@ -9,16 +9,17 @@ import torch
 from torch import nn
 from torch_geometric.data import Data
 
-from resemb_gnn.data import Split
+from resemb_gnn.data import Features, Split
 from resemb_gnn.datasets import DataSource, load_source
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph import NodeFeatures, PermuteNodes, covisit_graph
 from resemb_gnn.models import CTRModel
-from resemb_gnn.pipeline.embeddings import make_embedding, make_model
+from resemb_gnn.models.ctr_model import split_widths
+from resemb_gnn.pipeline.embeddings import make_embedding, make_model, width_options
 from resemb_gnn.pipeline.progress import Stages
 from resemb_gnn.settings import CompareSettings, DataSettings, FitSettings, GraphSettings
 from resemb_gnn.settings.embedding import SHARED, split_name
-from resemb_gnn.settings.shared import TrainingSettings
+from resemb_gnn.settings.shared import FEATURE_SETTINGS, TrainingSettings, by_name
 from resemb_gnn.training import FitResult, fit
 
 NUM_FEATURES = 32  # spectral features of a node
@@ -57,7 +58,18 @@ class Task:
         torch.manual_seed(seed)
         category = self.source.log.item_category
         made = make_embedding(embedding, self.graph, settings, category)
-        return make_model(settings.model, made, category if settings.use_category else None)
+        return make_model(
+            settings.model,
+            made,
+            category if settings.use_category else None,
+            self.features,
+            widths_of(settings),
+        )
+
+    @property
+    def features(self) -> Features | None:
+        """What the model is to know of items, users and context."""
+        return self.source.log.features if self.settings.use_features else None
 
     def __str__(self) -> str:
         """What a run is told to be of."""
@@ -76,6 +88,7 @@ def read_task(settings: TrainingSettings, embeddings: Iterable[str]) -> Task:
         lacking = [name for name in embeddings if SHARED[split_name(name)[0]].needs_category]
         if lacking and source.log.item_category is None:
             raise InputError(f"{', '.join(lacking)}: {source.name} has no categories of the items")
+        _check_widths(settings, source)
         split = stages.run(
             "splitting", lambda: source.make_split(settings.split, settings.negatives)
         )
@@ -88,8 +101,21 @@ def read_source(settings: DataSettings) -> DataSource:
     Raises:
         InputError: if they cannot be used.
     """
-    columns = ("user", "item", "time", "category", "label")
-    return load_source(settings.data, **{name: getattr(settings, name) for name in columns})
+    names = ("user", "item", "time", "category", "label", *FEATURE_SETTINGS)
+    options = {name: getattr(settings, name) for name in names}
+    return load_source(settings.data, **options | {"kinds": by_name(settings.kinds)})
+
+
+def widths_of(settings: TrainingSettings) -> dict[str, int]:
+    """The widths of features' embeddings that the settings name."""
+    return {name: int(width) for name, width in by_name(settings.widths).items()}
+
+
+def _check_widths(settings: TrainingSettings, source: DataSource) -> None:
+    """Refuses widths that the model does not take, before the graph is built."""
+    features = source.log.features if settings.use_features else None
+    split_widths(features or Features(), widths_of(settings))
+    width_options(settings.model, widths_of(settings))
 
 
 def covisits(source: DataSource, split: Split, settings: GraphSettings, folds: int = 1) -> Data:

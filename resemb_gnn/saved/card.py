@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from resemb_gnn.io.text_tables import escape_markdown, markdown_table, one_line, pairs
+from resemb_gnn.pipeline.feature_card import features_section
 
 if TYPE_CHECKING:
     from resemb_gnn.saved.trained_model import TrainedModel
@@ -16,7 +17,8 @@ def model_card(trained: "TrainedModel") -> str:
         [name, *(_figure(figures[name][key]) for key in ("auc", "gauc", "logloss"))]
         for name in ("test", "valid", "train")
     ]
-    split = {key: value for key, value in data.items() if key not in ("name", "description")}
+    left = ("name", "description", "features", "feature_fingerprints")
+    split = {key: value for key, value in data.items() if key not in left}
     parts = [
         f"# {settings.embedding} in {type(trained.model).__name__}, trained on"
         f" {escape_markdown(one_line(data['name']))}",
@@ -30,12 +32,14 @@ def model_card(trained: "TrainedModel") -> str:
         "## Data",
         escape_markdown(str(data["description"])),
         markdown_table(["", "value"], pairs(split)),
+        *(features_section(data) if settings.use_features else []),
         "## Settings",
         markdown_table(["setting", "value"], pairs(settings.identity())),
         "## Use",
         '```python\nimport resemb_gnn as rg\n\nmodel = rg.load("FOLDER")\n'
         "model.predict([user_id], [item_id])   # click probabilities\n"
         "model.similar(item_id)                # nearest items\n```",
+        *_context_note(trained.context_names),
         "`histories.parquet` holds the users' latest behaviours under their own ids: treat the"
         " folder as you treat the log.",
         "## Limits",
@@ -46,6 +50,13 @@ def model_card(trained: "TrainedModel") -> str:
         markdown_table(["package", "version"], pairs(trained.facts["versions"])),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _context_note(names: list[str]) -> list[str]:
+    if not names:
+        return []
+    columns = escape_markdown(", ".join(map(one_line, names)))
+    return [f"`predict` needs a frame as `context`, a row a pair, with the columns {columns}."]
 
 
 def _figure(value: Any) -> str:

@@ -13,7 +13,17 @@ ITEMS, CENTERS, GRAPH, HISTORIES = (
     "histories.parquet",
 )
 CATEGORIES = "categories.parquet"
-READ = (SETTINGS, WEIGHTS, ITEMS, CATEGORIES, GRAPH, HISTORIES)  # by load
+CONTEXT, VOCABULARIES = "context.parquet", "vocabularies.parquet"
+READ = (  # by load
+    SETTINGS,
+    WEIGHTS,
+    ITEMS,
+    CATEGORIES,
+    GRAPH,
+    HISTORIES,
+    CONTEXT,
+    VOCABULARIES,
+)
 DIGESTS = "model.sha256"
 FILES = (*READ, CARD, CENTERS, DIGESTS)
 

@@ -10,8 +10,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_model
 from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.utils import coalesce
+from torch_geometric.utils import coalesce, cumsum
 
+from resemb_gnn.data import Features
+from resemb_gnn.data.saved_features import read_feature_columns
 from resemb_gnn.errors import InputError, brief, shown
 from resemb_gnn.graph.adjacency import check_graph
 from resemb_gnn.io.digests import changed_file
@@ -21,9 +23,11 @@ from resemb_gnn.io.paths import expanded
 from resemb_gnn.io.saved_table import distinct_ids, float_vectors, read_saved, whole_numbers
 from resemb_gnn.models import CTRModel
 from resemb_gnn.pipeline.embeddings import make_embedding, make_model
+from resemb_gnn.pipeline.task import widths_of
 from resemb_gnn.saved.histories import Histories
 from resemb_gnn.saved.layout import (
     CATEGORIES,
+    CONTEXT,
     DIGESTS,
     FORMAT,
     GRAPH,
@@ -32,6 +36,7 @@ from resemb_gnn.saved.layout import (
     READ,
     SCHEMA,
     SETTINGS,
+    VOCABULARIES,
     WEIGHTS,
 )
 from resemb_gnn.saved.trained_model import TrainedModel
@@ -67,10 +72,13 @@ def load(folder: str | Path, *, device: torch.device | str = "cpu") -> TrainedMo
         category = _numbers(folder / ITEMS, items["category"], len(category_ids))
     item_ids = distinct_ids(folder / ITEMS, items["item_id"])
     graph = _graph(folder, items)
+    users = _read(folder / HISTORIES, user_id=None, items=pl.List)
+    histories = _histories(folder / HISTORIES, users, len(items))
+    features = _features(folder, items, users)
     _check_size(folder, settings, len(items))
     try:
         with naming(str(folder)):
-            model = _build(folder, settings, items, graph, category)
+            model = _build(folder, settings, items, graph, category, features)
     except (RuntimeError, OverflowError) as error:
         raise InputError(
             f"{folder / SETTINGS}: no such model can be made: {brief(error)}"
@@ -83,7 +91,8 @@ def load(folder: str | Path, *, device: torch.device | str = "cpu") -> TrainedMo
         item_category=category,
         category_ids=category_ids,
         graph=graph,
-        histories=_histories(folder / HISTORIES, len(items)),
+        histories=histories,
+        features=features,
         facts={key: contents[key] for key in ("data", "figures", "versions")},
     )
 
@@ -107,7 +116,12 @@ _SLACK = 2**24  # bytes; a setting that the embedding does not use may ask for s
 
 
 def _build(
-    folder: Path, settings: FitSettings, items: pl.DataFrame, graph: Data, category: Tensor | None
+    folder: Path,
+    settings: FitSettings,
+    items: pl.DataFrame,
+    graph: Data,
+    category: Tensor | None,
+    features: Features | None,
 ) -> CTRModel:
     name, groups = settings.embedding, category
     shared, own = split_name(name)
@@ -118,7 +132,7 @@ def _build(
         groups = _numbers(folder / ITEMS, items["center"], len(items))
     used = category if settings.use_category else None
     embedding = make_embedding(name, graph, settings, groups)
-    return make_model(settings.model, embedding, used)
+    return make_model(settings.model, embedding, used, features, widths_of(settings))
 
 
 def _check_size(folder: Path, settings: FitSettings, num_items: int) -> None:
@@ -195,15 +209,28 @@ def _graph(folder: Path, items: pl.DataFrame) -> Data:
     return graph
 
 
-def _histories(path: Path, num_items: int) -> Histories:
-    table = _read(path, user_id=None, items=pl.List)
+def _histories(path: Path, table: pl.DataFrame, num_items: int) -> Histories:
     lengths = table["items"].list.len().to_torch().long()
     behaviors = table["items"].explode(empty_as_null=False)
     return Histories(
         distinct_ids(path, table["user_id"]),
         _numbers(path, behaviors, num_items),
-        torch.nn.functional.pad(lengths.cumsum(0), (1, 0)),
+        cumsum(lengths),
     )
+
+
+def _features(folder: Path, items: pl.DataFrame, users: pl.DataFrame) -> Features | None:
+    """What the model knows of items, users and context."""
+    path = folder / CONTEXT
+    tables = {ITEMS: items, HISTORIES: users, CONTEXT: None}
+    if path.is_file():
+        tables[CONTEXT] = read_saved(path)
+    found = []
+    for name, table in tables.items():
+        with naming(str(folder / name)):
+            columns = None if table is None else read_feature_columns(table, folder / VOCABULARIES)
+            found.append(columns)
+    return Features(*found) or None
 
 
 def _numbers(path: Path, column: pl.Series, size: int) -> Tensor:

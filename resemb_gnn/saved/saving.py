@@ -9,6 +9,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from resemb_gnn.data import Features
+from resemb_gnn.data.saved_features import feature_columns, vocabulary_table
 from resemb_gnn.graph import edge_list
 from resemb_gnn.io.atomic import whole_folder
 from resemb_gnn.io.digests import write_digests
@@ -20,6 +22,7 @@ from resemb_gnn.saved.layout import (
     CARD,
     CATEGORIES,
     CENTERS,
+    CONTEXT,
     DIGESTS,
     FORMAT,
     GRAPH,
@@ -28,6 +31,7 @@ from resemb_gnn.saved.layout import (
     READ,
     SCHEMA,
     SETTINGS,
+    VOCABULARIES,
     WEIGHTS,
     model_place,
 )
@@ -57,6 +61,12 @@ def save(trained: "TrainedModel", folder: str | Path, *, replace: bool = False) 
     ``model.sha256``        SHA-256 of the files that are read again, for ``sha256sum --check``
     ======================= ======================================================================
 
+    What a model knows of items and users stands in ``items.parquet`` and ``histories.parquet``, a
+    column ``feature:NAME`` each: codes, lists of codes, numbers (NaN where missing) or vectors. Two
+    further files hold the rest: ``context.parquet`` such columns of the context, without rows, and
+    ``vocabularies.parquet`` one row of lists, the values of each feature: code 2 stands for the
+    first of them, 1 for an unknown value and 0 for a missing one.
+
     Args:
         trained: the model.
         folder: where to.
@@ -78,6 +88,12 @@ def save(trained: "TrainedModel", folder: str | Path, *, replace: bool = False) 
         edges = dict(zip(("source", "target", "weight"), edge_list(trained.graph), strict=True))
         write_saved(pl.DataFrame({name: part.numpy() for name, part in edges.items()}), new / GRAPH)
         write_saved(_histories(trained), new / HISTORIES)
+        features = trained.features or Features()
+        if features.context is not None:
+            write_saved(pl.DataFrame(feature_columns(features.context)), new / CONTEXT)
+        every = [feature for _, table in features.tables() for feature in table]
+        if any(feature.vocabulary is not None for feature in every):
+            write_saved(vocabulary_table(every), new / VOCABULARIES)
         (new / CARD).write_text(model_card(trained), encoding="utf-8")
         (new / WEIGHTS).chmod(0o644)  # safetensors makes it for its owner alone
         write_digests(new / DIGESTS, [name for name in READ if (new / name).exists()])
@@ -132,7 +148,8 @@ def _items(trained: "TrainedModel") -> pl.DataFrame:
     if groups is not None:
         table = table.with_columns(center=pl.Series(groups.cpu().numpy()))
     features = pl.Series(graph.x.numpy(), dtype=pl.Array(pl.Float32, graph.x.size(1)))
-    return table.with_columns(features=features)
+    known = None if trained.features is None else trained.features.items
+    return table.with_columns(features=features).with_columns(*feature_columns(known))
 
 
 def _histories(trained: "TrainedModel") -> pl.DataFrame:
@@ -142,4 +159,6 @@ def _histories(trained: "TrainedModel") -> pl.DataFrame:
     lists = behaviors.group_by("user", maintain_order=True).agg("items")
     users = pl.DataFrame({"user_id": own.user_ids, "user": range(len(own.user_ids))})
     users = users.cast({"user": pl.Int64}).join(lists, on="user", how="left", maintain_order="left")
-    return users.select("user_id", pl.col("items").fill_null([]))
+    users = users.select("user_id", pl.col("items").fill_null([]))
+    known = None if trained.features is None else trained.features.users
+    return users.with_columns(*feature_columns(known))

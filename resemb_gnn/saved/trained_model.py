@@ -1,6 +1,6 @@
 """A trained model with all that it takes to use it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from resemb_gnn.data import Examples
+from resemb_gnn.data import Examples, Features
+from resemb_gnn.data.features import FeatureTable
 from resemb_gnn.errors import InputError, check_lengths, shown
+from resemb_gnn.io.frame import Frame, naming, read_columns
 from resemb_gnn.io.ids import id_column
 from resemb_gnn.models import CTRModel
 from resemb_gnn.saved.histories import Histories
@@ -36,6 +38,8 @@ class TrainedModel:
         graph: the full co-visit graph with node features, without folds.
         histories: the users' latest behaviours.
         facts: ``data`` (sizes, split, fingerprint), ``figures`` (test and others), ``versions``.
+        features: what the model knows of items and users, by their numbers, and the names, kinds
+            and vocabularies of the context features, without rows; ``None`` if it knows nothing.
     """
 
     model: CTRModel
@@ -46,6 +50,7 @@ class TrainedModel:
     graph: Data
     histories: Histories
     facts: dict[str, Any]
+    features: Features | None = None
 
     @property
     def embedding(self) -> nn.Module:
@@ -71,6 +76,7 @@ class TrainedModel:
         users: pl.Series | list[Any],
         items: pl.Series | list[Any],
         *,
+        context: "Frame | None" = None,
         unknown: str = "refuse",
         progress: bool = False,
     ) -> pl.Series:
@@ -82,6 +88,9 @@ class TrainedModel:
         Args:
             users: the users' own ids, ``[n]``.
             items: the candidates' own ids, ``[n]``.
+            context: a row a pair, with a column for each of :attr:`context_names`, if there are
+                some; others are not looked at. A missing value, or one that was not in training,
+                has a trained embedding of its own.
             unknown: ``"refuse"`` users and items that the model does not know, or ``"skip"``
                 them: their score is null.
             progress: show a progress bar.
@@ -90,18 +99,22 @@ class TrainedModel:
             Float32 ``[n]``.
 
         Raises:
-            InputError: if there are not as many users as items, an id is missing or refused, or
-                no pair is known.
+            InputError: if there are not as many users as items, an id is missing or refused, no
+                pair is known, or a context column is missing or of another kind than in training.
         """
         users, items = id_column(users, "user"), id_column(items, "item")
         check_lengths(users=users, items=items)
         user = number_ids(users, self.histories.user_ids, unknown)
         item = number_ids(items, self.item_ids, unknown)
+        rows = self._context_of(context, len(users))
         known = (user.is_not_null() & item.is_not_null()).to_numpy()
         examples = self.histories.examples(
             torch.from_numpy(user.to_numpy()[known].astype(np.int64)),
             torch.from_numpy(item.to_numpy()[known].astype(np.int64)),
         )
+        if rows is not None:
+            place = torch.from_numpy(known.nonzero()[0])
+            examples = replace(examples, row=place, context=rows)
         score = np.full(len(user), np.nan, dtype=np.float32)
         logit = predict(
             self.model,
@@ -111,6 +124,25 @@ class TrainedModel:
         )
         score[known] = logit.sigmoid().cpu().numpy()
         return pl.Series("score", score, nan_to_null=True)
+
+    @property
+    def context_names(self) -> list[str]:
+        """The context columns that :meth:`predict` needs, as the training named them."""
+        table = None if self.features is None else self.features.context
+        return [] if table is None else list(table.features)
+
+    def _context_of(self, frame: "Frame | None", size: int) -> FeatureTable | None:
+        if self.features is None or self.features.context is None:
+            return None
+        table = self.features.context
+        if frame is None:
+            raise InputError(
+                f"the model was trained with context: give a frame with {shown(self.context_names)}"
+            )
+        found = read_columns(frame, self.context_names)
+        check_lengths(users=range(size), context=found)
+        with naming("the context"):
+            return table.encode(found, self.settings.list_separator)
 
     def evaluate(self, examples: Examples, *, progress: bool = False) -> Metrics:
         """AUC, per-user AUC and log loss of examples over this model's item numbers."""

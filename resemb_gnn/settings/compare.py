@@ -88,9 +88,9 @@ class CompareSettings(EmbeddingSettings, TrainingSettings):
     def identity(self) -> dict[str, Any]:
         """The settings that decide a run's figures: those that a resumed comparison must share.
 
-        The data may have moved: their fingerprint is compared, not their path. Overrides belong to
-        a run and stand beside it.
+        The data may have moved: their fingerprints are compared, not their paths. Overrides belong
+        to a run and stand beside it.
         """
-        free = {"data", "embeddings", "seeds", "override"}
+        free = {"data", "items", "users", "embeddings", "seeds", "override"}
         free |= {"out", "resume", "replace", "quiet", "tensorboard"}
         return self.without(free)

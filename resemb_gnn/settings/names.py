@@ -3,7 +3,8 @@
 A new encoder, click model or data set is a file of its own and a line here. An encoder is a
 :class:`~resemb_gnn.nn.CenterEncoder` made as ``Encoder(graph, num_centers, temperature=...,
 normalize=...)``; a click model a :class:`~resemb_gnn.models.CTRModel` made as
-``Model(embedding, item_category=...)``.
+``Model(embedding, item_category=..., features=..., widths=...)``; a data set a function that
+returns a :class:`~resemb_gnn.datasets.DataSource`, given the place of its files if it has one.
 """
 
 from pkgutil import resolve_name
@@ -22,12 +23,23 @@ MODELS = {
     "wide-deep": "resemb_gnn.models.wide_deep:WideDeep",
     "pnn": "resemb_gnn.models.pnn:PNN",
 }
+NAMED = {"complete-journey": "resemb_gnn.datasets.complete_journey:source"}
+PLACED = {  # with the folder or file that holds them, as NAME:FOLDER
+    "amazon": "resemb_gnn.datasets.amazon_reviews:source",
+    "amazon-electronics-x1": "resemb_gnn.datasets.amazon_electronics_x1:source",
+    "kuairand": "resemb_gnn.datasets.kuairand_trimmed:source",
+    "movielens-100k": "resemb_gnn.datasets.pyg:movielens_100k",
+    "movielens-1m": "resemb_gnn.datasets.pyg:movielens_1m",
+    "s3rec": "resemb_gnn.datasets.s3rec:source",
+    "taobao": "resemb_gnn.datasets.pyg:taobao",
+}
 
 GRAPHS = ("covisit", "permuted", "permuted-with-counts")
 NEGATIVES = ("uniform", "popularity")
 PRECISIONS = ("float32", "bfloat16")
 SPLITS = ("last", "time")
 UNKNOWN = ("refuse", "skip")
+FEATURE_KINDS = ("category", "numeric", "list", "vector")
 CENTER_NORMALIZATIONS = ("softmax", "sparsemax", "entmax", "signed")
 
 

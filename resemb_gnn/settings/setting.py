@@ -72,31 +72,39 @@ class Settings:
         """
 
     def without(self, names: set[str]) -> dict[str, Any]:
-        """The settings by name, but for ``names``."""
+        """The settings by name, but for ``names``, as JSON gives them back: lists for tuples."""
+        every = {spec.name: getattr(self, spec.name) for spec in fields(self)}
         return {
-            spec.name: getattr(self, spec.name) for spec in fields(self) if spec.name not in names
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in every.items()
+            if name not in names
         }
 
 
 def value_type(spec: "Field[Any]") -> type:
     """What a value, or one of several, of a setting is: ``str``, ``int``, ``float`` or ``bool``."""
-    kind: Any = spec.type
+    kind = _without_none(spec)
     if get_origin(kind) is tuple:
         kind = get_args(kind)[0]
-    if not isinstance(kind, type):  # such as str | None
-        kind = next(part for part in get_args(kind) if part is not type(None))
     assert isinstance(kind, type)
     return kind
 
 
 def takes_several(spec: "Field[Any]") -> bool:
     """Whether a setting holds a tuple of values."""
-    return get_origin(spec.type) is tuple
+    return get_origin(_without_none(spec)) is tuple
 
 
 def may_be_none(spec: "Field[Any]") -> bool:
     """Whether a setting may be ``None``."""
     return type(None) in get_args(spec.type)
+
+
+def _without_none(spec: "Field[Any]") -> Any:
+    """The type of a setting, of ``str | None`` the ``str``."""
+    if not may_be_none(spec):
+        return spec.type
+    return next(part for part in get_args(spec.type) if part is not type(None))
 
 
 def is_required(spec: "Field[Any]") -> bool:

@@ -2,8 +2,57 @@
 
 from dataclasses import dataclass
 
-from resemb_gnn.settings.names import GRAPHS, MODELS, NEGATIVES, PRECISIONS, SPLITS
+from resemb_gnn.errors import InputError, did_you_mean, shown
+from resemb_gnn.settings.names import FEATURE_KINDS, GRAPHS, MODELS, NEGATIVES, PRECISIONS, SPLITS
 from resemb_gnn.settings.setting import Range, Settings, setting
+
+FEATURE_SETTINGS = (
+    "items",
+    "users",
+    "context",
+    "item_features",
+    "user_features",
+    "time_features",
+    "kinds",
+    "list_separator",
+)
+"""The settings that say where features come from."""
+
+
+def named_kind(text: str) -> str:
+    """``NAME=KIND``, the kind of a feature.
+
+    Raises:
+        InputError: if it is not of this form, or the kind is unknown.
+    """
+    name, _, kind = text.rpartition("=")
+    if not name:
+        raise InputError(f"kinds={shown(text)} is not of the form NAME=KIND")
+    if kind not in FEATURE_KINDS:
+        raise InputError(
+            f"kinds={shown(text)}: choose a kind from {', '.join(FEATURE_KINDS)}"
+            f"{did_you_mean(kind, FEATURE_KINDS)}"
+        )
+    return text
+
+
+def named_width(text: str) -> str:
+    """``NAME=WIDTH``, the width of a feature's embedding, in one spelling.
+
+    Raises:
+        InputError: if it is not of this form, or the width is no whole number above 0.
+    """
+    name, _, width = text.rpartition("=")
+    if not name or not width.isdecimal() or not int(width):
+        raise InputError(
+            f"widths={shown(text)} is not of the form NAME=WIDTH, with a whole number above 0"
+        )
+    return f"{name}={int(width)}"
+
+
+def by_name(pairs: tuple[str, ...] | None) -> dict[str, str]:
+    """What stands behind the ``=`` of each pair, by its name."""
+    return {name: value for name, _, value in (pair.rpartition("=") for pair in pairs or ())}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +77,35 @@ class DataSettings(Settings):
     time: str | None = setting(None, "table: column of times (numbers or ISO dates)")
     category: str | None = setting(None, "table: column of the items' categories")
     label: str | None = setting(None, "table: column of click labels (0 and 1, or true and false)")
+    items: str | None = setting(
+        None,
+        "table: file with a row an item, whose id column is named as --item says; all other columns"
+        " are features",
+    )
+    users: str | None = setting(None, "table: file with a row a user, likewise")
+    context: tuple[str, ...] | None = setting(
+        None, "table: its columns that are features of a row, such as the page or the position"
+    )
+    item_features: tuple[str, ...] | None = setting(
+        None, "columns of --items to take (default: all)"
+    )
+    user_features: tuple[str, ...] | None = setting(
+        None, "columns of --users to take (default: all)"
+    )
+    time_features: tuple[str, ...] | None = setting(
+        None,
+        "table: features of a row by its time, of hour, weekday, item_age and gap (since the user's"
+        " last behaviour)",
+    )
+    kinds: tuple[str, ...] | None = setting(
+        None,
+        "kinds of features, NAME=KIND each, of category, numeric, list and vector (default: by"
+        " their types)",
+        name_of=named_kind,
+    )
+    list_separator: str | None = setting(
+        None, "what stands between the values of a list in a text column, such as |"
+    )
     split: str | None = setting(
         None,
         "test on each user's last behaviour, or on the latest time (default: last;"
@@ -74,6 +152,14 @@ class TrainingSettings(GraphSettings):
     max_history: int = setting(50, "most recent behaviours of a history that are used")
     use_category: bool = setting(
         True, "use the item's category, if the data have one, as a second feature"
+    )
+    use_features: bool = setting(
+        True, "use the features of items, users and context, if the data have some"
+    )
+    widths: tuple[str, ...] | None = setting(
+        None,
+        "widths of features' embeddings, NAME=WIDTH each (default: by their number of values)",
+        name_of=named_width,
     )
     batch_size: int = setting(1024, "examples a training step")
     lr: float = setting(1e-3, "learning rate of Adam", search=Range(3e-4, 3e-3))

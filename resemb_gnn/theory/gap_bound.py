@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -223,16 +223,14 @@ def move_to_middles(
     history, target = place.split([batch.history.numel(), batch.target.numel()])
     example = torch.arange(len(batch), device=both.device)
     example = torch.cat([example.repeat_interleave(batch.ptr.diff()), example])
-    nameless = Batch(
-        torch.zeros_like(batch.history),
-        batch.ptr,
-        torch.zeros_like(batch.target),
-        batch.label,
-        batch.user,
+    nameless = replace(
+        batch, history=torch.zeros_like(batch.history), target=torch.zeros_like(batch.target)
     )
+    with torch.no_grad():  # users and context stay where they are
+        side = model.side_features(batch)
 
     def score(rows: Tensor) -> Tensor:
-        return model.score(rows, history, target, nameless)
+        return model.score(rows, history, target, nameless, side)
 
     start, end = vectors[both], middles[both]
     with torch.no_grad():

@@ -6,7 +6,7 @@ from resemb_gnn.training.distributed import is_first
 from resemb_gnn.training.evaluation import Metrics, evaluate, predict
 from resemb_gnn.training.fit import FitResult, fit, seed_everything
 from resemb_gnn.training.metrics import auc, gauc, log_loss
-from resemb_gnn.training.optimizer import TableAdam
+from resemb_gnn.training.optimizer import ModelAdam
 from resemb_gnn.training.state import Epoch
 from resemb_gnn.training.step import training_step
 
@@ -15,7 +15,7 @@ __all__ = [
     "Epoch",
     "FitResult",
     "Metrics",
-    "TableAdam",
+    "ModelAdam",
     "auc",
     "check_device",
     "evaluate",

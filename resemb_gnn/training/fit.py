@@ -26,8 +26,8 @@ from resemb_gnn.training.distributed import (
 from resemb_gnn.training.epoch import EpochLoop
 from resemb_gnn.training.evaluation import Metrics, evaluate
 from resemb_gnn.training.guards import Interrupts, explained
-from resemb_gnn.training.identity import run_identity
-from resemb_gnn.training.optimizer import TableAdam
+from resemb_gnn.training.optimizer import ModelAdam
+from resemb_gnn.training.run_fingerprint import run_fingerprint
 from resemb_gnn.training.saver import Saver
 from resemb_gnn.training.state import Epoch, TrainingState
 
@@ -109,7 +109,7 @@ def fit(
         patience: stop after so many epochs without a better validation AUC.
         max_history: only so many most recent behaviours of a history are used.
         sparse_rows: embedding tables of at least so many rows are trained by Adam on the rows of
-            the batch alone (:class:`~resemb_gnn.training.TableAdam`); ``None`` for no table.
+            the batch alone (:class:`~resemb_gnn.training.ModelAdam`); ``None`` for no table.
         compile: train with ``model.compile()``: about a fifth less time a step on a CPU, for ten
             seconds at the start. Needs a C++ compiler.
         precision: ``"float32"``, or ``"bfloat16"`` for a network that is trained under
@@ -179,7 +179,7 @@ def fit(
     if compile:
         model.compile()
     state = TrainingState(
-        model, lambda: TableAdam(model, lr, sparse_rows), generator, device, on_epoch
+        model, lambda: ModelAdam(model, lr, sparse_rows), generator, device, on_epoch
     )
     settings = {
         "epochs": epochs,
@@ -195,7 +195,9 @@ def fit(
     saver = Saver(checkpoints, state, checkpoint_seconds, writes=rank == 0)
     score = evaluate if processes == 1 else evaluate_across
     with explained(saver.advice), _put_back(python_random):
-        saver.restore(lambda: run_identity(state.model, state.optimizer, split, settings), resume)
+        saver.restore(
+            lambda: run_fingerprint(state.model, state.optimizer, split, settings), resume
+        )
         if processes > 1:
             torch.distributed.barrier()  # nobody writes before all have read
         loop = EpochLoop(

@@ -10,7 +10,7 @@ from resemb_gnn.nn import ItemEmbedding, TableOptions, as_item_embedding
 from resemb_gnn.training.adam_ar import AdamAR
 
 
-class TableAdam:
+class ModelAdam:
     """Adam, with :class:`~resemb_gnn.training.AdamAR` for the tables of at least ``sparse_rows``
     rows.
 

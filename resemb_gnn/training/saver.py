@@ -10,7 +10,7 @@ from resemb_gnn.io.outputs import shared_folder
 from resemb_gnn.io.paths import expanded
 from resemb_gnn.training.checkpoint import CheckpointFolder
 from resemb_gnn.training.guards import FiniteGuard
-from resemb_gnn.training.identity import refuse_another_run
+from resemb_gnn.training.run_fingerprint import refuse_another_run
 from resemb_gnn.training.state import TrainingState
 
 
@@ -37,7 +37,7 @@ class Saver:
         self.state = state
         self.seconds = seconds
         self.guard = FiniteGuard(state.model, place if writes else None)
-        self.identity: dict[str, Any] = {}
+        self.fingerprint: dict[str, Any] = {}
         self._last = time.monotonic()
 
     @property
@@ -45,11 +45,11 @@ class Saver:
         """Whether anything is saved."""
         return self.checkpoints is not None
 
-    def restore(self, identity: Callable[[], dict[str, Any]], resume: bool) -> None:
+    def restore(self, fingerprint: Callable[[], dict[str, Any]], resume: bool) -> None:
         """Puts the state where the newest sound checkpoint has it, if there is one.
 
         Args:
-            identity: tells what the run is of (:func:`~resemb_gnn.training.identity.run_identity`).
+            fingerprint: tells what the run is of (``run_fingerprint``).
             resume: whether to go on from what is in the folder.
 
         Raises:
@@ -66,12 +66,12 @@ class Saver:
             )
         if self.writes:
             shared_folder(folder)  # a full disk shows before the first epoch, not after it
-        self.identity = identity()
+        self.fingerprint = fingerprint()
         saved = self.checkpoints.load()
         if saved is None:
             return
         try:
-            refuse_another_run(folder, saved["identity"], self.identity)
+            refuse_another_run(folder, saved["fingerprint"], self.fingerprint)
             self.state.load_state_dict(saved["state"])
         except InputError:
             raise
@@ -90,7 +90,7 @@ class Saver:
         if self.checkpoints is None or not self.writes:
             return
         self.guard.check()
-        self.checkpoints.save({"identity": self.identity, "state": self.state.state_dict()})
+        self.checkpoints.save({"fingerprint": self.fingerprint, "state": self.state.state_dict()})
         self._last = time.monotonic()
 
     def save_when_due(self) -> None:

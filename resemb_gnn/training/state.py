@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from resemb_gnn.training.checks import embedding_of
 from resemb_gnn.training.evaluation import Metrics
-from resemb_gnn.training.optimizer import TableAdam
+from resemb_gnn.training.optimizer import ModelAdam
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class TrainingState:
     def __init__(
         self,
         model: nn.Module,
-        make_optimizer: Callable[[], TableAdam],
+        make_optimizer: Callable[[], ModelAdam],
         generator: torch.Generator,
         device: torch.device,
         on_epoch: Callable[[int, Epoch], None] | None = None,

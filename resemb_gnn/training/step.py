@@ -7,13 +7,13 @@ from torch import Tensor, nn
 from resemb_gnn.data import Batch
 from resemb_gnn.nn.layers.shared_batch import shared_batch
 from resemb_gnn.training.distributed import add_gradients, total
-from resemb_gnn.training.optimizer import TableAdam
+from resemb_gnn.training.optimizer import ModelAdam
 
 
 def training_step(
     model: nn.Module,
     batch: Batch,
-    optimizer: torch.optim.Optimizer | TableAdam,
+    optimizer: torch.optim.Optimizer | ModelAdam,
     precision: str = "float32",
 ) -> Tensor:
     """One step down the mean click loss of the batch plus the model's penalty; returns their sum
@@ -33,7 +33,7 @@ def shared_step(
     model: nn.Module,
     part: Batch | None,
     whole: Batch,
-    optimizer: torch.optim.Optimizer | TableAdam,
+    optimizer: torch.optim.Optimizer | ModelAdam,
     precision: str = "float32",
 ) -> Tensor:
     """:func:`training_step` on a batch of which each process has a part, with the same outcome as

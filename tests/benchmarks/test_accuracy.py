@@ -74,3 +74,8 @@ def test_cold_items_are_ranked_by_each_kind_of_vector(
     values = [run["auc"]["random"] for run in found["runs"]]
     row = f"| random | {np.mean(values):.4f} | {min(values):.4f} to {max(values):.4f} |"
     assert row in text.splitlines()
+
+
+def test_cold_items_need_an_encoder_of_centres() -> None:
+    with pytest.raises(SystemExit):  # before anything is read
+        cold_items.main(["--data", "nowhere.txt", "--encoder", "plain"])

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from resemb_gnn.experiment import CompareSettings
 from resemb_gnn.experiment.results import SCHEMA, read_results
 from resemb_gnn.graph import NodeFeatures
 from resemb_gnn.pipeline.embeddings import make_embedding
-from resemb_gnn.settings.embedding import tuned_of
+from resemb_gnn.settings.embedding import embedding_name, tuned_of
 
 ROOT = Path(__file__).parents[2]
 AUC = {  # by arm, of seeds 0 to 2
@@ -335,6 +336,29 @@ def test_an_ablation_takes_the_settings_of_the_whole_model(tmp_path: Path) -> No
     found = chosen.tuned_overrides(tmp_path, ["sign:staged", "sign:none"])
     assert found == ["sign:staged.num_centers=128", "sign:none.num_centers=128"]
     CompareSettings(override=tuple(found))  # both read it
+
+
+def test_searches_stand_under_the_name_of_their_arm() -> None:
+    assert [embedding_name(arm) for arm in chosen.ARMS] == list(chosen.ARMS)
+    paths = list((ROOT / "benchmarks" / "accuracy" / "results").glob("tuning*/**/*.json"))
+    assert len(paths) > 20
+    for path in paths:
+        arm = json.loads(path.read_text())["arm"]
+        assert arm in chosen.ARMS
+        assert chosen.search_of(path.parent, arm) == path
+
+
+def test_commands_of_raw_results_can_be_given_again() -> None:
+    """But for where data and results lie: they name their embeddings as the runs do."""
+    parser = argparse.ArgumentParser()
+    add_settings(parser, CompareSettings)
+    paths = list((ROOT / "benchmarks" / "accuracy" / "results").glob("research*/*/results.json"))
+    assert len(paths) > 20
+    for path in paths:
+        results = read_results(path)
+        found = vars(parser.parse_args(shlex.split(results["command"])[2:]))
+        settings = CompareSettings(**{k: _tuple(value) for k, value in found.items()})
+        assert {run["embedding"] for run in results["runs"]} >= set(settings.embeddings), path
 
 
 def test_every_cell_is_a_command_that_compare_takes(tmp_path: Path) -> None:

@@ -47,7 +47,14 @@ def write(path, lines):
 def write_2014(folder, reviews=REVIEWS, paths=PATHS):
     write(folder / "reviews_Beauty_5.json.gz", [json.dumps(review(*row)) for row in reviews])
     products = [
-        {"asin": item, "title": 'Girl\'s "Tutu"', "salesRank": {"Beauty": 7}, "categories": path}
+        {
+            "asin": item,
+            "title": 'Girl\'s "Tutu"',
+            "salesRank": {"Beauty": 7},
+            "categories": path,
+            "brand": f" {item[:3]}\n Ltd ",
+            "price": 5.25,
+        }
         for item, path in paths.items()
     ]
     write(folder / "meta_Beauty.json.gz", [repr(product) for product in products])
@@ -56,10 +63,17 @@ def write_2014(folder, reviews=REVIEWS, paths=PATHS):
 def write_2018(folder):
     write(folder / "Beauty_5.json.gz", [json.dumps(review(*row)) for row in REVIEWS])
     products = [
-        {"category": path[-1], "tech1": "", "description": ["it's"], "asin": item, "price": "$5"}
+        {
+            "category": path[-1],
+            "tech1": "",
+            "description": ["it's"],
+            "asin": item,
+            "price": "$1,005.5",
+        }
         for item, path in PATHS.items()
     ]
-    products.append({"category": [], "asin": "B00C"})  # 2018 knows products without categories
+    # 2018 knows products without categories, and prices that are scraps of the page.
+    products.append({"category": [], "asin": "B00C", "price": ".a-box-inner{", "brand": ""})
     write(folder / "meta_Beauty.json.gz", [json.dumps(product) for product in products])
 
 
@@ -76,6 +90,16 @@ def test_reviews_and_last_categories(tmp_path, year, fill):
     assert log.labels is None
     names = [log.category_ids[number] for number in log.item_category.tolist()]
     assert names == ["Girls", "Face's", "Face's", None]
+    found = log.features.items.decode().to_dict(as_series=False)
+    skin = ["Beauty", "Skin Care", "Face's"]
+    of_a = ["Beauty", "Hair Care", "Skin Care", "Face's"] if year == 2014 else skin
+    assert found["categories"] == [["Clothing", "Girls"], of_a, skin, None]
+    if year == 2014:
+        assert found["brand"] == ["000 Ltd", "B00 Ltd", "B00 Ltd", None]
+        assert found["price"] == [5.25, 5.25, 5.25, None]
+    else:
+        assert found["brand"] == [None] * 4
+        assert found["price"] == [1005.5, 1005.5, 1005.5, None]
 
 
 @pytest.mark.parametrize("item", ['B"0', "B'0", "'asin': 'B"])

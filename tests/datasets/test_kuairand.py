@@ -4,6 +4,7 @@ import hashlib
 import tarfile
 
 import pytest
+import torch
 
 import resemb_gnn.datasets.kuairand as module
 from resemb_gnn import InputError
@@ -18,6 +19,8 @@ VIDEO_HEADER = (
     "video_id,author_id,video_type,upload_dt,upload_type,visible_status,video_duration,"
     "server_width,server_height,music_id,music_type,tag"
 )
+USER_HEADER = "user_id,user_active_degree,is_lowactive_period,follow_user_num,onehot_feat1"
+USERS = ["3,full_active,0,514,62", "9,high_active,1,7,"]  # of user 1 nothing is known
 DAY = 86_400_000
 MIDNIGHT = 1_649_347_200_000  # 8 April 2022 in Beijing
 VIDEOS = [
@@ -62,7 +65,7 @@ def write(folder, standard=STANDARD, videos=VIDEOS):
         "log_standard_4_22_to_5_08_pure.csv": [LOG_HEADER, *standard[1]],
         "log_random_4_22_to_5_08_pure.csv": [LOG_HEADER, *RANDOM],
         "video_features_basic_pure.csv": [VIDEO_HEADER, *videos],
-        "user_features_pure.csv": ["user_id", "3"],
+        "user_features_pure.csv": [USER_HEADER, *USERS],
     }
     for name, lines in files.items():
         (folder / name).write_text("\n".join(lines) + "\n")
@@ -95,6 +98,57 @@ def test_exposures_with_labels_and_times(tmp_path, label, random):
     names = [log.category_ids[number] for number in log.item_category.tolist()]
     # Of five videos two have tag 2, two 68, one 39; video 3 has none.
     assert names == [68, 2, 2, *([None] if random else []), 68]
+
+
+def test_features_of_videos_exposures_and_users(tmp_path):
+    write(tmp_path / "raw")
+    log = KuaiRandPure(tmp_path, random_exposures=True).log
+    videos = log.features.items.decode().to_dict(as_series=False)
+    assert videos == {
+        "tag": [[39, 68], [2], [2], None, [68]],
+        "author_id": [7349781, 2103883, 5067285, 5067286, 5067287],
+        "video_duration": [87433, 218066, None, 9233, 9233],
+    }
+    context = log.features.context
+    assert list(context.features) == ["tab", "upload_age", "hour"]
+    assert context.features["tab"].decode().to_list() == [1] * log.num_behaviors
+    # User 1 saw video 2, of 9 April, at midnight of 10 April in Beijing: 16 o'clock UTC.
+    assert log.item_ids[int(log.items[0])] == 2
+    first = context[torch.tensor([0])].decode().row(0, named=True)
+    assert first["upload_age"] == pytest.approx(1)
+    assert first["hour"] == 16
+    assert log.features.users.decode().to_dict(as_series=False) == {
+        "user_active_degree": [None, "full_active"],
+        "is_lowactive_period": [None, 0],
+        "follow_user_num": [None, 514],
+        "onehot_feat1": [None, 62],
+    }
+    kinds = {one.name: one.kind for one in log.features.users}
+    assert kinds["follow_user_num"] == "numeric"
+    assert kinds["onehot_feat1"] == "category"
+
+
+def test_users_may_be_unknown(tmp_path):
+    write(tmp_path / "raw")
+    (tmp_path / "raw" / "user_features_pure.csv").unlink()
+    log = KuaiRandPure(tmp_path).log
+    assert log.features.users is None
+    assert len(log.features.items) == log.num_items
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "message"),
+    [
+        (3, "yesterday", "column 'upload_dt', row 1 .*'yesterday' is not a day"),
+        (6, "long", "column 'video_duration', row 1 .*'long' is not a number"),
+    ],
+)
+def test_bad_features_are_refused(tmp_path, at, value, message):
+    fields = VIDEOS[1].split(",")
+    fields[at] = value
+    write(tmp_path / "raw", videos=[VIDEOS[0], ",".join(fields), *VIDEOS[2:]])
+    with pytest.raises(InputError, match=rf"video_features_basic_pure\.csv, {message}"):
+        KuaiRandPure(tmp_path)
 
 
 def test_split_of_source_is_by_beijing_days(tmp_path):

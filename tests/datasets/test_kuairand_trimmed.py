@@ -1,3 +1,5 @@
+import datetime
+
 import polars as pl
 import pytest
 import torch
@@ -58,6 +60,11 @@ def test_histories_come_before_exposures_and_train_nothing(tmp_path):
     ]
     assert log.labels.tolist() == [1, 1, 1, 1, 0, 1, 0, 1, 1, 1, 0, 1]
     assert [log.category_ids[n] for n in log.item_category.tolist()] == [8, 9, 10, 8]
+    assert log.features.items.features["tag"].decode().to_list() == [[8, 9], [9], [10], [8]]
+    assert log.features.items.features["author_id"].missing().all()
+    # Histories were shown in no tab that is known.
+    shown = [tab is None for tab in log.features.context.features["tab"].decode()]
+    assert [place for place, tab in enumerate(shown) if tab] == [1, 2, 3, 7, 8]
     split = source.make_split()
     assert split.settings["train_from"] == APRIL_25 * 1000
     batch = split.train.batch(torch.arange(2))
@@ -96,6 +103,28 @@ def test_real_data(shared_data):
     log = source.log
     assert log.num_behaviors == exposures.height + histories.height
     assert log.num_categories > 30
+    videos = frames["items"].sort("video_id").filter(pl.col("video_id").is_in(log.item_ids))
+    known = log.features.items.decode()
+    assert known["author_id"].to_list() == videos["author_id"].to_list()
+    tags = videos["tag"].str.split(",").to_list()
+    assert [one or [] for one in known["tag"].to_list()] == [[t for t in one if t] for one in tags]
+    assert known["video_duration"].to_list() == videos["video_duration"].to_list()
+    context = log.features.context
+    tabs = context.features["tab"].missing()
+    assert int((~tabs).sum()) == exposures.height
+    some = (~tabs).nonzero().flatten()[::997]
+    uploaded = dict(videos.select("video_id", "upload_dt").iter_rows())
+    for row, now in zip(some.tolist(), context[some].decode().iter_rows(named=True), strict=True):
+        item, time = log.item_ids[int(log.items[row])], int(log.times[row]) / 1e6
+        day = datetime.datetime.fromisoformat(uploaded[item] + "T00:00+08:00")
+        assert now["upload_age"] == pytest.approx((time - day.timestamp()) / 86_400, rel=1e-4)
+        assert now["hour"] == datetime.datetime.fromtimestamp(time, datetime.UTC).hour
+        wanted = exposures.filter(
+            (pl.col("video_id") == item)
+            & (pl.col("user_id") == log.user_ids[int(log.users[row])])
+            & (pl.col("time_ms") == int(log.times[row]) // 1000)
+        )
+        assert now["tab"] in wanted["tab"]
     split = source.make_split()
     time = pl.col("time_ms")
     midnights = [APRIL_25, APRIL_25 + 5 * DAY, APRIL_25 + 6 * DAY]

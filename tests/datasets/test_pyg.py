@@ -50,6 +50,20 @@ def test_movielens(tmp_path, version, fill):
     assert log.labels.tolist() == [1, 0, 1, 1]
     assert read_movielens(tmp_path, version, positive_rating=5).labels.tolist() == [1, 0, 0, 0]
     assert read_movielens(tmp_path, version, positive_rating=None).labels is None
+    users = log.features.users.decode().to_dict(as_series=False)
+    if version == "1m":
+        assert users == {"gender": ["F", "M"], "age": [1, 56], "occupation": [10, 16]}
+        # Action, Adventure, Animation, Children's, Comedy and Drama, in this order.
+        genres = [[2, 3, 4], [1, 4], [1, 5]]
+    else:
+        assert users == {
+            "age": [24, 53],
+            "gender": ["M", "F"],
+            "occupation": ["technician", "other"],
+        }
+        genres = [[2], [0], [7]]  # of the 18 from Action on; the file has "unknown" before it
+    assert log.features.items.decode()["genres"].to_list() == genres
+    assert log.features.users.features["age"].kind == "numeric"
     source = load_source(f"movielens-{version}:{tmp_path}")
     assert source.name == f"movielens-{version}"
     assert source.log.labels.tolist() == log.labels.tolist()

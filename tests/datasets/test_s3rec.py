@@ -25,6 +25,12 @@ def test_attributes_become_categories(root):
     assert log.items.tolist() == [0, 1, 2, 1, 3]
     assert log.category_ids.to_list() == [None, 2]
     assert log.item_category.tolist() == [0, 0, 1, 0]
+    found = log.features.items.features["attributes"]
+    assert found.kind == "list"
+    assert found.decode().to_list() == [[7, 1], [7, 1], [7, 2], [7]]
+    # They come back from the processed form.
+    again = S3Rec(root, "Toys").log.features.items.features["attributes"]
+    assert again.decode().to_list() == found.decode().to_list()
 
 
 @pytest.mark.parametrize(
@@ -67,5 +73,7 @@ def test_published_files(shared_data, tmp_path, monkeypatch, name, size, categor
     assert source.log.item_category.equal(log.item_category)
     table = json.loads((place / f"{name}_item2attributes.json").read_text())
     names = log.category_ids.to_list()
+    attributes = log.features.items.features["attributes"].decode().to_list()
+    assert attributes == [table[str(item)] for item in log.item_ids.to_list()]
     pairs = zip(log.item_ids.to_list(), log.item_category.tolist(), strict=True)
     assert all(names[number] in table[str(item)] for item, number in pairs)

@@ -82,6 +82,12 @@ def test_complete_journey_holds_first_purchases() -> None:
     assert pairs.unique().numel() == pairs.numel()  # a household buys a product first once
     assert int(log.item_counts().min()) >= 10
     assert bool((log.times.diff() >= 0)[log.users.diff() == 0].all())
+    products, households = log.features.items, log.features.users
+    assert list(products.features) == [
+        "manufacturer_id", "department", "brand", "product_type", "package_size",
+    ]  # fmt: skip
+    assert set(products.features["brand"].vocabulary) == {"National", "Private"}
+    assert int((~households.features["income"].missing()).sum()) == 801
     split = log.split(**source.split)
     per_household = torch.bincount(split.train.user[split.train.label > 0])
     assert int(per_household.max()) == 20
@@ -100,6 +106,8 @@ def test_complete_journey_below_a_folder_whose_name_fits_another(
             pl.DataFrame({**bought, "transaction_timestamp": [1]}).write_parquet(file)
         with (folder / "products.parquet").open("wb") as file:
             pl.DataFrame({"product_id": [product], "product_category": ["c"]}).write_parquet(file)
+        with (folder / "demographics.parquet").open("wb") as file:
+            pl.DataFrame({"household_id": ["1"], "age": ["35-44"]}).write_parquet(file)
     monkeypatch.setattr("importlib.resources.files", lambda package: tmp_path / "run[1]")
     assert read_complete_journey(min_buyers=1).item_ids.to_list() == ["own"]
 

@@ -135,3 +135,9 @@ def test_a_sharded_table_trains_as_a_whole_one() -> None:
     for one in found.values():
         assert (one["rows"], one["rows a process"]) == (121, 61)
         assert max(one["loss"], one["table"], one["logits"]) < 1e-4
+
+
+def test_features_bring_what_decides_the_click(tmp_path: Path) -> None:
+    found = load("shop").main(["--rows", "3000", "--epochs", "2", "--out", str(tmp_path)])
+    assert found["with features"] > found["ids alone"] + 0.05
+    assert (tmp_path / "users.csv").is_file()

@@ -4,26 +4,62 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import polars as pl
 import torch
 from torch import Tensor, nn
 
 from resemb_gnn import Batch
+from resemb_gnn.data import Features, FeatureTable
+from resemb_gnn.data.features import read_features
 from resemb_gnn.models import CTRModel
+from resemb_gnn.nn import TableEmbedding
 
 NUM_ITEMS = 12
 CATEGORY = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1, 2, 2, 2, 1])
+NUM_USERS = 8
+
+
+def make_features(num_rows: int = 20) -> Features:
+    """Features of every kind, of items, users and rows, some of them missing."""
+    rng = np.random.default_rng(0)
+
+    def some(values: list[object]) -> list[object]:
+        return [value if rng.random() < 0.8 else None for value in values]
+
+    items = pl.DataFrame(
+        {
+            "brand": some(list("xyzxyzxyzxxy")),
+            "tags": [["a", "b", "c"][: number % 4] for number in range(NUM_ITEMS)],
+            "price": some(rng.random(NUM_ITEMS).tolist()),
+        }
+    )
+    users = pl.DataFrame({"age": some(list("abcdabcd")), "income": rng.random(NUM_USERS)})
+    context = pl.DataFrame(
+        {
+            "tab": some(rng.integers(3, size=num_rows).tolist()),
+            "vector": pl.Series(rng.random((num_rows, 2))),
+        }
+    )
+    return Features(*(read_features(table, table.columns) for table in (items, users, context)))
+
+
+FEATURES = make_features()
 ACTIVATIONS = ["dice", "prelu", "relu"]
 
 
 def make_batch(lengths: list[int], seed: int = 0) -> Batch:
     generator = torch.Generator().manual_seed(seed)
     size = (len(lengths),)
+    row = torch.randint(20, size, generator=torch.Generator().manual_seed(seed))
     return Batch(
         history=torch.randint(NUM_ITEMS, (sum(lengths),), generator=generator),
         ptr=torch.tensor([0, *lengths]).cumsum(0),
         target=torch.randint(NUM_ITEMS, size, generator=generator),
         label=torch.randint(2, size, generator=generator).float(),
-        user=torch.arange(len(lengths)),
+        user=torch.arange(len(lengths)) % NUM_USERS,
+        row=row,
+        context=FEATURES.context[row],
     )
 
 
@@ -36,6 +72,8 @@ def reordered(batch: Batch, order: Tensor) -> Batch:
         target=batch.target[order],
         label=batch.label[order],
         user=batch.user[order],
+        row=batch.row[order],
+        context=batch.context[order],
     )
 
 
@@ -50,9 +88,12 @@ def make_model(
     embedding = nn.Embedding(NUM_ITEMS, 3) if embedding is None else embedding
     model = kind(embedding, hidden=(7, 6), **options).double()
     for name, value in model.named_parameters():
-        wide = "item_bias" in name or "crosses" in name
+        wide = any(part in name for part in ("item_bias", "crosses", "value_weights"))
         if ("embedding" not in name and value.dim() == 1) or wide:
             nn.init.normal_(value)
+    for module in model.modules():
+        if isinstance(module, TableEmbedding):
+            module.drop = 0.0  # what is dropped has tests of its own
     for name, buffer in model.named_buffers():
         if "running" in name:
             buffer.uniform_(0.5, 2)
@@ -68,10 +109,36 @@ def pad(batch: Batch) -> tuple[Tensor, Tensor]:
 
 def embed(model: CTRModel, ids: Tensor) -> Tensor:
     """Features of items, each embedded where it stands."""
-    rows = model.embedding(ids)
-    if model.category is None:
-        return rows
-    return torch.cat([rows, model.category.embedding.weight[CATEGORY[ids]]], dim=-1)
+    parts = [model.embedding(ids)]
+    if model.category is not None:
+        parts.append(model.category.embedding.weight[CATEGORY[ids]])
+    if model.known_items is not None:
+        rows = [one_row(model.known_items, FEATURES.items, item) for item in range(NUM_ITEMS)]
+        parts.append(torch.stack(rows)[ids])
+    return torch.cat(parts, dim=-1)
+
+
+def one_row(embedding: nn.Module, table: FeatureTable, row: int) -> Tensor:
+    """The features of a row, embedded alone and one after the other."""
+    embedding = getattr(embedding, "embedding", embedding)
+    alone = table[torch.tensor([row])]
+    parts = [
+        one(alone.features[name])
+        for name, one in zip(embedding.names, embedding.embeddings, strict=True)
+    ]
+    return torch.cat(parts, dim=1)[0]
+
+
+def side(model: CTRModel, batch: Batch) -> list[Tensor]:
+    """What stands beside the interest, an example after the other."""
+    found = []
+    if model.known_users is not None:
+        rows = [one_row(model.known_users, FEATURES.users, int(user)) for user in batch.user]
+        found.append(torch.stack(rows))
+    if model.context is not None:
+        rows = [one_row(model.context, FEATURES.context, int(row)) for row in batch.row]
+        found.append(torch.stack(rows))
+    return found
 
 
 def mean_history(model: CTRModel, batch: Batch) -> Tensor:
@@ -88,9 +155,9 @@ def batch_norm(x: Tensor, norm: nn.BatchNorm1d, training: bool) -> Tensor:
     return normalized * norm.weight + norm.bias
 
 
-def head(model: CTRModel, *parts: Tensor) -> Tensor:
+def head(model: CTRModel, batch: Batch, *parts: Tensor) -> Tensor:
     """The normalised MLP that the models end with; its layers have tests of their own."""
-    features = torch.cat(parts, dim=1)
+    features = torch.cat([*parts, *side(model, batch)], dim=1)
     return model.mlp(batch_norm(features, model.norm, model.training)).squeeze(1)
 
 

@@ -27,7 +27,7 @@ from resemb_gnn import (
 from resemb_gnn.models import CTRModel
 from resemb_gnn.pipeline import embeddings
 from resemb_gnn.settings.names import MODELS
-from resemb_gnn.training import TableAdam, training_step
+from resemb_gnn.training import ModelAdam, training_step
 
 pytestmark = pytest.mark.parametrize("kind", [DIEN, DIN, PNN, PooledMLP, WideDeep])
 
@@ -190,7 +190,7 @@ def test_training_reduces_the_loss(
     torch.manual_seed(0)
     model = kind(nn.Embedding(log.num_items, 4), item_category=log.item_category, hidden=(16,))
     (batch,) = log.split().train.batches(10_000)
-    optimizer = TableAdam(model, 0.02, sparse_rows)
+    optimizer = ModelAdam(model, 0.02, sparse_rows)
     losses = [training_step(model, batch, optimizer).item() for _ in range(20)]
     assert losses[-1] < 0.9 * losses[0]
 
@@ -200,7 +200,7 @@ def test_compiled_it_takes_the_same_steps(kind: Callable[..., CTRModel]) -> None
     models = [kind(nn.Embedding(NUM_ITEMS, 4), hidden=(8,), item_category=CATEGORY)]
     models.append(copy.deepcopy(models[0]))
     models[1].compile(backend="aot_eager")  # traced alike, and no C++ compiler needed
-    pairs = [(model, TableAdam(model, 0.01)) for model in models]
+    pairs = [(model, ModelAdam(model, 0.01)) for model in models]
     for lengths in ([3, 0, 5], [2, 2, 1, 7, 4]):
         losses = []
         for model, optimizer in pairs:

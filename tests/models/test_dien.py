@@ -55,7 +55,7 @@ def padded_logits(model: DIEN, batch: Batch) -> Tensor:
         evolved = gru_step(model.evolution, states[:, step], interest, weight[:, step, None])
         interest = torch.where(mask[:, step, None], evolved, interest)
     mean = padded.mean_history(model, batch)
-    return padded.head(model, interest, query, mean, query * mean)
+    return padded.head(model, batch, interest, query, mean, query * mean)
 
 
 def auxiliary_loss(model: DIEN, batch: Batch, drawn: Tensor) -> Tensor:
@@ -82,12 +82,18 @@ def auxiliary_loss(model: DIEN, batch: Batch, drawn: Tensor) -> Tensor:
 @given(
     lengths=st.lists(st.integers(0, 5), min_size=3, max_size=8),
     category=st.booleans(),
+    features=st.booleans(),
     seed=st.integers(0, 1000),
 )
 def test_equals_the_padded_model(
-    activation: str, training: bool, lengths: list[int], category: bool, seed: int
+    activation: str, training: bool, lengths: list[int], category: bool, features: bool, seed: int
 ) -> None:
-    model = make_model(seed, activation=activation, item_category=CATEGORY if category else None)
+    model = make_model(
+        seed,
+        activation=activation,
+        item_category=CATEGORY if category else None,
+        features=padded.FEATURES if features else None,
+    )
     assert_same_as_padded(model.train(training), padded_logits, make_batch(lengths, seed))
 
 

@@ -31,7 +31,7 @@ def padded_logits(model: DIN, batch: Batch) -> Tensor:
         score = (score / attention.dim**0.5).masked_fill(~mask, -torch.inf)
         score = score.softmax(dim=1).nan_to_num(0.0)
     interest = (score[..., None] * keys).sum(dim=1)
-    logit = padded.head(model, interest, query, interest * query)
+    logit = padded.head(model, batch, interest, query, interest * query)
     if model.item_bias is not None:
         logit = logit + model.item_bias.weight[batch.target, 0]
     return logit
@@ -45,6 +45,7 @@ def padded_logits(model: DIN, batch: Batch) -> Tensor:
     lengths=st.lists(st.integers(0, 5), min_size=3, max_size=8),
     item_bias=st.booleans(),
     category=st.booleans(),
+    features=st.booleans(),
     seed=st.integers(0, 1000),
 )
 def test_equals_the_padded_model(
@@ -54,6 +55,7 @@ def test_equals_the_padded_model(
     lengths: list[int],
     item_bias: bool,
     category: bool,
+    features: bool,
     seed: int,
 ) -> None:
     model = make_model(
@@ -62,6 +64,7 @@ def test_equals_the_padded_model(
         attention_normalization=normalization,
         item_bias=item_bias,
         item_category=CATEGORY if category else None,
+        features=padded.FEATURES if features else None,
     )
     assert_same_as_padded(model.train(training), padded_logits, make_batch(lengths, seed))
 

@@ -1,5 +1,6 @@
 """The models that pool the history, over jagged batches against padded versions."""
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -9,13 +10,16 @@ from hypothesis import strategies as st
 from padded_reference import (
     ACTIVATIONS,
     CATEGORY,
+    FEATURES,
     NUM_ITEMS,
     assert_same_as_padded,
+    batch_norm,
     embed,
     head,
     make_batch,
     make_model,
     mean_history,
+    side,
 )
 from torch import Tensor, nn
 
@@ -25,18 +29,18 @@ from resemb_gnn.nn import HashedCrosses
 
 
 def padded_mlp(model: CTRModel, batch: Batch) -> Tensor:
-    return head(model, mean_history(model, batch), embed(model, batch.target))
+    return head(model, batch, mean_history(model, batch), embed(model, batch.target))
 
 
 def padded_pnn(model: PNN, batch: Batch) -> Tensor:
     pooled, query = mean_history(model, batch), embed(model, batch.target)
-    fields = [pooled, query]
-    if model.feature_dim == 6:
-        fields = [pooled[:, :3], pooled[:, 3:], query[:, :3], query[:, 3:]]
+    beside = side(model, batch)
+    fields = [field for part in (pooled, query, *beside) for field in part.split(3, dim=1)]
     products = [
         torch.linalg.vecdot(one, other) for i, one in enumerate(fields) for other in fields[i:]
     ]
-    return head(model, pooled, query, torch.stack(products, dim=1))
+    every = torch.cat([*fields, torch.stack(products, dim=1)], dim=1)
+    return model.mlp(batch_norm(every, model.norm, model.training)).squeeze(1)
 
 
 def padded_wide_deep(model: WideDeep, batch: Batch) -> Tensor:
@@ -54,7 +58,28 @@ def padded_wide_deep(model: WideDeep, batch: Batch) -> Tensor:
             categories = CATEGORY[history].tolist()
             wide = wide + crosses(model.category_crosses, int(CATEGORY[target]), categories)
         rows.append(wide)
+    if model.value_weights is not None:
+        rows = [wide + values_of(model, batch, at) for at, wide in enumerate(rows)]
     return torch.stack(rows) + padded_mlp(model, batch)
+
+
+def values_of(model: WideDeep, batch: Batch, at: int) -> Tensor:
+    """Weights of the values of brand, age and tab, and of their pairs."""
+    linear, crosses = model.value_weights.values.weight, model.value_weights.crosses
+    tables = [(FEATURES.items, batch.target), (FEATURES.users, batch.user)]
+    every = [
+        (feature.num_codes, feature.values[index[at]])
+        for table, index in [*tables, (FEATURES.context, batch.row)]
+        for feature in table
+        if feature.kind == "category"
+    ]
+    sizes = [size for size, _ in every]
+    numbers = [sum(sizes[:i]) + int(code) for i, (_, code) in enumerate(every)]
+    assert len(numbers) == 3
+    total = sum(linear[number, 0] for number in numbers)
+    for one, other in itertools.combinations(torch.tensor(numbers), 2):
+        total = total + crosses.weight.weight[crosses.bucket(one, other), 0]
+    return total
 
 
 PADDED = [(PooledMLP, padded_mlp), (PNN, padded_pnn), (WideDeep, padded_wide_deep)]
@@ -67,6 +92,7 @@ PADDED = [(PooledMLP, padded_mlp), (PNN, padded_pnn), (WideDeep, padded_wide_dee
 @given(
     lengths=st.lists(st.integers(0, 5), min_size=3, max_size=8),
     category=st.booleans(),
+    features=st.booleans(),
     seed=st.integers(0, 1000),
 )
 def test_equals_the_padded_model(
@@ -76,10 +102,17 @@ def test_equals_the_padded_model(
     training: bool,
     lengths: list[int],
     category: bool,
+    features: bool,
     seed: int,
 ) -> None:
     chosen = CATEGORY if category else None
-    model = make_model(kind, seed, activation=activation, item_category=chosen)
+    model = make_model(
+        kind,
+        seed,
+        activation=activation,
+        item_category=chosen,
+        features=FEATURES if features else None,
+    )
     assert_same_as_padded(model.train(training), reference, make_batch(lengths, seed))
 
 

@@ -33,7 +33,7 @@ RES_EMBEDDINGS: dict[str, Callable[[Data], ResEmbedding]] = {
     "gcn": _res("gcn"),
     "deep-gcn": _res("gcn", hidden=(5, 3)),
     "gat": _res("gat"),
-    "gcn-skip": _res("gcn-skip"),
+    "sign": _res("sign"),
     "hard": _res(_hard),
     "GCNConv": _res(lambda graph: GCNConv(graph.x.size(1), 4)),
     "GATConv": _res(lambda graph: GATConv(graph.x.size(1), 4)),

@@ -24,7 +24,7 @@ from resemb_gnn.nn import (
     GCNEncoder,
     HardEncoder,
     ItemAverageEncoder,
-    SkipEncoder,
+    SIGNEncoder,
 )
 from resemb_gnn.theory import graph_communities
 
@@ -37,7 +37,7 @@ ENCODERS: dict[str, Callable[[Any], Any]] = {
     "ItemAverageEncoder": ItemAverageEncoder,
     "GCNEncoder": lambda graph: GCNEncoder(graph, 3),
     "GATEncoder": lambda graph: GATEncoder(graph, 3),
-    "SkipEncoder": lambda graph: SkipEncoder(graph, 3),
+    "SIGNEncoder": lambda graph: SIGNEncoder(graph, 3),
     "HardEncoder": lambda graph: HardEncoder(graph, torch.zeros(SIZE, dtype=torch.long)),
     "kmeans": lambda graph: HardEncoder.kmeans(graph, 2),
     "FeatureExtension": FeatureExtension,
@@ -58,7 +58,7 @@ TAKERS: dict[str, Callable[[Any], Any]] = {
 NO_FEATURES = ("SpectralFeatures", "NodeFeatures", "PermuteNodes", "edge_list")
 NO_EDGES = ("CountFeature",)
 NO_COUNT = ("SpectralFeatures", "edge_list")
-LOOK_AT_FEATURES = ("AverageEncoder", "GCNEncoder", "GATEncoder", "SkipEncoder", "kmeans")
+LOOK_AT_FEATURES = ("AverageEncoder", "GCNEncoder", "GATEncoder", "SIGNEncoder", "kmeans")
 
 
 @pytest.mark.parametrize("taker", TAKERS)

@@ -2,6 +2,7 @@ import copy
 import itertools
 import math
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from resemb_gnn.errors import InputError
 from resemb_gnn.models import CTRModel
 from resemb_gnn.theory import count_cells, deviation_term, envelope_balls, gap_bound
 from resemb_gnn.theory.gap_bound import move_to_middles
+from tests.shop import read_shop, write_shop
 
 MAX_HISTORY = 2
 
@@ -25,7 +27,14 @@ class Linear(CTRModel):
     a = torch.tensor([3.0, 4.0])
     b = torch.tensor([0.0, 2.0])
 
-    def score(self, items: Tensor, history: Tensor, target: Tensor, batch: Batch) -> Tensor:
+    def score(
+        self,
+        items: Tensor,
+        history: Tensor,
+        target: Tensor,
+        batch: Batch,
+        side: Tensor | None = None,
+    ) -> Tensor:
         example = torch.arange(len(batch)).repeat_interleave(batch.ptr.diff())
         pooled = torch.zeros(len(batch), 2).index_add(0, example, items[history])
         return items[target] @ self.b + pooled @ self.a
@@ -253,3 +262,17 @@ def test_bad_input_is_refused(trained):
             count_cells(**options)
     with pytest.raises(InputError, match="num_users"):
         deviation_term(4, 0)
+
+
+def test_users_and_context_stay_where_they_are(tmp_path: Path) -> None:
+    """Items move with all their features; at the start of the way the model says what it says."""
+    write_shop(tmp_path)
+    log = read_shop(tmp_path)
+    torch.manual_seed(0)
+    model = rg.DIN(nn.Embedding(log.num_items, 4), features=log.features).eval()
+    batch = log.split(by="time").test.batch(torch.arange(20), MAX_HISTORY)
+    vectors = model.item_features(torch.arange(log.num_items)).detach()
+    found = move_to_middles(model, batch, vectors, torch.zeros_like(vectors), 4)
+    with torch.no_grad():
+        torch.testing.assert_close(found.logit, model(batch))
+    assert not torch.equal(found.logit, found.middle_logit)

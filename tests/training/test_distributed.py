@@ -14,6 +14,7 @@ from resemb_gnn import DIN, BehaviorLog, InputError, ResEmbedding, Split, covisi
 from resemb_gnn.nn import BatchNorm, Dice, ResidualOptions
 from resemb_gnn.nn.embeddings.plain import PlainEmbedding
 from resemb_gnn.nn.layers.shared_batch import shared_batch
+from tests.shop import read_shop, write_shop
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["resemb_gnn"])
@@ -86,6 +87,10 @@ def penalized(split: Split) -> nn.Module:
     return DIN(PlainEmbedding(split.history.num_items, 4, std=0.1, l2=0.5))
 
 
+def knowing(split: Split) -> nn.Module:
+    return DIN(PlainEmbedding(split.history.num_items, 4), features=split.history.features)
+
+
 def train(rank: int, make: Any, log: BehaviorLog, batch_size: int, **options: Any) -> Any:
     split = log.split()
     torch.manual_seed(rank)  # the first process's start counts
@@ -108,6 +113,20 @@ def test_two_processes_equal_one_with_twice_the_batch(
     assert first[1] == pytest.approx(figures, abs=1e-5)
     assert first[2][1].auc == pytest.approx(metrics[1].auc, abs=1e-3)
     assert first[1:] == second[1:]
+
+
+def test_features_are_dropped_alike_in_two_processes(tmp_path: Path) -> None:
+    """Each process drops what one with both batches would."""
+    write_shop(tmp_path)
+    log = read_shop(tmp_path)
+    whole, figures, _ = train(0, knowing, log, 90)
+    assert int(whole["known_items.embedding.steps"]) > 0
+    first, second = in_processes(train, tmp_path, knowing, log, 45)
+    for name, value in whole.items():
+        torch.testing.assert_close(first[0][name], value, atol=1e-4, rtol=1e-4, msg=name)
+        assert torch.equal(first[0][name], second[0][name]), name
+    assert first[1] == pytest.approx(figures, abs=1e-5)
+    assert first[1] == second[1]
 
 
 def test_batches_with_fewer_examples_than_processes(log: BehaviorLog, tmp_path: Path) -> None:

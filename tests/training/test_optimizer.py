@@ -6,7 +6,7 @@ from torch import nn
 
 from resemb_gnn import DIN, BehaviorLog, ResEmbedding, covisit_graph, fit
 from resemb_gnn.nn import PlainEmbedding, ResidualOptions, TableOptions
-from resemb_gnn.training import AdamAR, TableAdam, training_step
+from resemb_gnn.training import AdamAR, ModelAdam, training_step
 
 
 def plain(log: BehaviorLog) -> nn.Module:
@@ -31,7 +31,7 @@ def test_first_step_follows_the_formula_on_the_batch_rows(make, log: BehaviorLog
     torch.manual_seed(0)
     model = DIN(make(log))
     start = {name: value.detach().clone() for name, value in model.named_parameters()}
-    optimizer = TableAdam(model, lr, sparse_rows=1)
+    optimizer = ModelAdam(model, lr, sparse_rows=1)
     training_step(model, batch, optimizer)
     tables = ["embedding.weight"] if make is plain else ["embedding.residual"]
     tables += ["embedding.centers"] if make is average else []
@@ -58,7 +58,7 @@ def test_rows_outside_the_batch_stay_where_they_are(log: BehaviorLog) -> None:
     rows = torch.tensor(sorted(left))
     for sparse_rows, stays in ((1, True), (None, False)):
         model = DIN(plain(log))
-        optimizer = TableAdam(model, 0.01, sparse_rows)
+        optimizer = ModelAdam(model, 0.01, sparse_rows)
         training_step(model, first, optimizer)
         before = model.embedding.weight[rows].clone()  # type: ignore[union-attr,index]
         training_step(model, second, optimizer)
@@ -86,7 +86,7 @@ def test_residual_with_a_learning_rate_of_its_own(log: BehaviorLog) -> None:
         torch.manual_seed(0)
         model = DIN(with_options(log, lr_scale=0.25))
         start = {name: value.detach().clone() for name, value in model.named_parameters()}
-        training_step(model, batch, TableAdam(model, 0.01, sparse_rows))
+        training_step(model, batch, ModelAdam(model, 0.01, sparse_rows))
         for name, parameter in model.named_parameters():
             # Adam's first step is as long as the learning rate wherever there is a gradient.
             moved = (parameter - start[name]).abs().max().item()
@@ -101,7 +101,7 @@ def test_residual_with_decay(log: BehaviorLog) -> None:
         torch.manual_seed(0)
         model = DIN(with_options(log, decay=decay))
         nn.init.ones_(model.embedding.residual)
-        optimizer = TableAdam(model, 0.01, sparse_rows=1)
+        optimizer = ModelAdam(model, 0.01, sparse_rows=1)
         (by_rows,) = (part for part in optimizer.optimizers if isinstance(part, AdamAR))
         assert {group["alpha"] for group in by_rows.param_groups} == {decay}
         training_step(model, batch, optimizer)
@@ -115,7 +115,7 @@ def test_residual_with_decay(log: BehaviorLog) -> None:
 
 def test_decay_asks_for_sparse_gradients_of_small_tables_too(log: BehaviorLog) -> None:
     model = DIN(PlainEmbedding(log.num_items, 4, options=TableOptions(decay=0.1)))
-    TableAdam(model, 0.01, sparse_rows=None)
+    ModelAdam(model, 0.01, sparse_rows=None)
     assert model.embedding.sparse is True
 
 
@@ -124,7 +124,7 @@ def test_renewed_tables_start_again_without_their_moments(log: BehaviorLog) -> N
     for options, renewed in ((TableOptions(renew=True), True), (TableOptions(), False)):
         torch.manual_seed(0)
         model = DIN(PlainEmbedding(log.num_items, 4, std=0.5, options=options))
-        optimizer = TableAdam(model, 0.01)
+        optimizer = ModelAdam(model, 0.01)
         training_step(model, batch, optimizer)
         before = {name: value.detach().clone() for name, value in model.named_parameters()}
         optimizer.renew()
@@ -140,7 +140,7 @@ def test_renewed_tables_start_again_without_their_moments(log: BehaviorLog) -> N
 
 def test_fit_renews_once_an_epoch(log: BehaviorLog, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    monkeypatch.setattr(TableAdam, "renew", lambda self: calls.append(1))
+    monkeypatch.setattr(ModelAdam, "renew", lambda self: calls.append(1))
     fit(DIN(plain(log)), log.split(), epochs=3, patience=3, progress=False)
     assert len(calls) == 2
 

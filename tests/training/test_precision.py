@@ -18,7 +18,7 @@ from resemb_gnn import (
     covisit_graph,
     fit,
 )
-from resemb_gnn.training import TableAdam, training_step
+from resemb_gnn.training import ModelAdam, training_step
 
 
 @pytest.mark.parametrize("encoder", ["average", "gcn", "gat", "sign"])
@@ -30,7 +30,7 @@ def test_bfloat16_stays_close(model: type[nn.Module], encoder: str, log: Behavio
     batch = log.split().train.batch(torch.arange(40))
     for each, precision in ((exact, "float32"), (mixed, "bfloat16")):
         torch.manual_seed(1)  # DIEN draws negatives
-        optimizer = TableAdam(each, 1e-3)
+        optimizer = ModelAdam(each, 1e-3)
         losses = [float(training_step(each, batch, optimizer, precision)) for _ in range(3)]
         assert losses[-1] < losses[0]
     for name, value in exact.named_parameters():

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from resemb_gnn.nn import ResidualOptions, TableOptions
 from resemb_gnn.nn.embeddings.plain import PlainEmbedding
 from resemb_gnn.theory import GapCurve
 from resemb_gnn.training.checkpoint import CheckpointFolder
+from tests.shop import read_shop, write_shop
 
 Make = Callable[[Split], nn.Module]
 
@@ -94,6 +96,29 @@ def test_resumed_equals_uninterrupted(make: Make, log: BehaviorLog, tmp_path: Pa
     finished = train(make, split, **options)  # only scored again
     same(whole, finished)
     assert finished[4] == 0
+
+
+def knowing(split: Split) -> nn.Module:
+    return DIN(PlainEmbedding(split.history.num_items, 4), features=split.history.features)
+
+
+def test_resumed_with_features(tmp_path: Path) -> None:
+    """What is dropped, too, is what it would have been; other features are another run."""
+    write_shop(tmp_path)
+    split = read_shop(tmp_path).split(by="time")
+    options = {"checkpoints": tmp_path / "saved", "checkpoint_seconds": 0, "resume": True}
+    whole = train(knowing, split)
+    with pytest.raises(Stopped):
+        train(knowing, split, stop_at=8, **options)
+    same(whole, train(knowing, split, **options))
+    for name, change in (("items", "price"), ("log", "delay")):
+        path = tmp_path / f"{name}.csv"
+        before = path.read_text()
+        pl.read_csv(path).with_columns(pl.col(change).fill_null(2.5)).write_csv(path)
+        other = read_shop(tmp_path).split(by="time")
+        with pytest.raises(InputError, match="another run"):
+            train(knowing, other, **options)
+        path.write_text(before)
 
 
 def test_between_checkpoints_the_work_since_the_last_is_done_again(

@@ -2,7 +2,7 @@
 
     python -m benchmarks.accuracy.research --data-folder DATA --jobs 2
     python -m benchmarks.accuracy.research --data-folder DATA --only beauty-uniform-din
-    python -m benchmarks.accuracy.research --data-folder DATA --arms plain gcn centers-only
+    python -m benchmarks.accuracy.research --data-folder DATA --arms plain gcn gcn:none
 
 A cell is one `resemb-gnn compare` in OUT/CELL: a data set with its negatives, a model, its arms
 over the same seeds. Arms take the settings that tuning.py chose for them on Beauty and Sports, the
@@ -41,7 +41,8 @@ class Cell:
         return f"{reader}{colon}{path}" if path.exists() else self.data
 
     def command(self, folder: Path, seeds: int, out: Path, overrides: list[str]) -> list[str]:
-        words = ["compare", "--quiet", "--resume", "--compile", "--data", self.path(folder)]
+        words = ["compare", "--quiet", "--resume", "--compile", "--no-use-features"]
+        words += ["--data", self.path(folder)]
         words += ["--embeddings", *self.embeddings, *self.flags]
         words += ["--override", *overrides] if overrides else []
         return module("resemb_gnn", *words, "--seeds", seeds, "--out", out)

@@ -8,7 +8,7 @@ first trial is the arm's defaults (or the next one, where they are not among tho
 trial trains DIN with seed 0 and is worth its best validation AUC; test examples are not scored.
 With `--final`, the best three are trained on other data sets too, and the best mean of the
 validation AUCs is the arm's choice, which a cell takes on every data set. Every trial stands
-in OUT/ARM.json as it ends, and a search goes on where that file ends.
+in OUT/ARM.json (`-` for `:`) as it ends, and a search goes on where that file ends.
 """
 
 import argparse
@@ -147,7 +147,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     def task_on(data: str) -> Task:
         epochs = options.epochs
-        return read_task(CompareSettings(data=data, epochs=epochs, compile=True, quiet=True), arms)
+        return read_task(
+            CompareSettings(data=data, epochs=epochs, compile=True, quiet=True, use_features=False),
+            arms,
+        )
 
     task = task_on(options.data)
     for arm, path in paths.items():

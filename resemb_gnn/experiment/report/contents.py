@@ -23,5 +23,6 @@ def incomplete(results: Results) -> list[str]:
 
 
 def data_card(data: dict[str, Any]) -> dict[str, Any]:
-    """The facts on the data that are not free text."""
-    return {key: value for key, value in data.items() if key not in ("name", "description")}
+    """The facts on the data that are neither free text nor features."""
+    left = ("name", "description", "features", "feature_fingerprints")
+    return {key: value for key, value in data.items() if key not in left}

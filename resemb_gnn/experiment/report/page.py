@@ -22,6 +22,7 @@ from resemb_gnn.experiment.report.item_figures import center_usage_figure, geome
 from resemb_gnn.experiment.report.plotting import shorten, to_svg
 from resemb_gnn.experiment.summary import BASELINE, Results, Run, number, summary
 from resemb_gnn.io.text_tables import pairs
+from resemb_gnn.pipeline.feature_card import feature_pairs
 
 
 def html(results: Results, geometries: dict[str, ItemGeometry]) -> str:
@@ -57,6 +58,7 @@ def html(results: Results, geometries: dict[str, ItemGeometry]) -> str:
         runs=[_run_cells(run).values() for run in runs],
         description=data.get("description", ""),
         data=pairs(data_card(data)),
+        features=feature_pairs(data),
         settings=pairs(results["settings"]),
         command=results["command"],
         versions=pairs(results["versions"]),

@@ -12,6 +12,7 @@ from resemb_gnn.io.text_tables import (
     one_line,
     pairs,
 )
+from resemb_gnn.pipeline.feature_card import features_section
 
 __all__ = ["Row", "html", "markdown", "summary", "text_table"]
 
@@ -41,6 +42,7 @@ def markdown(results: Results) -> str:
         "## Data",
         escape_markdown(str(data.get("description", ""))),
         markdown_table(["", "value"], pairs(data_card(data))),
+        *features_section(data),
         "## Settings",
         markdown_table(["setting", "value"], pairs(results["settings"])),
         "## Command",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
-from torch_geometric.utils import coalesce
+from torch_geometric.utils import coalesce, cumsum
 
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.errors import InputError
@@ -216,7 +216,7 @@ def _read_neighbors(
         parts = [part.cpu().flatten() for part in neighbors]
         values = torch.cat([torch.empty(0, dtype=torch.long), *parts])
         lengths = torch.tensor([part.numel() for part in parts], dtype=torch.long)
-        ptr = nn.functional.pad(lengths.cumsum(0), (1, 0))
+        ptr = cumsum(lengths)
     if values.is_floating_point() or values.dtype == torch.bool or values.dim() != 1:
         raise InputError("neighbors must be item numbers, int64 [num_neighbors]")
     values, ptr = values.long(), ptr.long()
@@ -244,7 +244,7 @@ def _rows_of_new(edge_index: Tensor, edge_weight: Tensor, size: int, num_nodes: 
     new = edge_index[1] >= size
     target, order = (edge_index[1, new] - size).sort(stable=True)
     counts = target.bincount(minlength=num_nodes - size)
-    ptr = nn.functional.pad(counts.cumsum(0), (1, 0))
+    ptr = cumsum(counts)
     return Adjacency(ptr, edge_index[0, new][order], edge_weight[new][order])
 
 

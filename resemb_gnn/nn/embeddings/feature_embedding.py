@@ -1,29 +1,30 @@
 """Embeddings of features: a vector for each value, and for values that are missing or unknown."""
 
-import math
+import hashlib
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding_bag
 
 from resemb_gnn.data.features import MISSING, UNKNOWN, Feature, FeatureTable
 from resemb_gnn.errors import InputError, did_you_mean
+from resemb_gnn.nn.encoders.guarded_buffer import register_guarded_buffer
+from resemb_gnn.nn.layers.segment import segment_index, segment_mean
 
 _BINS = 16
-_WIDEST = 32
+_WIDTHS = (4, 8, 16, 32)
 
 
 def width_of(feature: Feature) -> int:
-    """Width of a feature's embedding by its number of values :math:`n`: 8 for a number,
-    :math:`1.6\\, n^{0.56}` for a vocabulary (the rule of thumb of fastai's tabular models), at most
-    32.
+    """Width of a feature's embedding: the fourth root of its number of values (the rule of thumb of
+    TensorFlow's feature columns), rounded up to 4, 8, 16 or 32; 4 for a number, and for a vector as
+    wide as it is, but at most 32.
     """
     if feature.kind == "numeric":
-        return 8
+        return _WIDTHS[0]
     if feature.kind == "vector":
-        return min(_WIDEST, feature.values.size(1))
-    return min(_WIDEST, math.ceil(1.6 * feature.num_codes**0.56))
+        return min(_WIDTHS[-1], feature.values.size(1))
+    return next((width for width in _WIDTHS if width**4 >= feature.num_codes), _WIDTHS[-1])
 
 
 class FeatureEmbedding(nn.Module):
@@ -47,6 +48,10 @@ class FeatureEmbedding(nn.Module):
         """Learns from the rows of training what scale its numbers have, or which values occur."""
         raise NotImplementedError
 
+    def reset_parameters(self) -> None:
+        """Draws the parameters anew."""
+        raise NotImplementedError
+
     def forward(self, feature: Feature, dropped: Tensor | None = None) -> Tensor:
         raise NotImplementedError
 
@@ -64,7 +69,7 @@ class CodeEmbedding(FeatureEmbedding):
 
     def __init__(self, feature: Feature, dim: int) -> None:
         super().__init__(feature, dim)
-        self.weight = nn.Parameter(torch.empty(feature.num_codes, dim))
+        self.table = nn.Embedding(feature.num_codes, dim)
         # What each code is taken for.
         self.register_buffer("code", torch.arange(feature.num_codes))
         self.register_buffer("has_missing", torch.tensor(False))
@@ -72,8 +77,7 @@ class CodeEmbedding(FeatureEmbedding):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draws the embeddings anew."""
-        nn.init.normal_(self.weight, std=0.01)
+        nn.init.normal_(self.table.weight, std=0.01)
 
     def adapt(self, feature: Feature) -> None:
         seen = feature.values.bincount(minlength=self.code.numel()) > 0
@@ -83,17 +87,25 @@ class CodeEmbedding(FeatureEmbedding):
         self.has_missing.fill_(bool(feature.missing().any()))
 
     def forward(self, feature: Feature, dropped: Tensor | None = None) -> Tensor:
-        code = self.code[feature.values]
-        length = None if feature.ptr is None else feature.ptr.diff()
-        if dropped is not None:
-            if length is not None:
-                dropped = dropped.repeat_interleave(length, output_size=code.numel())
-            instead = torch.where((dropped == 2) & ~self.has_missing, MISSING, UNKNOWN)
-            code = torch.where(dropped > 0, instead, code)
-        if length is None or feature.ptr is None:
-            return nn.functional.embedding(code, self.weight)
-        mean = embedding_bag(code, self.weight, feature.ptr[:-1], mode="mean")
-        return torch.where((length == 0).unsqueeze(1), self.weight[MISSING], mean)
+        code, ptr = self.code[feature.values], feature.ptr
+        if ptr is None:
+            if dropped is not None:
+                code = torch.where(dropped > 0, self._instead(dropped), code)
+            found: Tensor = self.table(code)
+            return found
+        # Looked up and then averaged: the gradient of an embedding bag sorts its codes.
+        rows = self.table(torch.cat([code.new_tensor([MISSING, UNKNOWN]), code]))
+        mean = segment_mean(rows[2:], ptr, segment_index(ptr, code.numel()))
+        absent = ptr.diff() == 0
+        if dropped is None:
+            return torch.where(absent.unsqueeze(1), rows[MISSING], mean)
+        instead = torch.where(absent, MISSING, self._instead(dropped))
+        absent = absent | (dropped > 0)
+        return torch.where(absent.unsqueeze(1), rows[:2][instead], mean)
+
+    def _instead(self, dropped: Tensor) -> Tensor:
+        """The code that takes the place of what is dropped."""
+        return torch.where((dropped == 2) & ~self.has_missing, MISSING, UNKNOWN)
 
 
 class NumberEmbedding(FeatureEmbedding):
@@ -118,12 +130,12 @@ class NumberEmbedding(FeatureEmbedding):
         self.adapt(feature)
 
     def reset_parameters(self) -> None:
-        """Draws the matrix anew."""
         self.linear.reset_parameters()
         nn.init.zeros_(self.missing)
 
     def adapt(self, feature: Feature) -> None:
         numbers = feature.values[~feature.values.isnan()].double().sort().values
+        self.edges.copy_(torch.linspace(0, 1, _BINS + 1))
         if numbers.numel():
             place = torch.linspace(0, numbers.numel() - 1, _BINS + 1).round().long()
             self.edges.copy_(numbers[place.to(numbers.device)])
@@ -156,12 +168,13 @@ class VectorEmbedding(FeatureEmbedding):
         self.adapt(feature)
 
     def reset_parameters(self) -> None:
-        """Draws the matrix anew."""
         self.linear.reset_parameters()
         nn.init.zeros_(self.missing)
 
     def adapt(self, feature: Feature) -> None:
         rows = feature.values[~feature.missing()].double()
+        nn.init.zeros_(self.mean)
+        nn.init.ones_(self.scale)
         if rows.size(0) > 1:
             self.mean.copy_(rows.mean(dim=0))
             self.scale.copy_(rows.std(dim=0).clamp(min=1e-6))
@@ -217,6 +230,7 @@ class TableEmbedding(nn.Module):
         if not 0 <= drop < 1:
             raise InputError(f"drop must be at least 0 and below 1, not {drop}")
         self.names = tuple(table.features)
+        self.kinds = tuple(feature.kind for feature in table)
         self.drop = drop
         own = dict.fromkeys(self.names, widths) if isinstance(widths, int) else dict(widths or {})
         for name, width in own.items():
@@ -229,6 +243,12 @@ class TableEmbedding(nn.Module):
             for feature in table
         )
         self.widths = tuple(one.dim for one in self._each())
+        register_guarded_buffer(
+            self,
+            "digest",
+            _digest(table),
+            "the saved weights belong to features of other names, kinds or values than these",
+        )
         self.register_buffer("steps", torch.tensor(0))
 
     @property
@@ -242,7 +262,7 @@ class TableEmbedding(nn.Module):
     def reset_parameters(self) -> None:
         """Draws all of them anew."""
         for one in self._each():
-            one.reset_parameters()  # type: ignore[operator]
+            one.reset_parameters()
 
     def adapt(self, table: FeatureTable) -> None:
         """Learns scales and known values from the rows of training, as ``fit`` has it done; a
@@ -253,22 +273,62 @@ class TableEmbedding(nn.Module):
         for name, one in zip(self.names, self._each(), strict=True):
             one.adapt(table.features[name])
 
+    @property
+    def num_codes(self) -> list[int]:
+        """Number of codes of each category."""
+        return [one.code.numel() for _, one in self._categories()]
+
+    def codes(self, table: FeatureTable) -> Tensor:
+        """Codes of the categories of rows of the table, those that training did not have as
+        unknown, int64 ``[n, num_categories]``.
+        """
+        found = [one.code[table.features[name].values] for name, one in self._categories()]
+        return torch.stack(found, dim=1)
+
+    def _categories(self) -> list[tuple[str, CodeEmbedding]]:
+        every = zip(self.names, self.kinds, self._each(), strict=True)
+        return [
+            (name, one)
+            for name, kind, one in every
+            if kind == "category" and isinstance(one, CodeEmbedding)
+        ]
+
     def forward(self, table: FeatureTable, key: Tensor) -> Tensor:
         if self.training:
             self.steps += 1
+        dropped = self._dropped(key)
         parts = [
-            one(table.features[name], self._dropped(key, number))
+            one(table.features[name], None if dropped is None else dropped[number])
             for number, (name, one) in enumerate(zip(self.names, self._each(), strict=True))
         ]
         return torch.cat(parts, dim=1)
 
-    def _dropped(self, key: Tensor, number: int) -> Tensor | None:
+    def _dropped(self, key: Tensor) -> Tensor | None:
+        """What is dropped of each feature and row, int64 ``[num_features, n]``: 0 for nothing, 1 or
+        2 for a value, each as often.
+        """
         if not self.training or self.drop == 0:
             return None
-        mixed = key * 0x9E3779B1 + self.steps * 0x85EBCA77 + number * 0xC2B2AE3D
-        for shift, factor in ((15, 0x2C1B3CA5), (12, 0x297A2D39)):
-            mixed = mixed & 0xFFFFFFFF
-            mixed = (mixed ^ (mixed >> shift)) * factor
-        mixed = mixed & 0xFFFFFFFF
-        mixed = mixed ^ (mixed >> 15)
-        return torch.where(mixed < self.drop * 2**32, 1 + mixed % 2, 0)
+        # A hash of key and step, and from it one for each feature; products wrap around at 64 bits.
+        mixed = _mix(key * 0x9E3779B1 + self.steps * 0x85EBCA77)
+        feature = torch.arange(1, len(self.names) + 1, device=key.device)
+        mixed = _mix(mixed + feature.unsqueeze(1) * 0xC2B2AE3D)
+        return torch.where(mixed < self.drop * 2**32, 1 + (mixed & 1), 0)
+
+
+def _digest(table: FeatureTable) -> Tensor:
+    """A number of the features' names, kinds and vocabularies, int64 ``[1]``."""
+    found = hashlib.blake2b(digest_size=8)
+    for feature in table:
+        words = [] if feature.vocabulary is None else feature.vocabulary.to_list()
+        width = feature.values.size(1) if feature.kind == "vector" else None
+        found.update(repr((feature.name, feature.kind, width, words)).encode())
+    return torch.tensor([int.from_bytes(found.digest(), signed=True)])
+
+
+def _mix(number: Tensor) -> Tensor:
+    """Mixes the lower 32 bits ("lowbias32" of C. Wellons' hash prospector)."""
+    number = number & 0xFFFFFFFF
+    number = ((number ^ (number >> 16)) * 0x7FEB352D) & 0xFFFFFFFF
+    number = ((number ^ (number >> 15)) * 0x846CA68B) & 0xFFFFFFFF
+    return number ^ (number >> 16)

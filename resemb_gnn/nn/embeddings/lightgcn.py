@@ -7,7 +7,7 @@ from torch_geometric.data import Data
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph import check_graph, symmetric_adjacency
 from resemb_gnn.nn.embeddings.item_embedding import ItemEmbedding
-from resemb_gnn.nn.encoders.center_encoder import View, view_of
+from resemb_gnn.nn.encoders.center_encoder import GraphBuffers, graph_buffers_of
 from resemb_gnn.nn.encoders.graph_guard import guard_graph
 from resemb_gnn.nn.layers.mean_square import mean_square
 from resemb_gnn.nn.layers.propagate import propagate
@@ -71,7 +71,7 @@ class LightGCNEmbedding(ItemEmbedding):
         self.std = std
         self.l2 = l2
         self.views = nn.ModuleList(
-            View.both_ways(symmetric_adjacency(part))
+            GraphBuffers.both_ways(symmetric_adjacency(part))
             for part in [*(graph.get("fold_graphs") or []), graph]
         )
         self.weight = nn.Parameter(torch.empty(self.num_embeddings, embedding_dim))
@@ -84,7 +84,7 @@ class LightGCNEmbedding(ItemEmbedding):
         nn.init.normal_(self.weight, std=self.std)
 
     def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:
-        view = view_of(self.views, fold)
+        view = graph_buffers_of(self.views, fold)
         layer: Tensor = self.weight
         total = layer
         for _ in range(self.num_layers):

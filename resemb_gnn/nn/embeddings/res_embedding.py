@@ -13,7 +13,7 @@ from resemb_gnn.nn.embeddings.item_embedding import ItemEmbedding
 from resemb_gnn.nn.embeddings.residual import ResidualOptions, Shrinkage
 from resemb_gnn.nn.embeddings.table_options import TableOptions
 from resemb_gnn.nn.encoders.average import ItemAverageEncoder
-from resemb_gnn.nn.encoders.center_weights import CenterWeights
+from resemb_gnn.nn.encoders.center_normalization import CenterNormalization
 from resemb_gnn.nn.encoders.graph_guard import guard_graph
 from resemb_gnn.nn.encoders.make_encoder import make_encoder
 from resemb_gnn.nn.layers.mean_square import mean_square
@@ -55,7 +55,7 @@ class ResEmbedding(ItemEmbedding):
             :class:`~resemb_gnn.nn.CenterEncoder`, which brings its own weights and centres.
         temperature: divides the encoder's logits; the smaller, the harder the assignment.
         normalization: how logits become weights: ``"softmax"``, ``"sparsemax"``, ``"entmax"`` or
-            ``"signed"`` (:class:`~resemb_gnn.nn.CenterWeights`).
+            ``"signed"`` (:class:`~resemb_gnn.nn.CenterNormalization`).
         heads: groups of centres with weights of their own, which divide ``num_centers``.
         center_std: standard deviation of the centres at the start. By default 0.4 for shared
             centres, and 0.01 with one centre an item, where the start has nothing to tell apart
@@ -139,7 +139,7 @@ class ResEmbedding(ItemEmbedding):
             encoder,
             num_centers,
             temperature,
-            CenterWeights(normalization, heads),
+            CenterNormalization(normalization, heads),
             feature_dim,
             hidden,
         )

@@ -7,7 +7,7 @@ from resemb_gnn.errors import InputError
 
 @dataclass(frozen=True)
 class TableOptions:
-    """What :class:`~resemb_gnn.training.TableAdam` does with one parameter of a module.
+    """What :class:`~resemb_gnn.training.ModelAdam` does with one parameter of a module.
 
     An :class:`~resemb_gnn.nn.ItemEmbedding` names its parameters and their options in ``tables``.
 

@@ -8,8 +8,8 @@ from torch_geometric.data import Data
 from torch_geometric.nn.inits import glorot
 
 from resemb_gnn.graph import check_graph, mean_adjacency
-from resemb_gnn.nn.encoders.center_encoder import CenterEncoder, View, node_features
-from resemb_gnn.nn.encoders.center_weights import CenterWeights
+from resemb_gnn.nn.encoders.center_encoder import CenterEncoder, GraphBuffers, node_features
+from resemb_gnn.nn.encoders.center_normalization import CenterNormalization
 from resemb_gnn.nn.layers.own_precision import in_own_precision
 from resemb_gnn.nn.layers.propagate import propagate
 from resemb_gnn.nn.layers.segment import segment_index
@@ -75,7 +75,7 @@ class AverageEncoder(CenterEncoder):
         graph: Data,
         num_centers: int,
         temperature: float = 1.0,
-        normalize: CenterWeights | None = None,
+        normalize: CenterNormalization | None = None,
     ) -> None:
         super().__init__(graph, num_centers, _with_features, normalize)
         self.temperature = temperature
@@ -94,9 +94,9 @@ class AverageEncoder(CenterEncoder):
         return replace(rows, index=position).matmul(own)
 
 
-def _both_ways(graph: Data) -> View:
-    return View.both_ways(mean_adjacency(graph))
+def _both_ways(graph: Data) -> GraphBuffers:
+    return GraphBuffers.both_ways(mean_adjacency(graph))
 
 
-def _with_features(graph: Data) -> View:
-    return View(x=node_features(graph), **vars(mean_adjacency(graph)))
+def _with_features(graph: Data) -> GraphBuffers:
+    return GraphBuffers(x=node_features(graph), **vars(mean_adjacency(graph)))

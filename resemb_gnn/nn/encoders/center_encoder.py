@@ -10,11 +10,11 @@ from torch_geometric.data import Data
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph import Adjacency, check_graph
 from resemb_gnn.graph.adjacency import graph_dtype
-from resemb_gnn.nn.encoders.center_weights import CenterWeights
+from resemb_gnn.nn.encoders.center_normalization import CenterNormalization
 from resemb_gnn.nn.layers.own_precision import in_own_precision
 
 
-class View(nn.Module):
+class GraphBuffers(nn.Module):
     """What an encoder needs of one graph: buffers that are rebuilt from it and not saved. Floating
     numbers are of PyTorch's default type, as parameters are.
     """
@@ -40,7 +40,7 @@ class View(nn.Module):
             self.register_buffer(name, value, persistent=False)
 
     @classmethod
-    def both_ways(cls, adjacency: Adjacency) -> "View":
+    def both_ways(cls, adjacency: Adjacency) -> "GraphBuffers":
         """A view with an adjacency and its transpose, for propagation over the whole graph."""
         back = adjacency.transpose()
         return cls(
@@ -56,7 +56,7 @@ class View(nn.Module):
         return Adjacency(self.back_ptr, self.back_index, self.back_weight)
 
 
-def view_of(views: nn.ModuleList, fold: int | None) -> View:
+def graph_buffers_of(views: nn.ModuleList, fold: int | None) -> GraphBuffers:
     """The view of a fold's graph, or, last of them, the full graph's.
 
     Raises:
@@ -66,7 +66,7 @@ def view_of(views: nn.ModuleList, fold: int | None) -> View:
     if fold is not None and not 0 <= fold < num_folds:
         raise InputError(f"fold={fold} is none of the {num_folds} folds of the graph")
     view = views[num_folds if fold is None else fold]
-    assert isinstance(view, View)
+    assert isinstance(view, GraphBuffers)
     return view
 
 
@@ -84,7 +84,7 @@ def node_features(graph: Data) -> Tensor:
 
 class CenterEncoder(nn.Module):
     r"""Base class: maps item ids to centre weights :math:`w_i \ge 0`, :math:`\sum_k w_{ik} = 1`
-    (as :class:`~resemb_gnn.nn.CenterWeights` has them, if others than softmax are chosen).
+    (as :class:`~resemb_gnn.nn.CenterNormalization` has them, if others than softmax are chosen).
 
     A subclass writes :meth:`logits`, or :meth:`forward` itself if it has none.
 
@@ -104,13 +104,13 @@ class CenterEncoder(nn.Module):
         self,
         graph: Data,
         num_centers: int,
-        view: Callable[[Data], View],
-        normalize: CenterWeights | None = None,
+        view: Callable[[Data], GraphBuffers],
+        normalize: CenterNormalization | None = None,
     ) -> None:
         super().__init__()
         check_graph(graph)
         self.num_centers = num_centers
-        self.normalize = normalize or CenterWeights()
+        self.normalize = normalize or CenterNormalization()
         self.normalize.check(num_centers)
         graphs = [copy.copy(part) for part in graph.get("fold_graphs") or []]
         for part in graphs:
@@ -135,9 +135,9 @@ class CenterEncoder(nn.Module):
         other.graph = _bare(graph)
         return other
 
-    def view(self, fold: int | None) -> View:
+    def view(self, fold: int | None) -> GraphBuffers:
         """The full graph's view, or a fold's."""
-        return view_of(self.views, fold)
+        return graph_buffers_of(self.views, fold)
 
     @in_own_precision
     def forward(self, ids: Tensor, fold: int | None = None) -> Tensor:

@@ -9,8 +9,8 @@ from torch_geometric.nn import Sequential
 
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph.adjacency import graph_dtype
-from resemb_gnn.nn.encoders.center_encoder import CenterEncoder, View, node_features
-from resemb_gnn.nn.encoders.center_weights import CenterWeights
+from resemb_gnn.nn.encoders.center_encoder import CenterEncoder, GraphBuffers, node_features
+from resemb_gnn.nn.encoders.center_normalization import CenterNormalization
 
 
 class FullGraphEncoder(CenterEncoder):
@@ -35,7 +35,7 @@ class FullGraphEncoder(CenterEncoder):
         module: nn.Module,
         num_centers: int,
         temperature: float = 1.0,
-        normalize: CenterWeights | None = None,
+        normalize: CenterNormalization | None = None,
     ) -> None:
         super().__init__(graph, num_centers, _as_it_is, normalize)
         self.temperature = temperature
@@ -67,9 +67,9 @@ class FullGraphEncoder(CenterEncoder):
         )
 
 
-def _as_it_is(graph: Data) -> View:
+def _as_it_is(graph: Data) -> GraphBuffers:
     weight = None if graph.edge_weight is None else graph.edge_weight.to(graph_dtype())
-    return View(x=node_features(graph), edge_index=graph.edge_index, edge_weight=weight)
+    return GraphBuffers(x=node_features(graph), edge_index=graph.edge_index, edge_weight=weight)
 
 
 def _arguments(module: nn.Module) -> Collection[str]:

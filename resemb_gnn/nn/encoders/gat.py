@@ -6,8 +6,8 @@ from torch_geometric.data import Data
 from torch_geometric.nn.inits import glorot, zeros
 
 from resemb_gnn.graph import plain_adjacency
-from resemb_gnn.nn.encoders.center_encoder import CenterEncoder, View, node_features
-from resemb_gnn.nn.encoders.center_weights import CenterWeights
+from resemb_gnn.nn.encoders.center_encoder import CenterEncoder, GraphBuffers, node_features
+from resemb_gnn.nn.encoders.center_normalization import CenterNormalization
 from resemb_gnn.nn.layers.attention_mean import attention_mean
 
 
@@ -37,7 +37,7 @@ class GATEncoder(CenterEncoder):
         num_centers: int,
         temperature: float = 1.0,
         negative_slope: float = 0.2,
-        normalize: CenterWeights | None = None,
+        normalize: CenterNormalization | None = None,
     ) -> None:
         super().__init__(graph, num_centers, _with_features, normalize)
         self.temperature = temperature
@@ -66,5 +66,5 @@ class GATEncoder(CenterEncoder):
         return torch.addmm(bias, mean, weight)
 
 
-def _with_features(graph: Data) -> View:
-    return View(x=node_features(graph), **vars(plain_adjacency(graph)))
+def _with_features(graph: Data) -> GraphBuffers:
+    return GraphBuffers(x=node_features(graph), **vars(plain_adjacency(graph)))

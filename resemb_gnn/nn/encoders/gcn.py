@@ -10,8 +10,8 @@ from torch_geometric.data import Data
 from torch_geometric.nn.inits import glorot, zeros
 
 from resemb_gnn.graph import gcn_adjacency
-from resemb_gnn.nn.encoders.center_encoder import CenterEncoder, View, node_features
-from resemb_gnn.nn.encoders.center_weights import CenterWeights
+from resemb_gnn.nn.encoders.center_encoder import CenterEncoder, GraphBuffers, node_features
+from resemb_gnn.nn.encoders.center_normalization import CenterNormalization
 from resemb_gnn.nn.layers.unique_ids import unique_ids
 
 
@@ -41,7 +41,7 @@ class GCNEncoder(CenterEncoder):
         num_centers: int,
         temperature: float = 1.0,
         hidden: tuple[int, ...] = (),
-        normalize: CenterWeights | None = None,
+        normalize: CenterNormalization | None = None,
     ) -> None:
         view = partial(_propagate, keep_adjacency=bool(hidden))
         super().__init__(graph, num_centers, view, normalize)
@@ -65,7 +65,7 @@ class GCNEncoder(CenterEncoder):
         weight, bias = self.weight / self.temperature, self.bias / self.temperature
         return torch.addmm(bias, rows, weight)
 
-    def _propagated(self, ids: Tensor, view: View, layer: int) -> Tensor:
+    def _propagated(self, ids: Tensor, view: GraphBuffers, layer: int) -> Tensor:
         """Rows ``ids`` of the propagated input of a layer (0 is the first)."""
         if layer == 0:
             return view.propagated.index_select(0, ids)
@@ -75,7 +75,7 @@ class GCNEncoder(CenterEncoder):
         return replace(rows, index=position).matmul(self.hidden[layer - 1](inputs).relu())
 
 
-def _propagate(graph: Data, keep_adjacency: bool) -> View:
+def _propagate(graph: Data, keep_adjacency: bool) -> GraphBuffers:
     adjacency = gcn_adjacency(graph)
     further = vars(adjacency) if keep_adjacency else {}
-    return View(propagated=adjacency.matmul(node_features(graph)), **further)
+    return GraphBuffers(propagated=adjacency.matmul(node_features(graph)), **further)

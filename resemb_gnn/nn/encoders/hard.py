@@ -9,7 +9,7 @@ from torch_geometric.data import Data
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph import check_graph
 from resemb_gnn.graph.adjacency import graph_dtype
-from resemb_gnn.nn.encoders.center_encoder import CenterEncoder, View, node_features
+from resemb_gnn.nn.encoders.center_encoder import CenterEncoder, GraphBuffers, node_features
 
 
 class HardEncoder(CenterEncoder):
@@ -123,5 +123,5 @@ def _are_numbers(center: object, size: int) -> bool:
     return center.shape == (size,) and not bool((center < 0).any())
 
 
-def _centers(graph: Data) -> View:
-    return View(center=graph.center)
+def _centers(graph: Data) -> GraphBuffers:
+    return GraphBuffers(center=graph.center)

@@ -9,7 +9,7 @@ from resemb_gnn.errors import InputError, did_you_mean
 from resemb_gnn.graph import NodeFeatures
 from resemb_gnn.nn.encoders.average import ItemAverageEncoder
 from resemb_gnn.nn.encoders.center_encoder import CenterEncoder
-from resemb_gnn.nn.encoders.center_weights import CenterWeights
+from resemb_gnn.nn.encoders.center_normalization import CenterNormalization
 from resemb_gnn.nn.encoders.full_graph import FullGraphEncoder
 from resemb_gnn.settings.names import ENCODERS, find
 
@@ -19,7 +19,7 @@ def make_encoder(
     encoder: str | nn.Module,
     num_centers: int | None,
     temperature: float,
-    normalize: CenterWeights,
+    normalize: CenterNormalization,
     feature_dim: int,
     hidden: tuple[int, ...],
 ) -> CenterEncoder:
@@ -30,7 +30,7 @@ def make_encoder(
             of another number of items.
     """
     own_weights = isinstance(encoder, CenterEncoder) or num_centers is None
-    if own_weights and normalize != CenterWeights():
+    if own_weights and normalize != CenterNormalization():
         raise InputError("normalization and heads do not go with weights that are no logits")
     if isinstance(encoder, CenterEncoder):
         size = encoder.graph.num_nodes

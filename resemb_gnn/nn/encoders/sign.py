@@ -8,8 +8,8 @@ from torch_geometric.data import Data
 from torch_geometric.nn.inits import glorot, zeros
 
 from resemb_gnn.graph import gcn_adjacency
-from resemb_gnn.nn.encoders.center_encoder import CenterEncoder, View, node_features
-from resemb_gnn.nn.encoders.center_weights import CenterWeights
+from resemb_gnn.nn.encoders.center_encoder import CenterEncoder, GraphBuffers, node_features
+from resemb_gnn.nn.encoders.center_normalization import CenterNormalization
 
 
 class SIGNEncoder(CenterEncoder):
@@ -37,7 +37,7 @@ class SIGNEncoder(CenterEncoder):
         num_centers: int,
         temperature: float = 1.0,
         hops: int = 2,
-        normalize: CenterWeights | None = None,
+        normalize: CenterNormalization | None = None,
     ) -> None:
         super().__init__(graph, num_centers, partial(_propagate, hops=hops), normalize)
         self.temperature = temperature
@@ -54,8 +54,8 @@ class SIGNEncoder(CenterEncoder):
         return torch.addmm(self.bias / self.temperature, rows, self.weight / self.temperature)
 
 
-def _propagate(graph: Data, hops: int) -> View:
+def _propagate(graph: Data, hops: int) -> GraphBuffers:
     adjacency, layers = gcn_adjacency(graph), [node_features(graph)]
     for _ in range(hops):
         layers.append(adjacency.matmul(layers[-1]))
-    return View(propagated=torch.cat(layers, dim=1))
+    return GraphBuffers(propagated=torch.cat(layers, dim=1))

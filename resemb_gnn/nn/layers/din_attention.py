@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from resemb_gnn.errors import InputError
 from resemb_gnn.nn.layers.mlp import make_activation, make_mlp
-from resemb_gnn.nn.layers.segment import expand, segment_index, segment_softmax, segment_sum
+from resemb_gnn.nn.layers.segment import repeat_rows, segment_index, segment_softmax, segment_sum
 
 ATTENTION_NORMALIZATIONS = ("none", "softmax")
 
@@ -87,9 +87,9 @@ class DINAttention(nn.Module):
         w_query, w_key, w_difference, w_product = self.first.weight.split(self.dim, dim=1)
         per_example = torch.addmm(self.first.bias, query, (w_query + w_difference).t())
         per_key = keys @ (w_key - w_difference).t()
-        product = expand(query, ptr, example) * behavior
+        product = repeat_rows(query, ptr, example) * behavior
         hidden = torch.addmm(per_key.index_select(0, key_index), product, w_product.t())
-        hidden = hidden + expand(per_example, ptr, example)
+        hidden = hidden + repeat_rows(per_example, ptr, example)
         score: Tensor = self.rest(self.activation(hidden)).squeeze(1)
         if self.normalization == "softmax":
             score = segment_softmax(score / self.dim**0.5, ptr, example)

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch_geometric.utils import cumsum
 
 from resemb_gnn.nn.layers.segment import segment_index
 
@@ -32,7 +33,7 @@ def pack(ptr: Tensor, num_rows: int) -> Packing:
     lengths = ptr.diff()
     lengths, longest_first = lengths.sort(descending=True, stable=True)
     sizes = lengths.numel() - lengths.bincount().cumsum(0)[:-1]
-    steps = torch.nn.functional.pad(sizes.cumsum(0), (1, 0))
+    steps = cumsum(sizes)
     step = segment_index(steps, num_rows)
     rows = torch.arange(num_rows, device=ptr.device)
     order = ptr[longest_first[rows - steps[step]]] + step

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch_geometric.index import ptr2index
 from torch_geometric.utils import softmax
 
 
@@ -47,7 +48,7 @@ class _SegmentSoftmax(torch.autograd.Function):
         weight, ptr, segment = ctx.saved_tensors
         part = weight * grad
         total = segment_sum(part.unsqueeze(1), ptr, segment)
-        return part - weight * expand(total, ptr, segment).squeeze(1), None, None
+        return part - weight * repeat_rows(total, ptr, segment).squeeze(1), None, None
 
 
 def _sum_rows(x: Tensor, ptr: Tensor) -> Tensor:
@@ -64,8 +65,7 @@ def segment_index(ptr: Tensor, num_rows: int) -> Tensor:
     if torch.compiler.is_exporting():  # ONNX has no repeat_interleave of a known size
         starts = ptr.new_zeros(num_rows + 1).index_add(0, ptr[1:], torch.ones_like(ptr[1:]))
         return starts[:num_rows].cumsum(0)
-    segments = torch.arange(ptr.numel() - 1, device=ptr.device)
-    return segments.repeat_interleave(ptr.diff(), output_size=num_rows)
+    return ptr2index(ptr, output_size=num_rows)
 
 
 def segment_sum(x: Tensor, ptr: Tensor, segment: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ def segment_sum(x: Tensor, ptr: Tensor, segment: Tensor) -> Tensor:
     return out
 
 
-def expand(x: Tensor, ptr: Tensor, segment: Tensor) -> Tensor:
+def repeat_rows(x: Tensor, ptr: Tensor, segment: Tensor) -> Tensor:
     """Each segment's row, repeated for each of its rows: ``x[segment]``.
 
     Args:

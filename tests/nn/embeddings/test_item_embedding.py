@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from resemb_gnn import DIN, BehaviorLog, InputError, covisit_graph, fit
 from resemb_gnn.nn import ItemEmbedding, PlainEmbedding, TableOptions, as_item_embedding
-from resemb_gnn.training import TableAdam, training_step
+from resemb_gnn.training import ModelAdam, training_step
 
 
 class Doubled(ItemEmbedding):
@@ -42,7 +42,7 @@ def test_a_table_of_ones_own_gets_sparse_rows_folds_and_a_penalty(log: BehaviorL
     batch = split.train.batch(torch.arange(5))
     assert torch.allclose(model.penalty(batch), torch.tensor(3 * 0.3**2))  # type: ignore[arg-type]
 
-    optimizer = TableAdam(model, 0.01, sparse_rows=1)
+    optimizer = ModelAdam(model, 0.01, sparse_rows=1)
     training_step(model, batch, optimizer)
     assert own.first.grad is not None
     assert own.first.grad.is_sparse

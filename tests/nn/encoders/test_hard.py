@@ -49,7 +49,14 @@ def test_kmeans_groups_the_features_and_a_fold_sees_its_own(log: BehaviorLog) ->
 
 @pytest.mark.parametrize(
     "center",
-    [CENTER[:8], CENTER[:, None], CENTER.float(), CENTER.cfloat(), CENTER - 1, CENTER.tolist()],
+    [
+        CENTER[:8],
+        CENTER[:, None],
+        CENTER.float(),
+        CENTER.to(torch.complex64),
+        CENTER - 1,
+        CENTER.tolist(),
+    ],
     ids=["short", "column", "float", "complex", "negative", "list"],
 )
 def test_refuses_what_is_no_centre(center: Tensor) -> None:

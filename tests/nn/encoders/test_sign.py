@@ -5,7 +5,7 @@ import torch
 from dense_reference import random_graph, symmetric_matrix
 from torch import nn
 
-from resemb_gnn.nn import CenterWeights, SIGNEncoder
+from resemb_gnn.nn import CenterNormalization, SIGNEncoder
 
 IDS = torch.tensor([4, 8, 0, 4])
 
@@ -15,7 +15,7 @@ IDS = torch.tensor([4, 8, 0, 4])
 def test_equals_dense_matrices(hops: int, normalization: str) -> None:
     torch.manual_seed(0)
     graph = random_graph(0)
-    normalize = CenterWeights(normalization)
+    normalize = CenterNormalization(normalization)
     encoder = SIGNEncoder(graph, 5, temperature=0.4, hops=hops, normalize=normalize)
     nn.init.normal_(encoder.bias)
     matrix = symmetric_matrix(graph)

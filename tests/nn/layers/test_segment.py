@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resemb_gnn.nn.layers.segment import expand, segment_index, segment_mean, segment_sum
+from resemb_gnn.nn.layers.segment import repeat_rows, segment_index, segment_mean, segment_sum
 
 
 @settings(max_examples=30, deadline=None)
@@ -19,11 +19,11 @@ def test_against_a_loop_and_finite_differences(lengths: list[int]) -> None:
     total = segment_sum(x, ptr, segment)
     for s in range(len(lengths)):
         assert torch.allclose(total[s], x[ptr[s] : ptr[s + 1]].sum(0))
-    assert torch.equal(expand(y, ptr, segment), y[segment])
+    assert torch.equal(repeat_rows(y, ptr, segment), y[segment])
     assert torch.autograd.gradcheck(lambda a: segment_sum(a, ptr, segment), x)
-    assert torch.autograd.gradcheck(lambda a: expand(a, ptr, segment), y)
+    assert torch.autograd.gradcheck(lambda a: repeat_rows(a, ptr, segment), y)
     assert torch.autograd.gradgradcheck(lambda a: segment_sum(a**2, ptr, segment), x)
-    assert torch.autograd.gradgradcheck(lambda a: expand(a**2, ptr, segment), y)
+    assert torch.autograd.gradgradcheck(lambda a: repeat_rows(a**2, ptr, segment), y)
 
 
 @settings(max_examples=20, deadline=None)

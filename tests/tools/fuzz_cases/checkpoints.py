@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from resemb_gnn.training.optimizer import TableAdam
+from resemb_gnn.training.optimizer import ModelAdam
 from resemb_gnn.training.saver import Saver
 from resemb_gnn.training.state import TrainingState
 from tests.tools.fuzz_cases.cases import Case, Expected, Refused, damage, some_place
@@ -33,7 +33,7 @@ def run() -> TrainingState:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 1))
     generator = torch.Generator().manual_seed(1)
-    return TrainingState(model, lambda: TableAdam(model, 0.1), generator, torch.device("cpu"))
+    return TrainingState(model, lambda: ModelAdam(model, 0.1), generator, torch.device("cpu"))
 
 
 @functools.cache
@@ -43,7 +43,7 @@ def written() -> list[tuple[bytes, Any]]:
     with tempfile.TemporaryDirectory() as place:
         state = run()
         saver = Saver(place, state, 60)
-        saver.identity = IDENTITY
+        saver.fingerprint = IDENTITY
         for _ in range(2):
             state.begin_epoch()
             state.step += 1

@@ -3,6 +3,7 @@
 import copy
 import json
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,10 @@ def saved_log(rng: random.Random, folder: Path) -> Case:
     while not isinstance(expected, Expected):
         frame, expected = _frame(rng)
     log = BehaviorLog.from_frame(frame, *NAMES[:3], category="category", label="label")
+    folder = folder / "log"
+    shutil.rmtree(
+        folder, ignore_errors=True
+    )  # a damaged table of the last case is not written over
     log.save(folder)
     found: Expected | None = Expected(form_of_log(log), valid=True)
     if rng.randrange(3):

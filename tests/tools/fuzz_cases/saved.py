@@ -24,8 +24,8 @@ from resemb_gnn.serving.item_index import DIGESTS as INDEX_DIGESTS
 from tests.tools.fuzz_cases.cases import Case, Expected, Refused, damage
 
 KINDS = (
-    {"embedding": "gcn", "category": "kind"},
-    {"embedding": "kmeans", "model": "pnn"},
+    {"embedding": "gcn", "num_centers": 3, "category": "kind"},
+    {"embedding": "kmeans", "num_centers": 3, "model": "pnn"},
     {"embedding": "plain", "model": "wide-deep", "category": "kind"},
 )
 COLUMNS: tuple[tuple[list[Any], Any], ...] = (
@@ -63,8 +63,7 @@ def models() -> list[tuple[dict[str, bytes], Any]]:
         path, folder = Path(place) / "log.csv", Path(place) / "model"
         table.write_csv(path)
         columns = {"data": str(path), "user": "user", "item": "item", "time": "time"}
-        small: dict[str, Any] = {"epochs": 1, "quiet": True, "folds": 1}
-        small |= {"embedding_dim": 4, "num_centers": 3}
+        small = {"epochs": 1, "quiet": True, "folds": 1, "embedding_dim": 4}
         for kind in KINDS:
             trained = rg.train(**(columns | small | kind))
             trained.save(folder, replace=True)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch_geometric.nn import GCNConv
 
 from resemb_gnn import InputError, ResEmbedding
-from resemb_gnn.nn import CENTER_NORMALIZATIONS, CenterWeights, entmax
+from resemb_gnn.nn import CENTER_NORMALIZATIONS, CenterNormalization, entmax
 from resemb_gnn.theory import center_usage
 
 ROWS = arrays(
@@ -102,7 +102,7 @@ def test_large_logits_and_many_centres() -> None:
 def test_one_head(normalization: str) -> None:
     torch.manual_seed(0)
     z = torch.randn(6, 8)
-    weights = CenterWeights(normalization)(z)
+    weights = CenterNormalization(normalization)(z)
     expected = {
         "softmax": z.softmax(dim=1),
         "sparsemax": entmax(z, 2.0),
@@ -116,11 +116,11 @@ def test_one_head(normalization: str) -> None:
 def test_heads_are_groups_that_follow_each_other(normalization: str) -> None:
     torch.manual_seed(0)
     z = torch.randn(6, 8)
-    weights = CenterWeights(normalization, heads=4)(z)
-    parts: list[Tensor] = [CenterWeights(normalization)(part) for part in z.split(2, dim=1)]
+    weights = CenterNormalization(normalization, heads=4)(z)
+    parts: list[Tensor] = [CenterNormalization(normalization)(part) for part in z.split(2, dim=1)]
     assert torch.equal(weights, torch.cat(parts, dim=1))
     assert torch.allclose(weights.sum(dim=1), torch.full((6,), 4.0))
-    assert CenterWeights(normalization, heads=4)(z[:0]).shape == (0, 8)
+    assert CenterNormalization(normalization, heads=4)(z[:0]).shape == (0, 8)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_heads_are_groups_that_follow_each_other(normalization: str) -> None:
 )
 def test_refusals(options: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        CenterWeights(**options)  # type: ignore[arg-type]
+        CenterNormalization(**options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("encoder", ["average", "gcn", "gat", "sign", "GCNConv"])
@@ -143,7 +143,7 @@ def test_refusals(options: dict[str, object], message: str) -> None:
 )
 def test_every_encoder_takes_every_kind(encoder: str, normalization: str, heads: int) -> None:
     graph, ids = random_graph(0), torch.tensor([[3, 0, 3], [8, 1, 7]])
-    kind = CenterWeights(normalization, heads)
+    kind = CenterNormalization(normalization, heads)
 
     def make(**options: Any) -> ResEmbedding:
         torch.manual_seed(0)

@@ -14,7 +14,7 @@ _STEPS = 100  # Newton's steps; about 8 are needed
 
 
 @dataclass(frozen=True)
-class CenterWeights:
+class CenterNormalization:
     r"""Turns logits :math:`z_i` into centre weights :math:`w_i`.
 
     ==============  ====================================================================

@@ -7,15 +7,16 @@ import torch
 from torch import nn
 
 from resemb_gnn.data import Split
+from resemb_gnn.data.feature_rows import table_digest
 from resemb_gnn.errors import InputError, differences
 from resemb_gnn.io.digests import tensor_digest
-from resemb_gnn.training.optimizer import TableAdam
+from resemb_gnn.training.optimizer import ModelAdam
 
 _SHOWN = 8
 
 
-def run_identity(
-    model: nn.Module, optimizer: TableAdam, split: Split, settings: dict[str, Any]
+def run_fingerprint(
+    model: nn.Module, optimizer: ModelAdam, split: Split, settings: dict[str, Any]
 ) -> dict[str, Any]:
     """Settings of the training, the optimisers and every module, shapes of the parameters, and
     digests of the data and of what the model holds besides its weights (graphs, features).
@@ -46,7 +47,10 @@ def run_identity(
     found["data: history"] = tensor_digest(history.items, history.ptr, history.times)
     for name in ("train", "valid", "test"):
         part = getattr(split, name)
-        found[f"data: {name} examples"] = tensor_digest(*vars(part).values())
+        parts = {key: value for key, value in vars(part).items() if key != "context"}
+        found[f"data: {name} examples"] = tensor_digest(*parts.values())
+        if part.context is not None:
+            found[f"data: {name} context"] = table_digest(part.context)
     return found
 
 

@@ -1,0 +1,168 @@
+"""One feature of items, users or rows of the log: its values, and its vocabulary if it has one."""
+
+from dataclasses import dataclass, replace
+
+import polars as pl
+import torch
+from torch import Tensor
+from torch_geometric.utils import cumsum
+
+from resemb_gnn.data.feature_values import (
+    FIRST,
+    KINDS,
+    MISSING,
+    UNKNOWN,
+    kind_of,
+    read_codes,
+    read_lists,
+    read_numbers,
+    read_vectors,
+)
+from resemb_gnn.errors import InputError, did_you_mean, shown
+
+
+@dataclass(frozen=True, eq=False)
+class Feature:
+    """One feature of ``n`` items, users or rows.
+
+    ============ ==================================== ================ =========================
+    kind         a row's value                        ``values``       missing
+    ============ ==================================== ================ =========================
+    ``category`` one value of a vocabulary            int64 ``[n]``    code 0
+    ``list``     several of them, or none             int64 ``[m]``    no value
+    ``numeric``  a number                             float32 ``[n]``  NaN
+    ``vector``   numbers, as many in every row        float32 ``[n, width]``  NaN throughout
+    ============ ==================================== ================ =========================
+
+    Codes are 2 for the first value of the vocabulary, 3 for the next and so on; 1 stands for a
+    value that is not in it.
+
+    Args:
+        name: its name, of the column that it was read from.
+        values: as the table says.
+        vocabulary: the values of a ``category`` or ``list``, in the order of their codes.
+        ptr: the codes of row ``i`` of a ``list`` are ``values[ptr[i]:ptr[i + 1]]``, int64
+            ``[n + 1]``.
+
+    Raises:
+        InputError: if the parts do not fit each other (codes and offsets by :meth:`check` alone,
+            since a batch is cut from them at every step).
+    """
+
+    name: str
+    values: Tensor
+    vocabulary: pl.Series | None = None
+    ptr: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        dims = (1, 2) if self.vocabulary is None else (1,)
+        if self.values.dim() not in dims or (self.vocabulary is None and self.ptr is not None):
+            raise self._misfit()
+
+    def check(self) -> "Feature":
+        """Refuses codes and offsets that do not fit; returns the feature.
+
+        Raises:
+            InputError: if one does not.
+        """
+        if self.vocabulary is not None and self.values.numel():
+            low, high = self.values.aminmax()
+            if int(low) < (MISSING if self.ptr is None else UNKNOWN) or int(high) >= self.num_codes:
+                raise self._misfit()
+        if self.ptr is not None:
+            ends = int(self.ptr[0]) == 0 and int(self.ptr[-1]) == self.values.numel()
+            if not ends or bool((self.ptr.diff() < 0).any()):
+                raise self._misfit()
+        return self
+
+    def _misfit(self) -> InputError:
+        return InputError(f"the parts of the feature {self.name!r} do not fit each other")
+
+    @property
+    def kind(self) -> str:
+        """One of ``KINDS``."""
+        if self.vocabulary is None:
+            return "numeric" if self.values.dim() == 1 else "vector"
+        return "category" if self.ptr is None else "list"
+
+    @property
+    def num_codes(self) -> int:
+        """Number of codes of a ``category`` or ``list``, those for missing and unknown values
+        included.
+        """
+        return FIRST + (0 if self.vocabulary is None else len(self.vocabulary))
+
+    def __len__(self) -> int:
+        return self.values.size(0) if self.ptr is None else self.ptr.numel() - 1
+
+    def __getitem__(self, index: Tensor) -> "Feature":
+        """The rows at ``index``, int64 ``[k]``."""
+        if self.ptr is None:
+            return replace(self, values=self.values[index])
+        start, length = self.ptr[index], self.ptr.diff()[index]
+        ptr = cumsum(length)
+        shift = (start - ptr[:-1]).repeat_interleave(length)
+        place = torch.arange(shift.numel(), device=shift.device) + shift
+        return replace(self, values=self.values[place], ptr=ptr)
+
+    def to(self, device: torch.device | str) -> "Feature":
+        """The feature on another device."""
+        ptr = None if self.ptr is None else self.ptr.to(device)
+        return replace(self, values=self.values.to(device), ptr=ptr)
+
+    def missing(self) -> Tensor:
+        """Which rows have no value, bool ``[n]``."""
+        if self.ptr is not None:
+            return self.ptr.diff() == 0
+        if self.vocabulary is not None:
+            return self.values == MISSING
+        return self.values.isnan() if self.values.dim() == 1 else self.values.isnan().all(dim=1)
+
+    def decode(self) -> pl.Series:
+        """The values as they were read; an unknown one is null, as a missing one is."""
+        if self.vocabulary is None:
+            found = self.values.cpu().numpy()
+            if self.values.dim() == 2:
+                vectors = pl.Series(self.name, found, pl.Array(pl.Float32, found.shape[1]))
+                there = pl.Series(~self.missing().cpu().numpy())
+                return pl.select(pl.when(there).then(vectors).alias(self.name))[self.name]
+            return pl.Series(self.name, found, nan_to_null=True)
+        codes = pl.Series(self.values.cpu().numpy()) - FIRST
+        words = self.vocabulary.gather(codes.set(codes < 0, None)).alias(self.name)
+        if self.ptr is None:
+            return words
+        rows = torch.arange(len(self)).repeat_interleave(self.ptr.cpu().diff())
+        table = pl.DataFrame({"row": pl.Series(rows.numpy()), self.name: words})
+        lists = table.drop_nulls().group_by("row", maintain_order=True).agg(self.name)
+        every = pl.DataFrame({"row": pl.int_range(len(self), eager=True)})
+        return every.join(lists, on="row", how="left", maintain_order="left")[self.name]
+
+
+def read_feature(
+    column: pl.Series, kind: str | None = None, like: Feature | None = None
+) -> Feature:
+    """A column as a feature.
+
+    Args:
+        column: its values, ``[n]``.
+        kind: one of ``KINDS``; ``None`` for the one that the column's type tells.
+        like: a feature whose kind, vocabulary and width it has; ``None`` for its own.
+
+    Raises:
+        InputError: if the column cannot be of the kind.
+    """
+    vocabulary = None if like is None else like.vocabulary
+    kind = like.kind if like is not None else kind or kind_of(column)
+    if kind not in KINDS:
+        raise InputError(
+            f"the kind {shown(kind)} of the feature {column.name!r} is unknown; choose from"
+            f" {', '.join(KINDS)}{did_you_mean(str(kind), KINDS)}"
+        )
+    if kind == "category":
+        return Feature(column.name, *read_codes(column, vocabulary))
+    if kind == "list":
+        return Feature(column.name, *read_lists(column, vocabulary))
+    if kind == "vector":
+        width = None if like is None else like.values.size(1)
+        return Feature(column.name, read_vectors(column, width))
+    return Feature(column.name, read_numbers(column))

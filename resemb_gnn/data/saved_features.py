@@ -1,0 +1,103 @@
+"""Features as columns of saved tables: codes and numbers beside ids, vocabularies in a table.
+
+A column ``feature:NAME`` holds a feature's codes or numbers, and its type tells the kind. The
+vocabularies stand in one row, a list each, so that each keeps its own type.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import polars as pl
+import torch
+from torch_geometric.utils import cumsum
+
+from resemb_gnn.data.feature import Feature
+from resemb_gnn.data.features import FeatureTable
+from resemb_gnn.errors import InputError
+from resemb_gnn.io.saved_table import read_saved
+
+PREFIX = "feature:"
+
+
+def feature_columns(table: FeatureTable | None) -> list[pl.Series]:
+    """A column ``feature:NAME`` of codes or numbers for each feature."""
+    return [] if table is None else [_column(feature) for feature in table]
+
+
+def vocabulary_table(features: Iterable[Feature]) -> pl.DataFrame:
+    """The vocabularies by the features' names, one row of lists."""
+    return pl.DataFrame(
+        [
+            feature.vocabulary.alias(feature.name).implode()
+            for feature in features
+            if feature.vocabulary is not None
+        ]
+    )
+
+
+def read_feature_columns(saved: pl.DataFrame, path: Path) -> FeatureTable | None:
+    """The features whose columns a saved table has, or ``None`` if it has none.
+
+    Args:
+        saved: the table.
+        path: the file of the vocabularies, read if there is one to be had.
+
+    Raises:
+        InputError: if the file is missing or damaged, or the columns and it do not fit.
+    """
+    columns = {
+        column.name.removeprefix(PREFIX): column
+        for column in saved
+        if column.name.startswith(PREFIX)
+    }
+    words = [name for name, column in columns.items() if _kind(column) in ("category", "list")]
+    vocabularies = read_saved(path, *words) if words else pl.DataFrame()
+    found = {}
+    for name, column in columns.items():
+        vocabulary = None
+        if name in words:
+            lists = vocabularies[name]
+            if len(lists) != 1 or not isinstance(lists.dtype, pl.List) or lists.null_count():
+                raise InputError(f"{path}: column {name!r} holds no vocabulary")
+            vocabulary = lists.explode(empty_as_null=False)
+            if vocabulary.null_count() or vocabulary.n_unique() < len(vocabulary):
+                raise InputError(f"{path}: column {name!r} holds a value twice, or none")
+        found[name] = _feature(name, column, vocabulary)
+    return FeatureTable(found) if found else None
+
+
+def _column(feature: Feature) -> pl.Series:
+    name, values = PREFIX + feature.name, feature.values.cpu().numpy()
+    if feature.kind == "vector":
+        return pl.Series(name, values, pl.Array(pl.Float32, values.shape[1]))
+    if feature.ptr is None:
+        return pl.Series(name, values)
+    length = pl.Series(feature.ptr.diff().cpu().numpy())
+    rows = pl.select(pl.int_range(len(length)).repeat_by(length).explode(empty_as_null=False))
+    codes = pl.DataFrame({"row": rows.to_series(), name: values})
+    lists = codes.group_by("row", maintain_order=True).agg(name)
+    every = pl.DataFrame({"row": pl.int_range(len(length), eager=True)})
+    found = every.join(lists, on="row", how="left", maintain_order="left")[name]
+    return found.fill_null(pl.Series([[]], dtype=pl.List(pl.Int64)))
+
+
+def _kind(column: pl.Series) -> str:
+    """The kind of feature whose values a saved column holds."""
+    kinds = {pl.Int64: "category", pl.List(pl.Int64): "list", pl.Float32: "numeric"}
+    dtype = column.dtype
+    if isinstance(dtype, pl.Array) and dtype.inner == pl.Float32:
+        return "vector"
+    if dtype not in kinds or column.null_count():
+        raise InputError(f"column {column.name!r} holds no feature")
+    return kinds[dtype]
+
+
+def _feature(name: str, column: pl.Series, vocabulary: pl.Series | None) -> Feature:
+    ptr = None
+    if isinstance(column.dtype, pl.List):
+        ptr = cumsum(torch.from_numpy(column.list.len().cast(pl.Int64).to_numpy().copy()))
+        column = column.explode(empty_as_null=False)
+    if column.null_count():
+        raise InputError(f"column {PREFIX + name!r} holds no feature")
+    words = None if vocabulary is None else vocabulary.alias(name)
+    return Feature(name, torch.from_numpy(column.to_numpy().copy()), words, ptr).check()

@@ -1,0 +1,60 @@
+"""A behaviour log, where it is from, and how it is split."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from resemb_gnn.data import BehaviorLog, Split
+from resemb_gnn.errors import InputError
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """A behaviour log, what it is, and how it is split unless asked otherwise.
+
+    Args:
+        name: name or file name.
+        description: one or two sentences for the report.
+        log: the log.
+        split: options of :func:`~resemb_gnn.data.split_log`, ``by`` included.
+        graph: options of :func:`~resemb_gnn.covisit_graph`.
+        published: the examples, where a benchmark comes with its own; they take the place of
+            ``split``.
+    """
+
+    name: str
+    description: str
+    log: BehaviorLog
+    split: dict[str, Any] = field(default_factory=lambda: {"by": "last"})
+    graph: dict[str, Any] = field(default_factory=dict)
+    published: Split | None = None
+
+    def make_split(self, by: str | None = None, negatives: str = "uniform") -> Split:
+        """The examples: the published ones, or the log split as asked for.
+
+        Args:
+            by: how to split, if not as :attr:`split` says.
+            negatives: how negatives are drawn (a log without labels).
+
+        Raises:
+            InputError: if published examples are asked to be split, or the log cannot be.
+        """
+        if self.published is not None:
+            if by is not None:
+                raise InputError(f"{self.name} comes with its own examples: leave out --split {by}")
+            return self.published
+        options = dict(self.split) if by in (None, self.split["by"]) else {"by": by}
+        return self.log.split(**options, negatives=negatives)
+
+
+ENDINGS = {"amazon": "_5.json.gz", "s3rec": ".txt"}
+"""Data sets that are named by one of their files, and how that ends."""
+
+
+def root_and_name(path: Path, name: str) -> tuple[Path, str]:
+    """Folder of a data set that is named by one of its files, and what stands before its ending."""
+    suffix = ENDINGS[name]
+    if not path.name.endswith(suffix):
+        raise InputError(f"--data {name}:{path} must name a file that ends in {suffix}")
+    root = path.parent.parent if path.parent.name == "raw" else path.parent
+    return root, path.name.removesuffix(suffix)

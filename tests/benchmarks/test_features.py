@@ -1,0 +1,85 @@
+"""The scripts on features, at toy size."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from benchmarks.accuracy import features_kuairand, features_shop
+from benchmarks.speed import features
+from resemb_gnn.io.json_text import read_json
+
+
+def test_shop(tmp_path: Path) -> None:
+    words = ["--rows", "3000", "--seeds", "1", "--epochs", "1", "--quiet"]
+    path = tmp_path / "shop.json"
+    features_shop.main([*words, "--out", str(path)])
+    first = path.read_bytes()
+    runs = read_json(path)["runs"]
+    arms = [(run["embedding"], run["features"]) for run in runs]
+    assert arms == [
+        ("boosting", True),
+        *((arm, known) for arm in ("plain", "gcn") for known in (True, False)),
+    ]
+    assert all(0 < run["test"]["auc"] < 1 for run in runs)
+    features_shop.main([*words, "--out", str(path)])  # every run stands there
+    assert path.read_bytes() == first
+
+
+def test_columns_of_the_boosting_are_those_of_the_examples() -> None:
+    log = features_shop.make_log(2000)
+    split = log.split(by="time")
+    found = features_shop.columns(log, split.test)
+    assert found.shape == (len(split.test), 7)
+    position = log.features.context.features["position"].values
+    assert (found[:, 3] == position[split.test.row].numpy()).all()
+    assert (found[:, -2] == split.test.target.numpy()).all()
+
+
+def test_speed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "speed.json"
+    words = ["--rounds", "2", "--steps", "1", "--size", "300", "150", "4000"]
+    features.main([*words, "--out", str(path)])
+    turns = read_json(path)["turns"]
+    assert [turn["round"] for turn in turns] == [0, 0, 1, 1]
+    assert "ratio: " in capsys.readouterr().out
+
+
+def test_kuairand(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    start, day = 1_650_816_000_000, 86_400_000  # midnight of 25 April in Beijing
+    for name, first, days in (("val", 0, 6), ("test", 6, 3)):
+        rows = 600
+        pl.DataFrame(
+            {
+                "user_id": rng.integers(20, size=rows),
+                "video_id": rng.integers(30, size=rows),
+                "time_ms": start + first * day + rng.integers(days * day, size=rows),
+                "is_click": rng.integers(2, size=rows),
+                "tab": rng.integers(3, size=rows),
+            }
+        ).write_parquet(tmp_path / f"exposures_{name}.parquet")
+    pl.DataFrame(
+        {
+            "user_id": range(20),
+            "last_time_ms": [start - day] * 20,
+            "positive_history": [rng.integers(30, size=4).tolist() for _ in range(20)],
+        }
+    ).write_parquet(tmp_path / "histories.parquet")
+    pl.DataFrame(
+        {
+            "video_id": range(30),
+            "author_id": [video % 7 for video in range(30)],
+            "tag": [str(video % 4) for video in range(30)],
+        }
+    ).write_parquet(tmp_path / "items.parquet")
+    log = features_kuairand.read_log(tmp_path)
+    tab = log.features.context.features["tab"]
+    before = log.times < start * 1000
+    assert before.sum() == 80
+    assert bool((tab.missing() == before).all())  # histories have no tab, exposures have one
+    path = tmp_path / "runs.json"
+    words = ["--data", str(tmp_path), "--seeds", "1", "--epochs", "1", "--quiet"]
+    features_kuairand.main([*words, "--out", str(path)])
+    assert [run["features"] for run in read_json(path)["runs"]] == [True, False] * 2

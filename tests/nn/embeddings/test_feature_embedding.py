@@ -1,0 +1,242 @@
+"""Embeddings of features against loops, NumPy and scikit-learn."""
+
+import copy
+import pickle
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.preprocessing import SplineTransformer
+from torch import Tensor, nn
+
+from resemb_gnn import InputError
+from resemb_gnn.data import FeatureTable
+from resemb_gnn.data.features import MISSING, UNKNOWN, read_features
+from resemb_gnn.nn import TableEmbedding, width_of
+
+FRAME = pl.DataFrame(
+    {
+        "brand": ["x", "y", None, "z", "y", "x"],
+        "tags": [["a"], [], None, ["b", "a", "c"], ["c", "c"], ["b"]],
+        "price": [1.5, None, 3.25, 10.0, float("nan"), 2.0],
+        "vector": pl.Series(
+            [[1.0, 2], [3, 4], None, [0, 1], [5, 5], [2, 9]], dtype=pl.Array(float, 2)
+        ),
+    }
+)
+KEYS = torch.arange(len(FRAME))
+
+
+def make(frame: pl.DataFrame = FRAME, **options: object) -> tuple[FeatureTable, TableEmbedding]:
+    torch.manual_seed(0)
+    table = read_features(frame, frame.columns)
+    made = TableEmbedding(table, **options).double()
+    for parameter in made.parameters():
+        nn.init.normal_(parameter)
+    return table, made
+
+
+def parts(embedding: TableEmbedding, out: Tensor) -> dict[str, Tensor]:
+    return dict(zip(embedding.names, out.split(embedding.widths, dim=1), strict=True))
+
+
+def test_each_kind_equals_a_loop_over_its_values() -> None:
+    table, embedding = make()
+    embedding.eval()
+    found = parts(embedding, embedding(table, KEYS))
+    brand, tags, _, vector = embedding.embeddings
+    words = {"x": 2, "y": 3, "z": 4, None: MISSING}
+    for row, word in enumerate(FRAME["brand"]):
+        assert torch.equal(found["brand"][row], brand.table.weight[words[word]])
+    letters = {"a": 2, "b": 3, "c": 4}
+    for row, those in enumerate(FRAME["tags"].to_list()):
+        wanted = [tags.table.weight[letters[letter]] for letter in those or []]
+        mean = torch.stack(wanted).mean(dim=0) if wanted else tags.table.weight[MISSING]
+        torch.testing.assert_close(found["tags"][row], mean)
+    numbers = FRAME["vector"].drop_nulls().to_numpy()
+    scaled = (numbers - numbers.mean(axis=0)) / numbers.std(axis=0, ddof=1)
+    there = FRAME["vector"].is_not_null().to_torch()
+    wanted = vector.linear(torch.from_numpy(scaled))
+    torch.testing.assert_close(found["vector"][there], wanted, atol=1e-5, rtol=1e-5)
+    assert torch.equal(found["vector"][~there], vector.missing.expand(1, -1))
+
+
+def test_numbers_are_linear_between_the_quantiles() -> None:
+    numbers = np.random.default_rng(0).lognormal(0, 2, 1000).astype(np.float32)
+    _, embedding = make(pl.DataFrame({"price": numbers}))
+    (price,) = embedding.eval().embeddings
+    edges = np.quantile(numbers, np.linspace(0, 1, 17), method="nearest").astype(float)
+    np.testing.assert_allclose(np.sort(price.edges.numpy()), price.edges.numpy())
+    assert (
+        np.mean(
+            np.abs(
+                np.searchsorted(np.sort(numbers), price.edges)
+                - np.searchsorted(np.sort(numbers), edges)
+            )
+            <= 1
+        )
+        == 1
+    )
+    # A sum of ramps is the linear spline through its values at the edges.
+    x = np.concatenate([numbers, [-5, 1e6]])
+    knots = price.edges.numpy()
+    at = read_features(pl.DataFrame({"price": x}), ["price"])
+    found = embedding(at, torch.arange(len(x))).detach().numpy()
+    values = np.concatenate([np.zeros((1, price.dim)), price.linear.weight.detach().numpy().T])
+    values = values.cumsum(axis=0) + price.linear.bias.detach().numpy()
+    spline = SplineTransformer(
+        degree=1, knots=knots[:, None], extrapolation="constant", include_bias=True
+    ).fit(knots[:, None])
+    basis = spline.transform(np.asarray(at.features["price"].values, dtype=float)[:, None])
+    np.testing.assert_allclose(found, basis @ values, atol=1e-6)
+
+
+def test_an_outlier_or_a_constant_column_stays_finite() -> None:
+    frame = pl.DataFrame({"one": [2.5] * 4, "far": [0.5, 1.5, 1e30, float("inf")]})
+    frame = frame.with_columns(same=pl.Series([[1.0, 1.0]] * 4, dtype=pl.Array(float, 2)))
+    table, embedding = make(frame)
+    assert bool(embedding(table, torch.arange(4)).isfinite().all())
+
+
+def test_gradients() -> None:
+    table, embedding = make(widths=2)
+    embedding.eval()
+    parameters = dict(embedding.named_parameters())
+
+    def of(*values: Tensor) -> Tensor:
+        both = dict(zip(parameters, values, strict=True))
+        return torch.func.functional_call(embedding, both, (table, KEYS))
+
+    assert torch.autograd.gradcheck(of, tuple(parameters.values()))
+
+
+def test_values_unseen_in_training_are_unknown() -> None:
+    table, embedding = make()
+    embedding.eval().adapt(table[torch.tensor([0, 1, 2])])
+    found = parts(embedding, embedding(table, KEYS))
+    brand, tags, *_ = embedding.embeddings
+    assert torch.equal(found["brand"][3], brand.table.weight[UNKNOWN])  # z
+    wanted = (tags.table.weight[[UNKNOWN, 2, UNKNOWN]]).mean(dim=0)  # b, a, c
+    torch.testing.assert_close(found["tags"][3], wanted)
+    assert torch.equal(found["brand"][5], brand.table.weight[2])
+    other = table.encode(FRAME.with_columns(brand=pl.lit("never")))
+    never = parts(embedding, embedding(other, KEYS))["brand"]
+    assert torch.equal(never, brand.table.weight[UNKNOWN].expand(6, -1))
+
+
+def test_scales_are_learnt_from_the_rows_of_training_alone() -> None:
+    train = torch.tensor([0, 2, 3])
+    one, embedding = make()
+    changed = FRAME.with_columns(
+        price=pl.when(pl.int_range(6).is_in(train.tolist())).then("price").otherwise(99.5),
+        vector=pl.when(pl.int_range(6).is_in(train.tolist()))
+        .then("vector")
+        .otherwise(pl.lit([7.0, 7.0], dtype=pl.Array(float, 2))),
+    )
+    other, again = make(changed)
+    assert not torch.equal(again.embeddings[2].edges, embedding.embeddings[2].edges)
+    embedding.adapt(one[train])
+    again.adapt(other[train])
+    for (name, buffer), value in zip(embedding.named_buffers(), again.buffers(), strict=True):
+        assert torch.equal(buffer, value), name
+    # Not even where training has no number at all.
+    empty = torch.tensor([], dtype=torch.long)
+    (one, embedding), (other, again) = make(), make(changed)
+    for table, made in ((one, embedding), (other, again)):
+        made.adapt(table[empty])
+    assert torch.equal(again.embeddings[2].edges, embedding.embeddings[2].edges)
+    assert torch.equal(again.embeddings[3].mean, embedding.embeddings[3].mean)
+
+
+def test_what_was_trained_keeps_its_scales() -> None:
+    table, embedding = make()
+    embedding.train()(table, KEYS)
+    before = copy.deepcopy(embedding.state_dict())
+    embedding.adapt(table[torch.tensor([0])])
+    assert all(torch.equal(before[name], value) for name, value in embedding.state_dict().items())
+
+
+@settings(max_examples=15, deadline=None)
+@given(cut=st.integers(0, 300), step=st.integers(0, 50), seed=st.integers(0, 100))
+def test_what_is_dropped_depends_on_key_and_step_alone(cut: int, step: int, seed: int) -> None:
+    frame = pl.DataFrame({"a": ["x"] * 300, "b": [1.5] * 300})
+    table, embedding = make(frame, drop=0.3)
+    key = torch.randperm(10_000, generator=torch.Generator().manual_seed(seed))[:300]
+    rows = torch.arange(300)
+
+    def at(index: Tensor) -> Tensor:
+        embedding.steps.fill_(step)
+        return embedding(table[index], key[index])
+
+    whole = at(rows)
+    assert torch.equal(torch.cat([at(rows[:cut]), at(rows[cut:])]), whole)
+    order = torch.randperm(300)
+    assert torch.equal(at(order), whole[order])
+    step += 1
+    assert not torch.equal(at(rows), whole)
+
+
+def test_the_share_that_is_dropped() -> None:
+    size = 40_000
+    frame = pl.DataFrame({"a": ["x"] * size, "b": [1.5] * size, "c": [["y", "z"]] * size})
+    table, embedding = make(frame, drop=0.1)
+    found = parts(embedding, embedding(table, torch.arange(size)))
+    a, b, c = embedding.embeddings
+    for name, one, codes in (("a", a, (0, 1)), ("c", c, (0, 1))):
+        for code in codes:  # no value is missing: half of what is dropped is, and half is unknown
+            share = (found[name] == one.table.weight[code]).all(dim=1).double().mean()
+            assert share == pytest.approx(0.05, abs=0.006)
+    dropped = {"b": (found["b"] == b.missing).all(dim=1)}
+    dropped["a"] = (found["a"] != a.table.weight[2]).any(dim=1)
+    assert dropped["b"].double().mean() == pytest.approx(0.1, abs=0.008)
+    both = (dropped["a"] & dropped["b"]).double().mean()  # features are dropped independently
+    assert both == pytest.approx(0.01, abs=0.004)
+    embedding.eval()
+    for name, part in parts(embedding, embedding(table, torch.arange(size))).items():
+        assert bool((part == part[0]).all()), name
+
+
+def test_missing_and_unknown_values_are_trained() -> None:
+    frame = pl.DataFrame({"a": ["x", "y"] * 50, "b": [1.5] * 100, "c": [["y"]] * 100})
+    table, embedding = make(frame, drop=0.2)
+    embedding(table, torch.arange(100)).sum().backward()
+    for one in (embedding.embeddings[0], embedding.embeddings[2]):
+        assert bool((one.table.weight.grad[[MISSING, UNKNOWN]] != 0).all())
+    assert bool((embedding.embeddings[1].missing.grad != 0).all())
+    table, embedding = make(frame.with_columns(a=pl.Series([None, "y"] * 50)), drop=0.2)
+    a = embedding.embeddings[0]
+    out = parts(embedding, embedding(table, torch.arange(100)))["a"]
+    assert bool((out[1::2] != a.table.weight[MISSING]).any(dim=1).all())  # trained as it is
+
+
+def test_widths() -> None:
+    def width(size: int) -> int:
+        frame = pl.DataFrame({"a": pl.Series(range(size)).cast(pl.String)})
+        return width_of(read_features(frame, ["a"]).features["a"])
+
+    assert [width(size) for size in (1, 254, 255, 4094, 4095)] == [4, 4, 8, 8, 16]
+    _, embedding = make(widths={"tags": 5})
+    assert embedding.widths == (4, 5, 4, 2)
+    assert embedding.dim == 15
+    with pytest.raises(InputError, match="there is no feature 'tag'"):
+        make(widths={"tag": 5})
+    with pytest.raises(InputError, match="width of the feature 'tags' must be above 0, not 0"):
+        make(widths={"tags": 0})
+    with pytest.raises(InputError, match="drop must be at least 0 and below 1, not 1"):
+        make(drop=1)
+
+
+def test_state_dict_copies_and_other_tables() -> None:
+    table, embedding = make()
+    _, other = make()
+    for parameter in other.parameters():
+        nn.init.zeros_(parameter)
+    other.load_state_dict(embedding.state_dict())
+    for again in (other, copy.deepcopy(embedding), pickle.loads(pickle.dumps(embedding))):
+        assert torch.equal(again.eval()(table, KEYS), embedding.eval()(table, KEYS))
+    for frame in (FRAME.rename({"brand": "make"}), FRAME.with_columns(brand=pl.lit("q"))):
+        with pytest.raises(InputError, match="features of other names, kinds or values"):
+            make(frame)[1].load_state_dict(embedding.state_dict())
