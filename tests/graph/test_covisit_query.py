@@ -199,7 +199,7 @@ NUMBERS = [7.0, 8.0, -0.0, 2.0**53 - 1, 2.0**53, 2.0**63, float("inf"), float("n
 @settings(max_examples=40, deadline=None)
 def test_what_is_an_id_to_the_log_is_one_to_the_query(table_of, ids, column):
     """Strings, and float numbers that are whole, as pandas makes them of integers."""
-    kind = pl.Float64 if isinstance(ids[0], float) else pl.String
+    kind = pl.Float64 if any(isinstance(one, float) for one in ids) else pl.String
     frame = pl.DataFrame({"u": [0] * len(ids), "i": range(len(ids)), "t": range(len(ids))})
     frame = frame.with_columns(pl.Series(column, ids, dtype=kind))
     try:
