@@ -125,7 +125,7 @@ def test_theory() -> None:
 def test_every_example_is_tested() -> None:
     names = {path.stem for path in FOLDER.glob("*.py")}
     others = {"sasrec", "padding", "own_log", "compare_encoders", "theory", "sharded_table"}
-    others |= {"retail_log"}
+    others |= {"retail_log", "shop"}
     assert names == {*BY_AUC, *others}
 
 

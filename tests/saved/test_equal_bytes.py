@@ -1,7 +1,9 @@
 """Equal runs save equal files."""
 
+import copy
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,9 +29,11 @@ def test_two_fits_save_the_same_bytes(
 def test_each_part_is_saved_once_under_a_name_of_the_models(
     trained: rg.TrainedModel, tmp_path: Path
 ) -> None:
-    """The embedding and the categories stand in the model under several names."""
-    trained.save(tmp_path / "model")
-    state = trained.model.state_dict(keep_vars=True)
+    """A part may stand in a model of one's own under several names."""
+    model = copy.deepcopy(trained.model)
+    model.again = model.embedding
+    replace(trained, model=model).save(tmp_path / "model")
+    state = model.state_dict(keep_vars=True)
     assert len({id(part) for part in state.values()}) < len(state)
     with safe_open(tmp_path / "model" / "weights.safetensors", "pt") as file:
         names = list(file.keys())

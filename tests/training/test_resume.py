@@ -185,7 +185,7 @@ def test_other_settings_or_data_are_refused(log: BehaviorLog, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("part", "value"),
     [
-        ("identity", None),
+        ("fingerprint", None),
         ("state", None),
         ("model", {}),
         ("optimizer", [1]),

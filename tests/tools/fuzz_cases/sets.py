@@ -192,7 +192,7 @@ def kuairand(rng: random.Random, folder: Path) -> Case:
     videos, main = _tags(rng)
     names = ("log_standard_4_08_to_4_21_pure.csv", "log_standard_4_22_to_5_08_pure.csv")
     files = {
-        name: _table(part, "user_id,video_id,time_ms,is_click")
+        name: _table([(*row, 1) for row in part], "user_id,video_id,time_ms,is_click,tab")
         for name, part in zip(names, parts, strict=True)
     }
     files["video_features_basic_pure.csv"] = _table(videos, "video_id,tag")
