@@ -113,6 +113,13 @@ class Examples:
         }
         return replace(self, **parts)
 
+    def past_items(self) -> Tensor:
+        """Items of the behaviours that stand in a history of these examples, each once, int64."""
+        opened = torch.zeros(self.items.numel() + 1, dtype=torch.long, device=self.items.device)
+        opened.index_add_(0, self.start, torch.ones_like(self.start))
+        opened.index_add_(0, self.end, -torch.ones_like(self.end))
+        return self.items[opened.cumsum(0)[:-1] > 0].unique()
+
     def batch(
         self, index: Tensor, max_history: int | None = None, fold: int | None = None
     ) -> Batch:

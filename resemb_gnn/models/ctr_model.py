@@ -132,8 +132,7 @@ class CTRModel(nn.Module):
         numbers, so that nothing is learnt from rows to come. ``fit`` does so.
         """
         if self.known_items is not None:
-            seen = torch.cat([examples.items, examples.target]).unique()
-            self.known_items.adapt(seen)
+            self.known_items.adapt(torch.cat([examples.past_items(), examples.target]).unique())
         if self.known_users is not None:
             self.known_users.adapt(examples.user.unique())
         if self.context is not None and examples.context is not None:

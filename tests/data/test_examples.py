@@ -140,3 +140,11 @@ def test_folds_that_lack_a_user_are_refused(log):
     folds = torch.zeros(int(examples.user.max()), dtype=torch.long)
     with pytest.raises(InputError, match=r"user_fold holds \d+ users, but there is a user \d+"):
         examples.plan(4, torch.Generator(), folds)
+
+
+def test_past_items_by_a_loop(log):
+    examples = log.split().train[torch.arange(5, 25)]
+    windows = zip(examples.start.tolist(), examples.end.tolist(), strict=True)
+    expected = {item for start, end in windows for item in examples.items[start:end].tolist()}
+    assert examples.past_items().tolist() == sorted(expected)
+    assert len(expected) < log.num_items  # what comes later is not among them
