@@ -1,7 +1,8 @@
 """Behaviour logs, splits, negatives and jagged batches."""
 
+from resemb_gnn.data.batch import Batch
 from resemb_gnn.data.behavior_log import BehaviorLog
-from resemb_gnn.data.examples import Batch, Examples
+from resemb_gnn.data.examples import Examples
 from resemb_gnn.data.features import Feature, Features, FeatureTable, read_features
 from resemb_gnn.data.negatives import NegativeSampler
 from resemb_gnn.data.split import Split, split_log

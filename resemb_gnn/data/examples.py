@@ -1,4 +1,4 @@
-"""Training and test examples as windows into a flat log, and jagged batches cut from them."""
+"""Training and test examples as windows into a flat log."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -6,52 +6,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch_geometric.utils import cumsum
 
+from resemb_gnn.data.batch import Batch, cut_windows
 from resemb_gnn.data.features import FeatureTable
 from resemb_gnn.errors import InputError
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """A jagged batch: histories of different lengths one after the other, no padding.
-
-    Args:
-        history: item of each behaviour, int64 ``[num_behaviors]``, oldest first.
-        ptr: the history of example ``b`` is ``history[ptr[b]:ptr[b + 1]]``, int64
-            ``[batch_size + 1]``.
-        target: candidate item, int64 ``[batch_size]``.
-        label: clicked or not, float32 ``[batch_size]``.
-        user: user, int64 ``[batch_size]``.
-        fold: the fold of all of the batch's users, if the batches were cut by fold.
-        row: row of the log that each example is of, int64 ``[batch_size]``; a drawn negative has
-            its positive's. ``None`` if the examples are of no log.
-        context: the features of these rows, if the log has any.
-    """
-
-    history: Tensor
-    ptr: Tensor
-    target: Tensor
-    label: Tensor
-    user: Tensor
-    fold: int | None = None
-    row: Tensor | None = None
-    context: FeatureTable | None = None
-
-    def __len__(self) -> int:
-        return self.target.numel()
-
-    def to(self, device: torch.device | str) -> "Batch":
-        return Batch(
-            self.history.to(device),
-            self.ptr.to(device),
-            self.target.to(device),
-            self.label.to(device),
-            self.user.to(device),
-            self.fold,
-            None if self.row is None else self.row.to(device),
-            None if self.context is None else self.context.to(device),
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +26,8 @@ class Examples:
         row: row of the log that each example is of, int64 ``[num_examples]``, so that anything can
             be fetched from there; a drawn negative has its positive's. ``None`` if of no log.
         context: features of all rows of the log, if it has any; needs ``row``.
+        negatives: further candidates of each example, labelled 0, which share its history: int64
+            ``[num_examples, n]``. ``None`` if there are none.
 
     Raises:
         InputError: if the parts differ in size, or there is a context without rows.
@@ -81,9 +41,10 @@ class Examples:
     user: Tensor
     row: Tensor | None = None
     context: FeatureTable | None = None
+    negatives: Tensor | None = None
 
     def __post_init__(self) -> None:
-        sizes = {name: part.numel() for name, part in self._parts().items()}
+        sizes = {name: part.size(0) for name, part in self._parts().items()}
         if self.context is not None and self.row is None:
             raise InputError("examples with a context need the rows of the log that they are of")
         if len(set(sizes.values())) > 1:
@@ -91,7 +52,7 @@ class Examples:
 
     def _parts(self) -> dict[str, Tensor]:
         """What there is of each example, by name."""
-        names = ("start", "end", "target", "label", "user", "row")
+        names = ("start", "end", "target", "label", "user", "row", "negatives")
         return {
             name: part for name, part in vars(self).items() if name in names and part is not None
         }
@@ -100,7 +61,13 @@ class Examples:
         return self.target.numel()
 
     def __repr__(self) -> str:
-        return f"Examples({len(self)}, positives={int(self.label.sum())})"
+        more = "" if self.negatives is None else f", negatives={self.negatives.size(1)} each"
+        return f"Examples({len(self)}, positives={int(self.label.sum())}{more})"
+
+    @property
+    def candidates(self) -> int:
+        """Candidates of each example: its target, and its negatives if there are any."""
+        return 1 if self.negatives is None else 1 + self.negatives.size(1)
 
     def __getitem__(self, index: Tensor) -> "Examples":
         """The examples at ``index`` (int64 or bool tensor)."""
@@ -123,10 +90,10 @@ class Examples:
     def batch(
         self, index: Tensor, max_history: int | None = None, fold: int | None = None
     ) -> Batch:
-        """Cuts the examples at ``index`` (int64 ``[batch_size]``) into a jagged batch.
+        """Cuts the examples at ``index`` into a jagged batch.
 
         Args:
-            index: which examples.
+            index: which examples, int64 ``[n]``.
             max_history: keep only so many most recent behaviours of each history.
             fold: the fold of all of their users, if it matters.
         """
@@ -134,15 +101,17 @@ class Examples:
         start = self.start[index]
         if max_history is not None:
             start = torch.maximum(start, end - max_history)
-        length = end - start
-        ptr = cumsum(length)
-        # Position p of the batch, in example b, is position p + (start_b - ptr_b) of the log.
-        shift = (start - ptr[:-1]).repeat_interleave(length)
-        history = self.items[torch.arange(shift.numel(), device=shift.device) + shift]
+        place, ptr = cut_windows(start, end)
+        target, label = self.target[index], self.label[index]
+        if self.negatives is not None:
+            target = torch.cat([target.unsqueeze(1), self.negatives[index]], dim=1).flatten()
+            label = label.new_zeros(index.numel(), self.candidates)
+            label[:, 0] = self.label[index]
+            label, index = label.flatten(), index.repeat_interleave(self.candidates)
         row = None if self.row is None else self.row[index]
         context = None if self.context is None or row is None else self.context[row]
-        own = (self.target[index], self.label[index], self.user[index])
-        return Batch(history, ptr, *own, fold, row, context)
+        own = (target, label, self.user[index], fold, row, context)
+        return Batch(self.items[place], ptr, *own, self.candidates)
 
     def batches(
         self,
@@ -163,7 +132,7 @@ class Examples:
         generator: torch.Generator | None = None,
         user_fold: Tensor | None = None,
     ) -> list[tuple[Tensor, int | None]]:
-        """Which examples each batch of a pass holds (int64 ``[batch_size]``), and of which fold:
+        """Which examples each batch of a pass holds (int64 ``[n]``), and of which fold:
         in order, or shuffled if a ``generator`` is given.
 
         With ``user_fold`` each batch holds users of one fold only, and the batches of all folds

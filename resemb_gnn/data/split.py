@@ -1,5 +1,6 @@
 """Cutting a log into training, validation and test examples."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ class Split:
             generalisation gap on.
         history: the positive behaviours of the training part alone.
         settings: how the log was split.
+        sampler: what drew the negatives; ``None`` if the log has labels of its own.
     """
 
     train: Examples
@@ -44,10 +46,27 @@ class Split:
     train_sample: Examples
     history: "BehaviorLog"
     settings: dict[str, Any]
+    sampler: NegativeSampler | None = None
 
     def __repr__(self) -> str:
         sizes = f"train={len(self.train)}, valid={len(self.valid)}, test={len(self.test)}"
         return f"Split({sizes}, by={self.settings['by']!r})"
+
+    def redrawn(self, num: int, seed: int | Sequence[int]) -> Examples:
+        """The positive training examples with ``num`` newly drawn negatives each, which share their
+        histories. They are drawn by the law that those of the split were drawn by.
+
+        Raises:
+            InputError: if the log has labels, or a user acted on every item that can be drawn.
+        """
+        if self.sampler is None:
+            raise InputError(
+                "negatives cannot be drawn anew: the log has labels, so each row is an example"
+            )
+        positives = self.train[self.train.label > 0]
+        which = (positives.user, positives.end, positives.target)
+        drawn = self.sampler.draw(*which, num, np.random.default_rng(seed))
+        return replace(positives, negatives=drawn)
 
 
 def split_log(
@@ -165,7 +184,7 @@ def split_by_part(log: "BehaviorLog", part: Tensor, settings: dict[str, Any]) ->
     # A training row and its negatives stand together.
     group = torch.arange(1 + num_negatives)
     sample = (sample[:, None] * (1 + num_negatives) + group).flatten()
-    return Split(train, valid, test, train[sample], history, settings)
+    return Split(train, valid, test, train[sample], history, settings, sampler)
 
 
 def split_parts(

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from resemb_gnn.data import Batch, Examples, Features
+from resemb_gnn.data import Batch, Examples, Features, FeatureTable
 from resemb_gnn.errors import InputError, did_you_mean
 from resemb_gnn.models.category import CategoryEmbedding
 from resemb_gnn.models.known_features import KnownFeatures
@@ -19,6 +19,11 @@ class CTRModel(nn.Module):
     """Base class: scores the candidate of each example against the user's history.
 
     Subclasses write :meth:`score`; the distinct items of a batch are embedded once, here.
+
+    Attributes:
+        shares_history: whether :meth:`score` reads a history that several candidates share
+            (``batch.candidates``) once for all of them. A class that does not say so, be it derived
+            from one that does, is given each example with a history of its own.
 
     Args:
         embedding: any module with ``embedding_dim`` that maps item ids ``[*]`` to
@@ -41,6 +46,14 @@ class CTRModel(nn.Module):
         IndexError: in ``forward``, if the embedding tells its ``num_embeddings`` and an item of the
             batch is none of them, as ``torch.nn.Embedding`` has it.
     """
+
+    shares_history: bool = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        own = vars(cls)
+        if "score" in own and "shares_history" not in own:
+            cls.shares_history = False
 
     def __init__(
         self,
@@ -110,21 +123,34 @@ class CTRModel(nn.Module):
 
     def side_features(self, batch: Batch) -> Tensor | None:
         """What the model knows of the user and of the example's own row, ``[batch_size,
-        side_dim]``; ``None`` if it knows nothing.
+        side_dim]``; ``None`` if it knows nothing. What candidates share is embedded once.
 
         Raises:
             InputError: if the batch has no context, or a user that no features are known of.
         """
+        if batch.candidates > 1:
+            first = torch.arange(0, len(batch), batch.candidates, device=batch.user.device)
+            side = self._side_features(
+                batch.user[first],
+                None if batch.row is None else batch.row[first],
+                None if batch.context is None else batch.context[first],
+            )
+            return None if side is None else per_candidate(side, batch.candidates)
+        return self._side_features(batch.user, batch.row, batch.context)
+
+    def _side_features(
+        self, user: Tensor, row: Tensor | None, context: FeatureTable | None
+    ) -> Tensor | None:
         parts = []
         if self.known_users is not None:
-            parts.append(self.known_users(batch.user))
+            parts.append(self.known_users(user))
         if self.context is not None:
-            if batch.context is None:
+            if context is None:
                 raise InputError(
                     "the model knows the context features"
                     f" {', '.join(self.context.names)}, but the batch has no context"
                 )
-            parts.append(self.context(batch.context, batch.row))
+            parts.append(self.context(context, row))
         return torch.cat(parts, dim=1) if parts else None
 
     def adapt(self, examples: Examples) -> None:
@@ -140,6 +166,8 @@ class CTRModel(nn.Module):
             self.context.adapt(examples.context[examples.row.unique()])
 
     def forward(self, batch: Batch) -> Tensor:
+        if not self.shares_history:
+            batch = batch.expanded()
         both = torch.cat([batch.history, batch.target])
         ids, position = unique_ids(both, self.items.num_embeddings)
         with torch.autocast(ids.device.type, enabled=False):  # embeddings are summed in float32
@@ -173,7 +201,8 @@ class CTRModel(nn.Module):
             items: features of the batch's distinct items, ``[num_distinct, feature_dim]``.
             history: which of them each behaviour is, int64 ``[num_behaviors]``.
             target: which of them each candidate is, int64 ``[batch_size]``.
-            batch: the batch itself.
+            batch: the batch itself; ``batch.candidates`` is 1 unless the class sets
+                :attr:`shares_history`.
             side: features of the user and of the example's own row, ``[batch_size, side_dim]``.
         """
         raise NotImplementedError
@@ -196,7 +225,16 @@ class CTRModel(nn.Module):
         ``penalizes_history`` set, on the histories too.
         """
         items, ids = self.items, batch.target
-        return items.penalty(torch.cat([batch.history, ids]) if items.penalizes_history else ids)
+        if items.penalizes_history:
+            ids = torch.cat([batch.expanded().history, ids])
+        return items.penalty(ids)
+
+
+def per_candidate(of_histories: Tensor, candidates: int) -> Tensor:
+    """What histories have (``[num_histories, dim]``) for each candidate of theirs, ``[num_histories
+    * candidates, dim]``.
+    """
+    return of_histories.unsqueeze(1).expand(-1, candidates, -1).flatten(0, 1)
 
 
 def beside(features: Tensor, side: Tensor | None) -> Tensor:

@@ -9,7 +9,7 @@ from torch.nn.functional import softplus
 
 from resemb_gnn.data import Batch, Features
 from resemb_gnn.errors import InputError
-from resemb_gnn.models.ctr_model import CTRModel, beside
+from resemb_gnn.models.ctr_model import CTRModel, beside, per_candidate
 from resemb_gnn.nn import AUGRU, BatchNorm, make_mlp
 from resemb_gnn.nn.layers.packing import pack, permute
 from resemb_gnn.nn.layers.segment import repeat_rows, segment_index, segment_mean, segment_softmax
@@ -53,6 +53,8 @@ class DIEN(CTRModel):
         InputError: if ``auxiliary_weight`` is below 0.
     """
 
+    shares_history = True
+
     def __init__(
         self,
         embedding: nn.Module,
@@ -85,26 +87,32 @@ class DIEN(CTRModel):
         batch: Batch,
         side: Tensor | None = None,
     ) -> Tensor:
-        ptr, example = batch.ptr, segment_index(batch.ptr, history.numel())
+        owner = segment_index(batch.ptr, history.numel())
         query = items.index_select(0, target)
         behavior = items.index_select(0, history)
         interest = torch.zeros_like(query)
         self._auxiliary_loss = None
         if history.numel():
-            order, place, sizes = pack(ptr, history.numel())
+            order, place, sizes = pack(batch.ptr, history.numel())
             packed = self.extractor(permute(behavior, order, place), sizes)
             states = permute(packed, place, order)  # in the order of the batch again
+            if self.training and self.auxiliary_weight > 0:
+                self._auxiliary_loss = self._next_behavior_loss(
+                    states, behavior, owner, batch.history
+                )
+            pairs, ptr = batch.pairs()
+            if batch.candidates > 1:  # each candidate has an evolution of its own
+                order, place, sizes = pack(ptr, pairs.numel())
+                states = states.index_select(0, pairs)
+                packed = permute(states, order, place)
+            example = segment_index(ptr, pairs.numel())
             key = repeat_rows(self.attention(query), ptr, example)
             weight = segment_softmax((states * key).sum(dim=1), ptr, example)
             evolved = self.evolution(packed, sizes, permute(weight, order, place))
             filled = ptr.diff().nonzero().flatten()
             last = place[ptr[1:][filled] - 1]
             interest = interest.index_copy(0, filled, evolved.index_select(0, last))
-            if self.training and self.auxiliary_weight > 0:
-                self._auxiliary_loss = self._next_behavior_loss(
-                    states, behavior, example, batch.history
-                )
-        pooled = segment_mean(behavior, ptr, example)
+        pooled = per_candidate(segment_mean(behavior, batch.ptr, owner), batch.candidates)
         features = torch.cat([interest, query, pooled, query * pooled], dim=1)
         logit: Tensor = self.mlp(self.norm(beside(features, side))).squeeze(1)
         return logit

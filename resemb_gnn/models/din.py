@@ -46,6 +46,8 @@ class DIN(CTRModel):
         torch.Size([4])
     """
 
+    shares_history = True
+
     def __init__(
         self,
         embedding: nn.Module,
@@ -76,7 +78,7 @@ class DIN(CTRModel):
         side: Tensor | None = None,
     ) -> Tensor:
         query = items.index_select(0, target)
-        interest = self.attention(query, items, history, batch.ptr)
+        interest = self.attention(query, items, history, batch.ptr, batch.candidates)
         features = torch.cat([interest, query, interest * query], dim=1)  # [batch_size, 3 * dim]
         logit: Tensor = self.mlp(self.norm(beside(features, side))).squeeze(1)
         if self.item_bias is not None:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from resemb_gnn.data import Batch, Features
-from resemb_gnn.models.ctr_model import CTRModel, beside
+from resemb_gnn.models.ctr_model import CTRModel, beside, per_candidate
 from resemb_gnn.nn import BatchNorm, as_item_embedding, make_mlp
 from resemb_gnn.nn.layers.segment import segment_index, segment_mean
 
@@ -35,6 +35,8 @@ class PNN(CTRModel):
         - **output:** logits of the click probability, ``[batch_size]``
     """
 
+    shares_history = True
+
     def __init__(
         self,
         embedding: nn.Module,
@@ -63,6 +65,7 @@ class PNN(CTRModel):
     ) -> Tensor:
         behavior = items.index_select(0, history)
         pooled = segment_mean(behavior, batch.ptr, segment_index(batch.ptr, history.numel()))
+        pooled = per_candidate(pooled, batch.candidates)
         features = beside(torch.cat([pooled, items.index_select(0, target)], dim=1), side)
         fields = features.unflatten(1, (self.num_fields, -1))  # [batch_size, num_fields, dim]
         first, second = torch.triu_indices(self.num_fields, self.num_fields, device=items.device)

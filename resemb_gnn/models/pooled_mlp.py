@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from resemb_gnn.data import Batch, Features
-from resemb_gnn.models.ctr_model import CTRModel, beside
+from resemb_gnn.models.ctr_model import CTRModel, beside, per_candidate
 from resemb_gnn.nn import BatchNorm, make_mlp
 from resemb_gnn.nn.layers.segment import segment_index, segment_mean
 
@@ -34,6 +34,8 @@ class PooledMLP(CTRModel):
         - **output:** logits of the click probability, ``[batch_size]``
     """
 
+    shares_history = True
+
     def __init__(
         self,
         embedding: nn.Module,
@@ -59,6 +61,7 @@ class PooledMLP(CTRModel):
     ) -> Tensor:
         behavior = items.index_select(0, history)
         pooled = segment_mean(behavior, batch.ptr, segment_index(batch.ptr, history.numel()))
+        pooled = per_candidate(pooled, batch.candidates)
         features = torch.cat([pooled, items.index_select(0, target)], dim=1)
         logit: Tensor = self.mlp(self.norm(beside(features, side))).squeeze(1)
         return logit

@@ -44,6 +44,8 @@ class WideDeep(PooledMLP):
         InputError: if the embedding has no ``num_embeddings``, or ``cross_bits`` is out of range.
     """
 
+    shares_history = True
+
     def __init__(
         self,
         embedding: nn.Module,
@@ -84,12 +86,14 @@ class WideDeep(PooledMLP):
     ) -> Tensor:
         logit = super().score(items, history, target, batch, side)
         logit = logit + self.item_bias(batch.target).squeeze(1)
-        logit = logit + self.item_crosses(batch.target, batch.history, batch.ptr)
+        place, ptr = batch.pairs()
+        behavior = batch.history.index_select(0, place)
+        logit = logit + self.item_crosses(batch.target, behavior, ptr)
         if self.category_crosses is not None:
             assert self.category is not None
             category = self.category.item_category
-            pair = (category.index_select(0, ids) for ids in (batch.target, batch.history))
-            logit = logit + self.category_crosses(*pair, batch.ptr)
+            pair = (category.index_select(0, ids) for ids in (batch.target, behavior))
+            logit = logit + self.category_crosses(*pair, ptr)
         if self.value_weights is not None:
             logit = logit + self.value_weights(self._codes(batch))
         return logit

@@ -88,6 +88,11 @@ def read_task(settings: TrainingSettings, embeddings: Iterable[str]) -> Task:
         lacking = [name for name in embeddings if SHARED[split_name(name)[0]].needs_category]
         if lacking and source.log.item_category is None:
             raise InputError(f"{', '.join(lacking)}: {source.name} has no categories of the items")
+        if settings.train_negatives is not None and source.log.labels is not None:
+            raise InputError(
+                f"train_negatives={settings.train_negatives}: {source.name} has labels, so its rows"
+                " are the examples, and no negatives are drawn"
+            )
         _check_widths(settings, source)
         split = stages.run(
             "splitting", lambda: source.make_split(settings.split, settings.negatives)
@@ -143,6 +148,7 @@ def fit_with(
         lr=settings.lr,
         patience=settings.patience,
         max_history=settings.max_history,
+        train_negatives=settings.train_negatives,
         compile=settings.compile,
         precision=settings.precision,
         device=settings.device,

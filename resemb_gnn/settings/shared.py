@@ -161,6 +161,11 @@ class TrainingSettings(GraphSettings):
         "widths of features' embeddings, NAME=WIDTH each (default: by their number of values)",
         name_of=named_width,
     )
+    train_negatives: int | None = setting(
+        None,
+        "negatives a positive, drawn anew each epoch; a step holds batch_size / 2 positives with"
+        " theirs (default: one, drawn once)",
+    )
     batch_size: int = setting(1024, "examples a training step")
     lr: float = setting(1e-3, "learning rate of Adam", search=Range(3e-4, 3e-3))
     patience: int = setting(2, "epochs without a better validation AUC before a run stops")

@@ -1,6 +1,7 @@
 """An epoch of training, from its first batch or from where it was stopped."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import nn
@@ -20,9 +21,10 @@ class EpochLoop:
 
     Args:
         model: the model.
-        train: the training examples, on the model's device.
+        examples: the training examples of an epoch by its number, on the model's device.
         saver: of the run's state, which tells what of the epoch is left.
-        batch_size: examples a step, of all processes together.
+        batch_size: examples a step, of all processes together; negatives that share their
+            positive's history are not counted.
         max_history: only so many most recent behaviours of a history are used.
         precision: as :func:`~resemb_gnn.fit` has it.
         progress: show a progress bar.
@@ -30,7 +32,7 @@ class EpochLoop:
     """
 
     model: nn.Module
-    train: Examples
+    examples: Callable[[int], Examples]
     saver: Saver
     batch_size: int
     max_history: int | None
@@ -43,27 +45,29 @@ class EpochLoop:
         state = self.saver.state
         self.model.train()
         user_fold = embedding_of(self.model).user_fold
+        started = time.perf_counter()
         with interrupts.held():
             state.begin_epoch()
-            plan = self.train.plan(self.batch_size, state.generator, user_fold)
+            train = self.examples(state.number)
+            plan = train.plan(self.batch_size, state.generator, user_fold)
         bar = progress_bar(
-            total=len(self.train),
-            initial=sum(index.numel() for index, _ in plan[: state.step]),
+            total=len(train) * train.candidates,
+            initial=sum(index.numel() for index, _ in plan[: state.step]) * train.candidates,
             desc=f"epoch {state.number}",
             unit="ex",
             unit_scale=True,
             disable=not self.progress,
         )
-        started = time.perf_counter() - state.seconds
+        started -= state.seconds
         with bar:
             for index, fold in plan[state.step :]:
                 with interrupts.held():
-                    batch = self.train.batch(index, self.max_history, fold)
+                    batch = train.batch(index, self.max_history, fold)
                     if self.shared:
                         own = own_part(index)
                         part = None
                         if own is not None:
-                            part = self.train.batch(own, self.max_history, fold)
+                            part = train.batch(own, self.max_history, fold)
                         loss = shared_step(self.model, part, batch, state.optimizer, self.precision)
                     else:
                         loss = training_step(self.model, batch, state.optimizer, self.precision)

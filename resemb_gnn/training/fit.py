@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from resemb_gnn.data import Split
+from resemb_gnn.data import Examples, Split
 from resemb_gnn.errors import InputError
 from resemb_gnn.models import CTRModel
 from resemb_gnn.settings import TrainingSettings
@@ -31,6 +31,7 @@ from resemb_gnn.training.run_fingerprint import run_fingerprint
 from resemb_gnn.training.saver import Saver
 from resemb_gnn.training.state import Epoch, TrainingState
 
+_REDRAWN = 4  # sets the draws of an epoch apart from others of the same seed
 SPARSE_ROWS = 100_000  # from about here dense Adam costs more than Adam on the batch's rows
 
 
@@ -77,6 +78,7 @@ def fit(
     lr: float = TrainingSettings.lr,
     patience: int = TrainingSettings.patience,
     max_history: int | None = TrainingSettings.max_history,
+    train_negatives: int | None = TrainingSettings.train_negatives,
     sparse_rows: int | None = SPARSE_ROWS,
     compile: bool = TrainingSettings.compile,
     precision: str = TrainingSettings.precision,
@@ -108,6 +110,10 @@ def fit(
         lr: learning rate of Adam.
         patience: stop after so many epochs without a better validation AUC.
         max_history: only so many most recent behaviours of a history are used.
+        train_negatives: so many negatives a positive, drawn anew each epoch (seeded by ``seed``), in
+            the place of those of the split. A step then holds ``batch_size / 2`` positives, each
+            with its negatives: with one it is as large as without this, and with several there are
+            as many steps, of more examples. ``None``: those of the split, drawn once.
         sparse_rows: embedding tables of at least so many rows are trained by Adam on the rows of
             the batch alone (:class:`~resemb_gnn.training.ModelAdam`); ``None`` for no table.
         compile: train with ``model.compile()``: about a fifth less time a step on a CPU, for ten
@@ -153,6 +159,7 @@ def fit(
         lr=lr,
         patience=patience,
         max_history=max_history,
+        train_negatives=train_negatives,
         precision=precision,
     )
     if resume and checkpoints is None:
@@ -176,6 +183,16 @@ def fit(
     if processes > 1:
         same_start(model)
     train, valid = split.train.to(device), split.valid.to(device)
+    size, step_size = len(train), batch_size * processes
+    if train_negatives is not None:
+        size = int(split.train.label.sum()) * (1 + train_negatives)
+        step_size = max(1, batch_size // 2) * processes
+
+    def examples(epoch: int) -> Examples:
+        if train_negatives is None:
+            return train
+        return split.redrawn(train_negatives, (seed % 2**64, epoch, _REDRAWN)).to(device)
+
     if compile:
         model.compile()
     state = TrainingState(
@@ -192,6 +209,8 @@ def fit(
         "seed": seed,
         "device": str(device),
     }
+    if train_negatives is not None:
+        settings["train_negatives"] = train_negatives
     saver = Saver(checkpoints, state, checkpoint_seconds, writes=rank == 0)
     score = evaluate if processes == 1 else evaluate_across
     with explained(saver.advice), _put_back(python_random):
@@ -202,9 +221,9 @@ def fit(
             torch.distributed.barrier()  # nobody writes before all have read
         loop = EpochLoop(
             model,
-            train,
+            examples,
             saver,
-            batch_size * processes,
+            step_size,
             max_history,
             precision,
             progress and rank == 0,
@@ -215,7 +234,7 @@ def fit(
                 while True:
                     while not state.stage_finished(epochs, patience):
                         loop.run(interrupts)
-                        loss = state.loss.item() / len(train)
+                        loss = state.loss.item() / size
                         metrics = score(model, valid, max_history=max_history)
                         epoch = Epoch(loss, metrics, state.seconds)
                         if on_epoch is not None:
@@ -230,7 +249,7 @@ def fit(
                 if interrupts.whole:
                     saver.save()
                 raise
-        return _result(model, split, state, score, max_history, device)
+        return _result(model, split, state, score, max_history, device, size)
 
 
 @contextmanager
@@ -251,6 +270,7 @@ def _result(
     score: Callable[..., Metrics],
     max_history: int | None,
     device: torch.device,
+    size: int,
 ) -> FitResult:
     """Scores the test examples with the best weights, which the last stage ended with."""
     model.eval()
@@ -263,7 +283,7 @@ def _result(
         test=score(model, split.test.to(device), max_history=max_history),
         train=score(model, split.train_sample.to(device), max_history=max_history),
         seconds_per_epoch=seconds,
-        examples_per_second=len(split.train) / seconds,
+        examples_per_second=size / seconds,
         num_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
     )
 

@@ -25,7 +25,7 @@ class DINAttention(nn.Module):
     The first layer is linear in its parts, so it splits:
     :math:`W[q, k, q-k, q \odot k] = (W_q + W_d) q + (W_k - W_d) k + W_p (q \odot k)`. The first
     part is computed once an example, the second once a distinct item, and only the last once a
-    behaviour.
+    pair of candidate and behaviour.
 
     Args:
         dim: width :math:`d` of queries and keys.
@@ -35,7 +35,8 @@ class DINAttention(nn.Module):
 
     Shapes:
         - **input:** query ``[batch_size, dim]``, keys ``[num_keys, dim]``, which key each
-          behaviour has, int64 ``[num_behaviors]``, ptr int64 ``[batch_size + 1]``
+          behaviour has, int64 ``[num_behaviors]``, ptr int64 ``[num_histories + 1]``, and how many
+          queries in a row share a history: ``batch_size`` is so many times ``num_histories``
         - **output:** ``[batch_size, dim]``
 
     Raises:
@@ -63,17 +64,25 @@ class DINAttention(nn.Module):
         self.activation = make_activation(activation, hidden[0])
         self.rest = make_mlp(hidden[0], hidden[1:], activation)
 
-    def forward(self, query: Tensor, keys: Tensor, key_index: Tensor, ptr: Tensor) -> Tensor:
-        example = segment_index(ptr, key_index.numel())
+    def forward(
+        self, query: Tensor, keys: Tensor, key_index: Tensor, ptr: Tensor, candidates: int = 1
+    ) -> Tensor:
+        history = segment_index(ptr, key_index.numel())
         behavior = keys.index_select(0, key_index)  # [num_behaviors, dim]
-        weight = self._weights(query, keys, key_index, ptr, example, behavior)
-        return segment_sum(weight.unsqueeze(1) * behavior, ptr, example)
+        weight = self._weights(query, keys, key_index, ptr, candidates, history, behavior)
+        weighted = weight.unsqueeze(2) * behavior.unsqueeze(1)
+        return segment_sum(weighted.flatten(1), ptr, history).view(query.shape)
 
-    def weights(self, query: Tensor, keys: Tensor, key_index: Tensor, ptr: Tensor) -> Tensor:
-        """Attention of each behaviour, ``[num_behaviors]``; shapes as in ``forward``."""
-        example = segment_index(ptr, key_index.numel())
+    def weights(
+        self, query: Tensor, keys: Tensor, key_index: Tensor, ptr: Tensor, candidates: int = 1
+    ) -> Tensor:
+        """Attention of each behaviour, ``[num_behaviors]``, or for each of the candidates that
+        share it, ``[num_behaviors, candidates]`` if they are several; shapes as in ``forward``.
+        """
+        history = segment_index(ptr, key_index.numel())
         behavior = keys.index_select(0, key_index)
-        return self._weights(query, keys, key_index, ptr, example, behavior)
+        found = self._weights(query, keys, key_index, ptr, candidates, history, behavior)
+        return found.squeeze(1) if candidates == 1 else found
 
     def _weights(
         self,
@@ -81,16 +90,25 @@ class DINAttention(nn.Module):
         keys: Tensor,
         key_index: Tensor,
         ptr: Tensor,
-        example: Tensor,
+        candidates: int,
+        history: Tensor,
         behavior: Tensor,
     ) -> Tensor:
+        """``[num_behaviors, candidates]``."""
+
+        def beside(of_queries: Tensor) -> Tensor:
+            """Those of a history's candidates beside each of its behaviours."""
+            rows = of_queries.view(ptr.numel() - 1, candidates * of_queries.size(1))
+            return repeat_rows(rows, ptr, history).unflatten(1, (candidates, -1))
+
         w_query, w_key, w_difference, w_product = self.first.weight.split(self.dim, dim=1)
-        per_example = torch.addmm(self.first.bias, query, (w_query + w_difference).t())
-        per_key = keys @ (w_key - w_difference).t()
-        product = repeat_rows(query, ptr, example) * behavior
-        hidden = torch.addmm(per_key.index_select(0, key_index), product, w_product.t())
-        hidden = hidden + repeat_rows(per_example, ptr, example)
-        score: Tensor = self.rest(self.activation(hidden)).squeeze(1)
+        per_query = torch.addmm(self.first.bias, query, (w_query + w_difference).t())
+        per_key = (keys @ (w_key - w_difference).t()).index_select(0, key_index)
+        product = (beside(query) * behavior.unsqueeze(1)).flatten(0, 1)  # a row a pair
+        # With one candidate this expands and copies nothing.
+        per_key = per_key.unsqueeze(1).expand(-1, candidates, -1).flatten(0, 1)
+        hidden = torch.addmm(per_key, product, w_product.t()) + beside(per_query).flatten(0, 1)
+        score: Tensor = self.rest(self.activation(hidden)).view(-1, candidates)
         if self.normalization == "softmax":
-            score = segment_softmax(score / self.dim**0.5, ptr, example)
+            score = segment_softmax(score / self.dim**0.5, ptr, history)
         return score

@@ -47,8 +47,8 @@ class _SegmentSoftmax(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         weight, ptr, segment = ctx.saved_tensors
         part = weight * grad
-        total = segment_sum(part.unsqueeze(1), ptr, segment)
-        return part - weight * repeat_rows(total, ptr, segment).squeeze(1), None, None
+        total = segment_sum(part.unsqueeze(1).flatten(1), ptr, segment)
+        return part - weight * repeat_rows(total, ptr, segment).view_as(weight), None, None
 
 
 def _sum_rows(x: Tensor, ptr: Tensor) -> Tensor:
@@ -108,15 +108,15 @@ def segment_mean(x: Tensor, ptr: Tensor, segment: Tensor) -> Tensor:
 
 
 def segment_softmax(x: Tensor, ptr: Tensor, segment: Tensor) -> Tensor:
-    """Softmax of the numbers of each segment.
+    """Softmax of the numbers of each segment, column by column.
 
     Args:
-        x: ``[num_rows]``.
+        x: ``[num_rows]`` or ``[num_rows, dim]``.
         ptr: offsets of the segments, int64 ``[num_segments + 1]``.
         segment: segment of each row (:func:`segment_index`), int64 ``[num_rows]``.
 
     Returns:
-        ``[num_rows]``.
+        Shaped as ``x``.
     """
     if torch.compiler.is_exporting():  # ONNX has no segment_reduce
         return softmax(x, segment, num_nodes=ptr.numel() - 1)
