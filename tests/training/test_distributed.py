@@ -129,6 +129,20 @@ def test_features_are_dropped_alike_in_two_processes(tmp_path: Path) -> None:
     assert first[1] == second[1]
 
 
+def test_redrawn_negatives_are_the_same_in_every_process(log: BehaviorLog, tmp_path: Path) -> None:
+    options = {"epochs": 2, "train_negatives": 3}
+    whole, figures, _ = train(0, penalized, log, 88, **options)
+    first, second = in_processes(redrawn, tmp_path, log, options)
+    for name, value in whole.items():
+        torch.testing.assert_close(first[0][name], value, atol=1e-4, rtol=1e-4, msg=name)
+    assert first[1] == pytest.approx(figures, abs=1e-5)
+    assert first[1] == second[1]
+
+
+def redrawn(rank: int, log: BehaviorLog, options: dict[str, Any]) -> Any:
+    return train(rank, penalized, log, 44, **options)
+
+
 def test_batches_with_fewer_examples_than_processes(log: BehaviorLog, tmp_path: Path) -> None:
     # 892 examples in batches of 99: the last one holds a single example.
     whole = train(0, penalized, log, 99)
