@@ -1,5 +1,7 @@
 """Negative items for a log of positive behaviours."""
 
+import copy
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -36,6 +38,12 @@ class NegativeSampler:
         first = torch.ones_like(key, dtype=torch.bool)
         first[1:] = key[1:] != key[:-1]
         self.key, self.first_position = key[first].numpy(), order[first].numpy()
+
+    def uniform(self) -> "NegativeSampler":
+        """The same, but every item is drawn equally often."""
+        other = copy.copy(self)
+        other.cumulative = np.arange(1, self.num_items + 1)
+        return other
 
     def draw(
         self, user: Tensor, end: Tensor, target: Tensor, num: int, rng: np.random.Generator

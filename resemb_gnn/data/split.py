@@ -68,6 +68,26 @@ class Split:
         drawn = self.sampler.draw(*which, num, np.random.default_rng(seed))
         return replace(positives, negatives=drawn)
 
+    def against(self, part: Examples, num: int, seed: int | Sequence[int] = 0) -> Examples:
+        """The positive examples of a part of the split, each with ``num`` items, drawn uniformly,
+        that its user never acted on, before or after: what rankings among drawn negatives are
+        measured on (as S3-Rec's, Zhou et al., CIKM 2020).
+
+        Raises:
+            InputError: if the log has labels, or a user acted on every item.
+        """
+        if self.sampler is None:
+            raise InputError(
+                "a ranking among drawn items needs a log without labels: an impression that was"
+                " not clicked is no item that the user never met"
+            )
+        positives = part[part.label > 0]
+        ever = torch.full_like(positives.end, part.items.numel())
+        drawn = self.sampler.uniform().draw(
+            positives.user, ever, positives.target, num, np.random.default_rng(seed)
+        )
+        return replace(positives, negatives=drawn)
+
 
 def split_log(
     log: "BehaviorLog",

@@ -7,6 +7,7 @@ from resemb_gnn.training.evaluation import Metrics, evaluate, predict
 from resemb_gnn.training.fit import FitResult, fit, seed_everything
 from resemb_gnn.training.metrics import auc, gauc, log_loss
 from resemb_gnn.training.optimizer import ModelAdam
+from resemb_gnn.training.ranking import Ranking, evaluate_ranking, rank_catalogue
 from resemb_gnn.training.state import Epoch
 from resemb_gnn.training.step import training_step
 
@@ -16,14 +17,17 @@ __all__ = [
     "FitResult",
     "Metrics",
     "ModelAdam",
+    "Ranking",
     "auc",
     "check_device",
     "evaluate",
+    "evaluate_ranking",
     "fit",
     "gauc",
     "is_first",
     "log_loss",
     "predict",
+    "rank_catalogue",
     "seed_everything",
     "training_step",
 ]

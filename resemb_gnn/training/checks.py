@@ -5,7 +5,7 @@ import re
 import torch
 from torch import nn
 
-from resemb_gnn.data import BehaviorLog
+from resemb_gnn.data import Batch, BehaviorLog
 from resemb_gnn.errors import InputError, shown
 from resemb_gnn.nn import ItemEmbedding, as_item_embedding
 
@@ -64,3 +64,10 @@ def check_device(device: torch.device | str) -> torch.device:
             f" {torch.cuda.device_count() or 'no'} CUDA devices"
         )
     return torch.device(device) if kind == "cuda" else torch.device("cpu")
+
+
+def suited(model: nn.Module, batch: Batch) -> Batch:
+    """The batch as the model takes it: any module may be trained, and one that does not say so
+    (``shares_history``) knows of no histories that several candidates share.
+    """
+    return batch if getattr(model, "shares_history", False) else batch.expanded()

@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import nn
 
-from resemb_gnn.data import Batch, Examples
+from resemb_gnn.data import Examples
 from resemb_gnn.io.streams import progress_bar
-from resemb_gnn.training.checks import embedding_of
+from resemb_gnn.training.checks import embedding_of, suited
 from resemb_gnn.training.distributed import own_part
 from resemb_gnn.training.guards import Interrupts
 from resemb_gnn.training.saver import Saver
@@ -62,12 +62,12 @@ class EpochLoop:
         with bar:
             for index, fold in plan[state.step :]:
                 with interrupts.held():
-                    batch = self._cut(train, index, fold)
+                    batch = suited(self.model, train.batch(index, self.max_history, fold))
                     if self.shared:
                         own = own_part(index)
                         part = None
                         if own is not None:
-                            part = self._cut(train, own, fold)
+                            part = suited(self.model, train.batch(own, self.max_history, fold))
                         loss = shared_step(self.model, part, batch, state.optimizer, self.precision)
                     else:
                         loss = training_step(self.model, batch, state.optimizer, self.precision)
@@ -82,8 +82,3 @@ class EpochLoop:
                     bar.set_postfix(loss=f"{loss.item():.4f}", refresh=False)
         self.saver.guard.check()
         state.seconds = time.perf_counter() - started
-
-    def _cut(self, train: Examples, index: Tensor, fold: int | None) -> Batch:
-        batch = train.batch(index, self.max_history, fold)
-        # Any module may be trained: one that does not say so knows of no shared histories.
-        return batch if getattr(self.model, "shares_history", False) else batch.expanded()

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from resemb_gnn.data import Examples
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.streams import progress_bar
+from resemb_gnn.training.checks import suited
 from resemb_gnn.training.metrics import auc, gauc, log_loss
 
 
@@ -29,7 +30,8 @@ def predict(
     max_history: int | None = 50,
     progress: bool = False,
 ) -> Tensor:
-    """Logits of the examples in evaluation mode, float32 ``[num_examples]``.
+    """Logits of the examples in evaluation mode, float32 ``[num_examples]``; of examples with
+    negatives, those of each one's target and negatives in turn, ``[num_examples * candidates]``.
 
     Raises:
         InputError: if there are no examples, or ``max_history`` is below 1.
@@ -42,9 +44,9 @@ def predict(
     model.eval()
     parts = []
     with progress_bar(total=len(examples), desc="scoring", unit="ex", disable=not progress) as bar:
-        for batch in examples.batches(batch_size, max_history):
-            parts.append(model(batch))
-            bar.update(len(batch))
+        for batch in examples.batches(max(1, batch_size // examples.candidates), max_history):
+            parts.append(model(suited(model, batch)))
+            bar.update(len(batch) // examples.candidates)
     model.train(training)
     return torch.cat(parts)
 

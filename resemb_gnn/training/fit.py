@@ -110,8 +110,8 @@ def fit(
         lr: learning rate of Adam.
         patience: stop after so many epochs without a better validation AUC.
         max_history: only so many most recent behaviours of a history are used.
-        train_negatives: so many negatives a positive, drawn anew each epoch (seeded by ``seed``), in
-            the place of those of the split. A step then holds ``batch_size / 2`` positives, each
+        train_negatives: so many negatives a positive, drawn anew each epoch (seeded by ``seed``),
+            in the place of those of the split. A step then holds ``batch_size / 2`` positives, each
             with its negatives: with one it is as large as without this, and with several there are
             as many steps, of more examples. ``None``: those of the split, drawn once.
         sparse_rows: embedding tables of at least so many rows are trained by Adam on the rows of

@@ -1,14 +1,17 @@
 """The scripts on features, at toy size."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks.accuracy import features_kuairand, features_shop
-from benchmarks.speed import features
+from benchmarks.accuracy import attributes, features_kuairand, features_shop
+from benchmarks.speed import features, negatives
 from resemb_gnn.io.json_text import read_json
+
+FORMS = ("1", "4", "4, copied")
 
 
 def test_shop(tmp_path: Path) -> None:
@@ -44,6 +47,31 @@ def test_speed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     turns = read_json(path)["turns"]
     assert [turn["round"] for turn in turns] == [0, 0, 1, 1]
     assert "ratio: " in capsys.readouterr().out
+
+
+def test_negatives(sequences: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "negatives.json"
+    words = ["--data", str(sequences), "--rounds", "1", "--steps", "2", "--out", str(path)]
+    negatives.main(words)
+    names = [turn["name"] for turn in read_json(path)["turns"]]
+    assert names == [f"{kind}, {form}" for kind in ("plain", "gcn") for form in FORMS]
+    assert "gcn, 4: " in capsys.readouterr().out
+
+
+def test_attributes(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    lines = [" ".join(map(str, [user, *rng.permutation(150)[:7] + 1])) for user in range(1, 40)]
+    (tmp_path / "Toys.txt").write_text("\n".join(lines) + "\n")
+    known = {str(item): [1 + item % 3, 4 + item % 2] for item in range(1, 151)}
+    (tmp_path / "Toys_item2attributes.json").write_text(json.dumps(known))
+    path = tmp_path / "attributes.json"
+    words = ["--data", str(tmp_path / "Toys.txt"), "--seeds", "1", "--epochs", "1", "--quiet"]
+    attributes.main([*words, "--out", str(path)])
+    runs = read_json(path)["runs"]
+    arms = [(run["embedding"], run["features"]) for run in runs]
+    assert arms == [(arm, known) for arm in ("plain", "gcn") for known in (True, False)]
+    assert all(0 <= run["ranking"]["hr_10"] <= 1 for run in runs)
+    assert runs[0]["ranking"] != runs[1]["ranking"]
 
 
 def test_kuairand(tmp_path: Path) -> None:

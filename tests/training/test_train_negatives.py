@@ -12,6 +12,7 @@ from torch import nn
 import resemb_gnn as rg
 from resemb_gnn import DIN, BehaviorLog, Examples, InputError, Split, fit
 from resemb_gnn.training import epoch as epoch_module
+from resemb_gnn.training import training_step
 
 
 @pytest.fixture
@@ -40,11 +41,10 @@ def train(split: Split, **options: Any) -> tuple[nn.Module, rg.FitResult]:
 def watch(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The batches that are trained on."""
     seen = []
-    step = epoch_module.training_step
 
     def watched(model: nn.Module, batch: rg.Batch, *args: Any) -> torch.Tensor:
         seen.append(batch)
-        return step(model, batch, *args)
+        return training_step(model, batch, *args)
 
     monkeypatch.setattr(epoch_module, "training_step", watched)
     return seen

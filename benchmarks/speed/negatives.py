@@ -1,0 +1,93 @@
+"""What several negatives a positive cost: training steps of DIN with one and with more of them.
+
+    python -m benchmarks.speed.negatives
+
+A log of the size of Amazon's Beauty (synthetic, or --data), one thread. A step holds 512 positives,
+each with one negative, or with four: on a history that all of a positive's candidates share, as
+``fit(train_negatives=4)`` has it, and on a copy of the history for each. Batches are cut within the
+step, and an epoch's negatives are drawn in each turn, for as many positives as it trains on.
+
+Every turn stands in negatives.json; ratios are taken within a round.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import resemb_gnn as rg
+from benchmarks.runs import command
+from benchmarks.speed import ours
+from benchmarks.timing import Contender, alternate, machine, spread
+from resemb_gnn.io.json_text import write_json
+from resemb_gnn.pipeline.facts import versions
+from resemb_gnn.training import training_step
+
+POSITIVES, SEVERAL = 512, 4
+
+
+def contender(name: str, task: ours.Task, model: rg.DIN, num: int, steps: int, copies: bool) -> Any:
+    """Steps with ``num`` negatives a positive; with ``copies`` of the histories, or shared ones."""
+    optimizer = ours.make_optimizer(model.train())
+    positives = task.train[task.train.label > 0]
+    sampler = task.split.sampler
+    assert sampler is not None
+    few = torch.arange(min(POSITIVES * steps, len(positives)))
+
+    def prepare(number: int) -> Callable[[], object]:
+        def job() -> None:
+            rng = np.random.default_rng(number)
+            part = positives[(few + number * few.numel()) % len(positives)]
+            drawn = sampler.draw(part.user, part.end, part.target, num, rng)
+            examples = rg.Examples(**vars(part) | {"negatives": drawn})
+            for index in torch.arange(len(part)).split(POSITIVES):
+                batch = examples.batch(index, ours.MAX_HISTORY)
+                training_step(model, batch.expanded() if copies else batch, optimizer)
+
+        return job
+
+    return Contender(name, prepare)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, help="sequence file in the place of the synthetic log")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=10, help="of a turn")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/speed/results/negatives.json"))
+    options = parser.parse_args(argv)
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    task = ours.make_task(options.data)
+    forms = {"1": (1, False), f"{SEVERAL}": (SEVERAL, False), f"{SEVERAL}, copied": (SEVERAL, True)}
+    made = [
+        contender(f"{kind}, {name}", task, ours.din(task, encoder), num, options.steps, copies)
+        for kind, encoder in (("plain", None), ("gcn", "gcn"))
+        for name, (num, copies) in forms.items()
+    ]
+    results: dict[str, Any] = {
+        "command": command("benchmarks.speed.negatives", argv, options.out),
+        "machine": machine(),
+        "versions": versions(),
+        "turns": [],
+    }
+    seconds: dict[str, list[float]] = {one.name: [] for one in made}
+    for number, one, wall, cpu in alternate(made, options.rounds):
+        seconds[one.name].append(cpu)
+        results["turns"].append({"name": one.name, "round": number, "wall": wall, "cpu": cpu})
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    write_json(options.out, results)
+    for name, values in seconds.items():
+        base = np.array(seconds[f"{name.split(',')[0]}, 1"])
+        middle, low, high = spread((np.array(values) / base).tolist())
+        step = np.median(values) / options.steps * 1e3
+        print(
+            f"{name}: {step:.1f} ms a step, {middle:.2f} ({low:.2f} to {high:.2f}) times that of 1"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""How high a model ranks the item that a user went on to."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from resemb_gnn.data import Batch, Examples
+from resemb_gnn.errors import InputError
+from resemb_gnn.io.streams import progress_bar
+from resemb_gnn.models import CTRModel
+from resemb_gnn.training.evaluation import predict
+
+_CHUNK = 2048  # items that are scored at once: what belongs to them stays in the cache
+
+
+@dataclass(frozen=True)
+class Ranking:
+    r"""Means over examples of which one item each is the right one, at rank :math:`r` from 1.
+
+    .. math::
+        \mathrm{HR@}k = [r \le k], \qquad
+        \mathrm{NDCG@}k = \frac{[r \le k]}{\log_2(r + 1)}, \qquad
+        \mathrm{MRR} = \frac{1}{r}
+
+    as S3-Rec and the sequence recommenders it compares with have them (Zhou et al., CIKM 2020).
+    """
+
+    hr_1: float
+    hr_5: float
+    hr_10: float
+    ndcg_5: float
+    ndcg_10: float
+    mrr: float
+
+    @classmethod
+    def of(cls, rank: Tensor) -> "Ranking":
+        """The means of given ranks, from 1, ``[n]``.
+
+        Examples:
+            >>> import torch
+            >>> Ranking.of(torch.tensor([1, 2, 20])).hr_1
+            0.3333333333333333
+        """
+        rank = rank.double()
+        gain = 1 / (rank + 1).log2()
+        hits = {f"hr_{k}": float((rank <= k).double().mean()) for k in (1, 5, 10)}
+        gains = {f"ndcg_{k}": float(torch.where(rank <= k, gain, 0.0).mean()) for k in (5, 10)}
+        return cls(**hits, **gains, mrr=float((1 / rank).mean()))
+
+
+def evaluate_ranking(
+    model: nn.Module,
+    examples: Examples,
+    *,
+    max_history: int | None = 50,
+    progress: bool = False,
+) -> Ranking:
+    """How high the model ranks each example's target among its negatives.
+
+    An item that scores as the target does counts as half above it.
+
+    Args:
+        model: the model.
+        examples: examples with negatives, as :meth:`~resemb_gnn.Split.against` draws them.
+        max_history: only so many most recent behaviours of a history are used.
+        progress: show a progress bar.
+
+    Raises:
+        InputError: if the examples have no negatives, or a score is not a number.
+    """
+    if examples.negatives is None:
+        raise InputError("a ranking needs examples with negatives, as split.against draws them")
+    logit = predict(model, examples, max_history=max_history, progress=progress)
+    return Ranking.of(_rank(logit.view(len(examples), -1)))
+
+
+@torch.no_grad()
+def rank_catalogue(
+    model: CTRModel,
+    examples: Examples,
+    touched: tuple[Tensor, Tensor],
+    *,
+    max_history: int | None = 50,
+    progress: bool = False,
+) -> Tensor:
+    """Rank of each example's target among all items, but for others that its user acted on.
+
+    Items are embedded once, and a history is read once for all of them. An item that scores as the
+    target does counts as half above it.
+
+    Args:
+        model: the model; it knows its number of items.
+        examples: the examples.
+        touched: users and items of the behaviours that are known, int64 ``[n]`` each.
+        max_history: only so many most recent behaviours of a history are used.
+        progress: show a progress bar.
+
+    Returns:
+        Ranks from 1, float64 ``[num_examples]``.
+
+    Raises:
+        InputError: if the embedding does not tell its number of items, or a score is not a number.
+    """
+    size = model.items.num_embeddings
+    if size is None:
+        raise InputError(f"{type(model.embedding).__name__} does not tell its number of items")
+    touched_items, ends = _by_user(touched, int(examples.user.max()) + 1)
+    device = examples.target.device
+    training = model.training
+    model.eval()
+    vectors = torch.cat(
+        [model.item_features(part) for part in torch.arange(size, device=device).split(_CHUNK)]
+    )
+    ranks = []
+    with progress_bar(total=len(examples), desc="ranking", unit="ex", disable=not progress) as bar:
+        for index in torch.arange(len(examples), device=device):
+            batch = examples.batch(index[None], max_history)
+            logit = _catalogue_logits(model, vectors, batch)
+            own = logit[batch.target]
+            user = int(batch.user)
+            logit[touched_items[ends[user] : ends[user + 1]]] = -torch.inf
+            logit[batch.target] = -torch.inf
+            ranks.append(_rank(torch.cat([own, logit])[None]))
+            bar.update()
+    model.train(training)
+    return torch.cat(ranks)
+
+
+def _by_user(touched: tuple[Tensor, Tensor], num_users: int) -> tuple[Tensor, list[int]]:
+    """The items by user, and where those of each user begin, and the last ones end."""
+    users, items = touched
+    ends = users.bincount(minlength=num_users).cumsum(0).tolist()
+    return items[users.sort(stable=True).indices], [0, *ends]
+
+
+def _catalogue_logits(model: CTRModel, vectors: Tensor, batch: Batch) -> Tensor:
+    """Logits of all items after the one history of a batch, ``[num_items]``."""
+    length = batch.history.numel()
+    history = torch.arange(length, device=vectors.device)
+    found = []
+    for ids in torch.arange(vectors.size(0), device=vectors.device).split(_CHUNK):
+        size = ids.numel()
+        each = torch.zeros_like(ids)
+        shared = Batch(
+            batch.history,
+            batch.ptr,
+            ids,
+            batch.label[each],
+            batch.user[each],
+            row=None if batch.row is None else batch.row[each],
+            context=None if batch.context is None else batch.context[each],
+            candidates=size,
+        )
+        items = torch.cat([vectors[batch.history], vectors[ids]])
+        positions = history
+        if not model.shares_history:
+            shared, positions = shared.expanded(), history.repeat(size)
+        side = model.side_features(shared)
+        beside_them = () if side is None else (side,)
+        target = torch.arange(length, length + size, device=vectors.device)
+        found.append(model.score(items, positions, target, shared, *beside_them))
+    return torch.cat(found)
+
+
+def _rank(logit: Tensor) -> Tensor:
+    """Rank of the first of each row, ``[n, candidates] -> [n]``."""
+    if not bool(logit[:, 0].isfinite().all()) or bool(logit.isnan().any()):
+        raise InputError("a score is not a number: nothing can be ranked by it")
+    own, others = logit[:, :1], logit[:, 1:]
+    above = (others > own).sum(dim=1) + (others == own).sum(dim=1) / 2
+    return 1 + above.double()
