@@ -13,9 +13,10 @@ from torch import nn
 
 import resemb_gnn as rg
 from resemb_gnn import datasets
-from resemb_gnn.datasets.source import load_source, read_places
+from resemb_gnn.datasets.source import load_source
 from resemb_gnn.experiment import CompareSettings, compare
 from resemb_gnn.experiment.geometry import ItemGeometry, item_geometry
+from resemb_gnn.io.data_places import read_places
 from resemb_gnn.serving import ItemIndex, export_embeddings, export_scorer
 
 PACKAGES = (
@@ -198,7 +199,7 @@ def test_no_function_is_forgotten() -> None:
     found: set[tuple[str, str]] = set()
     for package in PACKAGES:
         module = importlib.import_module("resemb_gnn" + package)
-        for each in map(vars(module).get, module.__all__):
+        for each in (getattr(module, name) for name in module.__all__):
             if inspect.isclass(each):
                 for name, method in inspect.getmembers(each, inspect.isroutine):
                     if inspect.isfunction(method) or inspect.ismethod(method):

@@ -1,9 +1,9 @@
-"""The settings of the commands that use a saved model."""
+"""The settings of the commands that use a saved model, and of ``graph``."""
 
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
-from resemb_gnn.settings import DataSettings
+from resemb_gnn.settings import DataSettings, GraphSettings
 from resemb_gnn.settings.names import UNKNOWN
 from resemb_gnn.settings.setting import Settings, setting
 
@@ -90,3 +90,17 @@ class ExportSettings(ModelSettings):
     scorer: bool = setting(True, "write the scorer (scorer.pt2)")
     onnx: bool = setting(True, "write the scorer as ONNX, too")
     replace: bool = setting(False, "replace what was exported to the folder before")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphCommandSettings(GraphSettings):
+    """Settings of ``resemb-gnn graph``.
+
+    Raises:
+        InputError: if a choice is unknown or a number out of range.
+    """
+
+    most: int = setting(10, "most joined items to list")
+    out: str | None = setting(None, ".csv or .parquet for the edges: item, other, weight")
+    replace: bool = setting(False, "replace the file that --out names, if it is there")
+    quiet: bool = setting(False, "show no progress")

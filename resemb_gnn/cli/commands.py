@@ -1,25 +1,16 @@
-"""The commands: one thin function each, over settings that are read and checked."""
+"""The commands: their settings, which are read and checked before anything else is imported, and
+where the thin function stands that each one runs over them.
+"""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from resemb_gnn.cli.command_settings import (
     EvaluateSettings,
     ExportSettings,
+    GraphCommandSettings,
     PredictSettings,
     SimilarSettings,
 )
-from resemb_gnn.cli.graph import GraphCommandSettings, run_graph
-from resemb_gnn.cli.model_commands import (
-    run_evaluate,
-    run_export,
-    run_fit,
-    run_predict,
-    run_similar,
-)
-from resemb_gnn.cli.notes import note
-from resemb_gnn.experiment import compare
 from resemb_gnn.settings import CompareSettings, FitSettings
 
 
@@ -28,74 +19,66 @@ class Command:
     """A command of the program.
 
     Args:
-        run: does it, given its settings.
+        place: the function that does it, given its settings, as ``"module:name"``: it is imported
+            when it runs, with PyTorch and all that takes seconds.
         settings: the dataclass that flags and settings file are read into.
         help: a line on what it does.
         description: two.
         positional: the setting that is given by its place.
     """
 
-    run: Callable[[Any], None]
+    place: str
     settings: type
     help: str
     description: str
     positional: str = ""
 
 
-def run_compare(settings: CompareSettings) -> None:
-    """``resemb-gnn compare``."""
-    from resemb_gnn.experiment.report.text import text_table
-
-    results = compare(settings, log=note(settings.quiet))
-    print(text_table(results))
-    print(f"\n{settings.out}/report.html, results.md and results.json hold the whole of it.")
-
-
 COMMANDS = {
     "fit": Command(
-        run_fit,
+        "resemb_gnn.cli.model_commands:run_fit",
         FitSettings,
         "train a model on a log and save it",
         "Trains one model on the training part of a log, chooses its epoch on the validation part,"
         " scores the test part and saves the model as a folder.",
     ),
     "evaluate": Command(
-        run_evaluate,
+        "resemb_gnn.cli.model_commands:run_evaluate",
         EvaluateSettings,
         "score a saved model on test examples",
         "Scores a saved model on the test part of the data that it was trained on, or of another"
         " log of the same items.",
     ),
     "predict": Command(
-        run_predict,
+        "resemb_gnn.cli.model_commands:run_predict",
         PredictSettings,
         "click probabilities of users and candidate items",
         "Reads a file with a user and a candidate item a row and writes it with the probability"
         " that the user acts on the item.",
     ),
     "similar": Command(
-        run_similar,
+        "resemb_gnn.cli.model_commands:run_similar",
         SimilarSettings,
         "items nearest to one",
         "Prints the items whose embeddings are nearest to an item's, by cosine.",
         positional="item_id",
     ),
     "export": Command(
-        run_export,
+        "resemb_gnn.cli.model_commands:run_export",
         ExportSettings,
         "item vectors, index and scorer for serving",
         "Writes the item vectors as Parquet with a nearest-neighbour index, and the scorer as a"
         " torch.export program and as ONNX. Needs: pip install 'resemb-gnn[serve]'.",
     ),
     "compare": Command(
-        run_compare,
+        "resemb_gnn.cli.compare:run_compare",
         CompareSettings,
         "train embeddings side by side and report",
         "Trains a click model with each embedding over several seeds on the same examples, and"
         " writes results.json, results.md and report.html.",
     ),
     "graph": Command(
-        run_graph,
+        "resemb_gnn.cli.graph:run_graph",
         GraphCommandSettings,
         "build the co-visit graph and describe it",
         "Builds the co-visit graph of the training behaviours and prints its size, degrees,"

@@ -1,32 +1,15 @@
 """``resemb-gnn graph``: the co-visit graph, described and written."""
 
-from dataclasses import dataclass
-
 import polars as pl
 from torch_geometric.data import Data
 
+from resemb_gnn.cli.command_settings import GraphCommandSettings
 from resemb_gnn.cli.outputs import new_table
 from resemb_gnn.graph import QUANTILES, GraphSummary, edge_list, summarize_graph
 from resemb_gnn.io.tables import write_table
 from resemb_gnn.io.text_tables import aligned
 from resemb_gnn.pipeline.progress import Stages
 from resemb_gnn.pipeline.task import covisits, read_source
-from resemb_gnn.settings import GraphSettings
-from resemb_gnn.settings.setting import setting
-
-
-@dataclass(frozen=True, kw_only=True)
-class GraphCommandSettings(GraphSettings):
-    """Settings of ``resemb-gnn graph``.
-
-    Raises:
-        InputError: if a choice is unknown or a number out of range.
-    """
-
-    most: int = setting(10, "most joined items to list")
-    out: str | None = setting(None, ".csv or .parquet for the edges: item, other, weight")
-    replace: bool = setting(False, "replace the file that --out names, if it is there")
-    quiet: bool = setting(False, "show no progress")
 
 
 def run_graph(settings: GraphCommandSettings) -> None:

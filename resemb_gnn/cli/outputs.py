@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from resemb_gnn.cli.command_settings import ModelSettings
-from resemb_gnn.datasets.source import read_places
 from resemb_gnn.errors import InputError
+from resemb_gnn.io.data_places import read_places
 from resemb_gnn.io.outputs import new_file, refuse_overlap
 from resemb_gnn.io.paths import expanded
 

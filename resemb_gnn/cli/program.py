@@ -18,6 +18,7 @@ from resemb_gnn.cli.settings_file import read_settings_file
 from resemb_gnn.errors import InputError, TrainingError, did_you_mean
 from resemb_gnn.io.paths import expanded
 from resemb_gnn.io.streams import standard_streams
+from resemb_gnn.settings.names import find
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -46,7 +47,7 @@ def _run(argv: Sequence[str] | None) -> int:
             given = read_settings_file(expanded(config), command.settings) | given
         settings = make_settings(command.settings, given, command.positional)
         refuse_own_input(settings, config)
-        command.run(settings)
+        find(command.place)(settings)
         sys.stdout.flush()
         return OK
     except TrainingError as error:

@@ -10,9 +10,10 @@ import polars as pl
 
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.datasets.behavior_dataset import BehaviorDataset
-from resemb_gnn.datasets.data_source import DataSource, root_and_name
+from resemb_gnn.datasets.data_source import DataSource
 from resemb_gnn.datasets.raw_table import known_rows
 from resemb_gnn.errors import InputError, shown
+from resemb_gnn.io.data_places import root_and_name
 from resemb_gnn.io.download import fetch
 from resemb_gnn.io.files import read_lines
 from resemb_gnn.io.json_text import parse_json

@@ -1,7 +1,6 @@
 """A behaviour log, where it is from, and how it is split."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from resemb_gnn.data import BehaviorLog, Split
@@ -45,16 +44,3 @@ class DataSource:
             return self.published
         options = dict(self.split) if by in (None, self.split["by"]) else {"by": by}
         return self.log.split(**options, negatives=negatives)
-
-
-ENDINGS = {"amazon": "_5.json.gz", "s3rec": ".txt"}
-"""Data sets that are named by one of their files, and how that ends."""
-
-
-def root_and_name(path: Path, name: str) -> tuple[Path, str]:
-    """Folder of a data set that is named by one of its files, and what stands before its ending."""
-    suffix = ENDINGS[name]
-    if not path.name.endswith(suffix):
-        raise InputError(f"--data {name}:{path} must name a file that ends in {suffix}")
-    root = path.parent.parent if path.parent.name == "raw" else path.parent
-    return root, path.name.removesuffix(suffix)

@@ -5,8 +5,9 @@ from typing import Any
 
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.datasets.behavior_dataset import BehaviorDataset
-from resemb_gnn.datasets.data_source import DataSource, root_and_name
+from resemb_gnn.datasets.data_source import DataSource
 from resemb_gnn.datasets.sequence_file import read_sequence_file
+from resemb_gnn.io.data_places import root_and_name
 from resemb_gnn.io.download import fetch
 
 _URL = "https://raw.githubusercontent.com/aHuiWang/CIKM2020-S3Rec/master/data"

@@ -1,11 +1,10 @@
 """Data sets by name or path."""
 
 import os
-from pathlib import Path
 from typing import Any
 
 from resemb_gnn.data import BehaviorLog
-from resemb_gnn.datasets.data_source import ENDINGS, DataSource, root_and_name
+from resemb_gnn.datasets.data_source import DataSource
 from resemb_gnn.datasets.sequence_file import read_sequence_file
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.paths import expanded
@@ -89,23 +88,3 @@ def load_source(
         raise InputError(f"{data} is a table{rule}: name its columns by {', '.join(missing)}")
     log = BehaviorLog.from_frame(path, user, item, time, category, label, **features)
     return DataSource(path.name, "Table with one behaviour a row.", log)
-
-
-def read_places(data: str | Path) -> list[Path]:
-    """Files and folders that :func:`load_source` reads: no output may take their place.
-
-    Of a published data set these are all files that lie where its raw files may.
-
-    Raises:
-        InputError: if a data set is named by a file that cannot be its.
-    """
-    name, colon, place = str(data).partition(":")
-    if name in NAMED:
-        return []
-    if colon and name in PLACED:
-        path = expanded(place)
-        root = root_and_name(path, name)[0] if name in ENDINGS else path
-        files = [path for path in root.iterdir() if path.is_file()] if root.is_dir() else []
-        return [root / "raw", root / "processed", *files]
-    path = expanded(data)
-    return [path, *(path.iterdir() if path.is_dir() else [])]

@@ -4,9 +4,10 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from tqdm import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 class _Stream:
@@ -38,8 +39,10 @@ class _Stream:
         return getattr(self._stream, name)
 
 
-def progress_bar(disable: bool, **options: Any) -> tqdm:
+def progress_bar(disable: bool, **options: Any) -> "tqdm":
     """A bar of ``tqdm`` on standard error, with its options; none where there is no such stream."""
+    from tqdm import tqdm  # what parses the arguments draws none
+
     if not _is_open(sys.stderr):
         return tqdm(disable=True, **options)
     return tqdm(disable=disable, file=_Stream(sys.stderr, optional=True), **options)
