@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.speed import __main__ as speed
-from benchmarks.speed import ours, serving
+from benchmarks.speed import ours, serving, startup
 from benchmarks.speed.tables import REFERENCE, markdown
 
 GROUPS = [group for group in speed.GROUPS if not group.startswith("peers")]
@@ -73,3 +73,31 @@ def test_forms_of_a_scorer(batches: Path, tmp_path: Path) -> None:
         assert len(size["rates"]) == 4
     rows = (tmp_path / "serving.md").read_text().splitlines()[4:]
     assert [row.split(" | ")[0] for row in rows] == ["| 1"] * 4 + ["| 64"] * 4
+
+
+def test_startup_of_two_checkouts(tmp_path: Path) -> None:
+    words = ["--only", *startup.WITHOUT_A_MODEL, "--before", str(startup.ROOT), "--rounds", "2"]
+    startup.main([*words, "--out", str(tmp_path)])
+    found = json.loads((tmp_path / "startup.json").read_text())
+    assert list(found["seconds"]) == ["help", "version", "typo"]
+    for by_checkout in found["seconds"].values():
+        assert list(by_checkout) == ["before", "this"]
+        for clocks in by_checkout.values():
+            assert all(len(clocks[clock]) == 2 and min(clocks[clock]) > 0 for clock in clocks)
+    assert len((tmp_path / "startup.md").read_text().splitlines()) == 2 + 2 + 6
+
+
+def test_startup_with_a_model(tmp_path: Path, in_process: None) -> None:
+    words = ["--only", "similar", "predict", "--rounds", "1", "--out", str(tmp_path)]
+    startup.main(words)
+    found = json.loads((tmp_path / "startup.json").read_text())["seconds"]
+    assert {name: list(by_checkout) for name, by_checkout in found.items()} == {
+        "similar": ["this"],
+        "predict": ["this"],
+    }
+
+
+def test_a_command_that_ends_otherwise_is_not_timed(tmp_path: Path) -> None:
+    process = startup.Process(startup.ROOT, ["similar"], 0, tmp_path)
+    with pytest.raises(RuntimeError, match="ended with 2, not 0"):
+        process()

@@ -1,15 +1,13 @@
 """The command line: flags, messages and exit codes."""
 
 import json
-import subprocess
-import sys
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from resemb_gnn import cli
-from resemb_gnn.cli import commands
+from resemb_gnn.cli import compare
 from resemb_gnn.settings import CompareSettings
 
 
@@ -115,7 +113,7 @@ def test_flags_reach_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         seen.append(settings)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "compare", keep)
+    monkeypatch.setattr(compare, "compare", keep)
     flags = ["--split", "time", "--negatives", "popularity", "--graph", "permuted", "--lr", "0.01"]
     flags += ["--compile", "--no-use-category", "--embeddings", "gat", "gat"]
     assert cli.main(["compare", *flags]) == 130
@@ -129,24 +127,10 @@ def test_flags_reach_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_flags_go_before_the_settings_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     seen = []
-    monkeypatch.setattr(commands, "compare", lambda settings, log: seen.append(settings) or {})
+    monkeypatch.setattr(compare, "compare", lambda settings, log: seen.append(settings) or {})
     monkeypatch.setattr("resemb_gnn.experiment.report.text.text_table", lambda results: "")
     path = tmp_path / "settings.yaml"
     path.write_text("lr: 1e-2\nwindow: 7\nembeddings: [gat, plain]\ncompile: true\n")
     flags = ["--config", str(path), "--lr", "0.5", "--no-compile"]
     assert cli.main(["compare", *flags]) == 0
     assert seen == [CompareSettings(lr=0.5, window=7, embeddings=("gat", "plain"))]
-
-
-def test_runs_as_a_module_without_what_only_reports_need() -> None:
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "resemb_gnn", "--version"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.startswith("resemb-gnn 0.")
-    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "torch" in imported
-    slow = {"matplotlib", "sklearn", "scipy.stats", "usearch", "onnx", "tensorboard"}
-    assert not slow & imported
