@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import timing
 from benchmarks.speed import __main__ as speed
 from benchmarks.speed import ours, serving, startup
 from benchmarks.speed.tables import REFERENCE, markdown
@@ -76,7 +77,7 @@ def test_forms_of_a_scorer(batches: Path, tmp_path: Path) -> None:
 
 
 def test_startup_of_two_checkouts(tmp_path: Path) -> None:
-    words = ["--only", *startup.WITHOUT_A_MODEL, "--before", str(startup.ROOT), "--rounds", "2"]
+    words = ["--only", *startup.WITHOUT_A_MODEL, "--before", str(timing.ROOT), "--rounds", "2"]
     startup.main([*words, "--out", str(tmp_path)])
     found = json.loads((tmp_path / "startup.json").read_text())
     assert list(found["seconds"]) == ["help", "version", "typo"]
@@ -98,6 +99,6 @@ def test_startup_with_a_model(tmp_path: Path, in_process: None) -> None:
 
 
 def test_a_command_that_ends_otherwise_is_not_timed(tmp_path: Path) -> None:
-    process = startup.Process(startup.ROOT, ["similar"], 0, tmp_path)
+    process = startup.Process(timing.ROOT, ["similar"], 0, tmp_path)
     with pytest.raises(RuntimeError, match="ended with 2, not 0"):
         process()
