@@ -12,7 +12,7 @@ import argparse
 import os
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,10 +91,11 @@ class Process:
         self.cpu = sum(after[2:4]) - sum(before[2:4])
 
 
-def measure(
-    names: list[str], checkouts: dict[str, Path], rounds: int
-) -> dict[str, dict[str, dict[str, list[float]]]]:
-    """Seconds of each command by each checkout: by the clock, and of the processor."""
+Seconds = dict[str, dict[str, dict[str, list[float]]]]  # by command, checkout and clock
+
+
+def measure(names: list[str], checkouts: dict[str, Path], rounds: int) -> Iterator[Seconds]:
+    """Seconds by the clock and of the processor, up to each turn."""
     with tempfile.TemporaryDirectory() as place:
         words = {name: (text.split(), code) for name, (text, code) in WITHOUT_A_MODEL.items()}
         if set(names) & set(WITH_A_MODEL):
@@ -106,14 +107,14 @@ def measure(
         }
         turns: list[Contender] = [always(str(key), run) for key, run in processes.items()]
         keys = dict(zip(map(str, processes), processes, strict=True))
-        seconds: dict[str, dict[str, dict[str, list[float]]]] = {
+        seconds: Seconds = {
             name: {which: {"wall": [], "cpu": []} for which in checkouts} for name in names
         }
         for turn in alternate(turns, rounds):
             name, which = keys[turn.contender.name]
             seconds[name][which]["wall"].append(turn.wall)
             seconds[name][which]["cpu"].append(processes[name, which].cpu)
-    return seconds
+            yield seconds
 
 
 def markdown(contents: dict[str, Any]) -> str:
@@ -142,14 +143,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/speed/results"))
     options = parser.parse_args(argv)
     before = {} if options.before is None else {"before": options.before.resolve()}
-    contents = {
+    contents: dict[str, Any] = {
         "command": command("benchmarks.speed.startup", argv, options.before),
         "rounds": options.rounds,
         "machine": machine(),
         "versions": versions(),
-        "seconds": measure(options.only, before | {"this": ROOT}, options.rounds),
     }
-    write_json(options.out / "startup.json", contents, depth=2)
+    for seconds in measure(options.only, before | {"this": ROOT}, options.rounds):
+        write_json(options.out / "startup.json", contents | {"seconds": seconds}, depth=2)
+    contents["seconds"] = seconds
     text = markdown(contents)
     write_atomically(options.out / "startup.md", text)
     print(text)
