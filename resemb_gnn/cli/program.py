@@ -5,13 +5,11 @@ any other failure, such as memory that is exhausted or a loss that is not finite
 """
 
 import argparse
-import gc
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from importlib import metadata
-from typing import Any
 
 from resemb_gnn.cli.commands import COMMANDS
 from resemb_gnn.cli.flags import add_settings, flag_name, make_settings
@@ -49,7 +47,7 @@ def _run(argv: Sequence[str] | None) -> int:
             given = read_settings_file(expanded(config), command.settings) | given
         settings = make_settings(command.settings, given, command.positional)
         refuse_own_input(settings, config)
-        _imported(command.place)(settings)
+        find(command.place)(settings)
         sys.stdout.flush()
         return OK
     except TrainingError as error:
@@ -65,20 +63,6 @@ def _run(argv: Sequence[str] | None) -> int:
         return OK
     except OSError as error:  # such as a disk that is full by now
         return _fail(str(error), FAILED)
-
-
-def _imported(place: str) -> Callable[[Any], None]:
-    """The function of a command. What it imports stays, and most of its time is PyTorch's and
-    PyTorch Geometric's: a fifth of that goes to the collector, which finds no garbage among it.
-    """
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        run: Callable[[Any], None] = find(place)
-        return run
-    finally:
-        if collects:
-            gc.enable()
 
 
 def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
