@@ -99,10 +99,7 @@ class Feature:
         """The rows at ``index``, int64 ``[k]``."""
         if self.ptr is None:
             return replace(self, values=self.values[index])
-        start, length = self.ptr[index], self.ptr.diff()[index]
-        ptr = cumsum(length)
-        shift = (start - ptr[:-1]).repeat_interleave(length)
-        place = torch.arange(shift.numel(), device=shift.device) + shift
+        place, ptr, _ = jagged_rows(self.ptr, index)
         return replace(self, values=self.values[place], ptr=ptr)
 
     def to(self, device: torch.device | str) -> "Feature":
@@ -136,6 +133,27 @@ class Feature:
         lists = table.drop_nulls().group_by("row", maintain_order=True).agg(self.name)
         every = pl.DataFrame({"row": pl.int_range(len(self), eager=True)})
         return every.join(lists, on="row", how="left", maintain_order="left")[self.name]
+
+
+def jagged_rows(ptr: Tensor, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Where the values of some lists are among those of all.
+
+    Args:
+        ptr: offsets of all lists, int64 ``[n + 1]``.
+        index: numbers of the lists, int64 ``[k]``.
+
+    Returns:
+        The place of each value, int64 ``[m]``; offsets of the lists among these, ``[k + 1]``; the
+        list of each value, ``[m]``.
+
+    Raises:
+        IndexError: if there is no such list.
+    """
+    start, end = ptr.index_select(0, index), ptr.index_select(0, index + 1)
+    own = cumsum(end - start)
+    segment = torch.arange(index.numel(), device=ptr.device).repeat_interleave(end - start)
+    shift = (start - own[:-1]).index_select(0, segment)
+    return torch.arange(segment.numel(), device=ptr.device) + shift, own, segment
 
 
 def read_feature(

@@ -1,7 +1,7 @@
 """What is known of every item, or of every user, embedded by its number."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,8 @@ from resemb_gnn.nn.encoders.guarded_buffer import register_guarded_buffer
 class KnownFeatures(nn.Module):
     """A table of features, a row an item or user, and their embeddings.
 
-    The table is not saved with the weights; it goes where the module goes.
+    The table is not saved with the weights. What a step needs of it is encoded once, by
+    :meth:`~resemb_gnn.nn.TableEmbedding.encode`, and goes where the module goes.
 
     Args:
         table: the features.
@@ -45,6 +46,7 @@ class KnownFeatures(nn.Module):
             raise InputError(f"the features are of {len(table)} {what}, but there are {size}")
         self.size = len(table)
         self.what = what
+        self.table = table.to("cpu")
         self.embedding = TableEmbedding(table, widths)
         parts = [part for one in table for part in (one.values, one.ptr)]
         register_guarded_buffer(
@@ -53,34 +55,36 @@ class KnownFeatures(nn.Module):
             torch.tensor([int(tensor_digest(*parts), 16) >> 1]),
             f"the saved weights belong to other features of the {what} than these",
         )
-        # Without their rows, which are in the buffers.
-        self._features = tuple(table[torch.arange(0)])
-        for number, feature in enumerate(table):
-            self.register_buffer(f"values_{number}", feature.values, persistent=False)
-            self.register_buffer(f"ptr_{number}", feature.ptr, persistent=False)
+        self.register_load_state_dict_post_hook(_encode_anew)
+        self.encode()
 
     @property
     def dim(self) -> int:
         """Width of the output."""
         return self.embedding.dim
 
-    @property
-    def table(self) -> FeatureTable:
-        """The table, where the module is."""
-        return FeatureTable(
-            {
-                feature.name: replace(
-                    feature,
-                    values=self.get_buffer(f"values_{number}"),
-                    ptr=getattr(self, f"ptr_{number}"),
-                )
-                for number, feature in enumerate(self._features)
-            }
-        )
+    def encode(self) -> None:
+        """Has the table encoded anew, where and in the precision in which the embeddings are."""
+        where = self.embedding.steps.device
+        self._rows = self.embedding.encode(self.table.to(where))
+
+    def over(self, table: FeatureTable) -> "KnownFeatures":
+        """The same embeddings over other rows."""
+        widths = dict(zip(self.embedding.names, self.embedding.widths, strict=True))
+        found = KnownFeatures(table, self.what, widths=widths)
+        found.embedding = self.embedding
+        found.encode()
+        return found.train(self.training)
+
+    def _apply(self, *args: Any, **options: Any) -> "KnownFeatures":
+        super()._apply(*args, **options)
+        self.encode()
+        return self
 
     def adapt(self, ids: Tensor) -> None:
         """Learns scales and known values from the rows of ``ids``, int64 ``[n]``."""
         self.embedding.adapt(self.rows(ids))
+        self.encode()
 
     def rows(self, ids: Tensor) -> FeatureTable:
         """The rows of ``ids``, int64 ``[n]``.
@@ -88,22 +92,34 @@ class KnownFeatures(nn.Module):
         Raises:
             InputError: if one is beyond the table.
         """
-        if ids.numel() and not torch.compiler.is_compiling():
+        if ids.numel():
             low, high = (int(end) for end in ids.aminmax())
             if low < 0 or high >= self.size:
-                bad = low if low < 0 else high
-                raise InputError(
-                    f"the features are of {self.size} {self.what}, 0 to {self.size - 1}, but number"
-                    f" {bad} was asked for"
-                )
-        return self.table[ids]
+                raise self._beyond(low if low < 0 else high)
+        return self.table[ids.to("cpu")]
 
     def codes(self, ids: Tensor) -> Tensor:
         """Codes of the categories, int64 ``[n, num_categories]``
         (:meth:`~resemb_gnn.nn.TableEmbedding.codes`).
         """
-        return self.embedding.codes(self.rows(ids))
+        return self.embedding.selected_codes(self._rows, ids)
 
     def forward(self, ids: Tensor) -> Tensor:
-        found: Tensor = self.embedding(self.rows(ids), ids)
-        return found
+        try:
+            rows = self.embedding.select(self._rows, ids)
+        except IndexError:  # on a CPU; a GPU asserts it, and no step waits for that
+            bad = ids[(ids < 0) | (ids >= self.size)]
+            raise self._beyond(int(bad[0])) from None
+        return self.embedding.embed(rows, ids)
+
+    def _beyond(self, number: int) -> InputError:
+        return InputError(
+            f"the features are of {self.size} {self.what}, 0 to {self.size - 1}, but number"
+            f" {number} was asked for"
+        )
+
+
+def _encode_anew(module: nn.Module, keys: object) -> None:
+    """Which values are known, and the scales of numbers, are loaded with the weights."""
+    assert isinstance(module, KnownFeatures)
+    module.encode()

@@ -8,11 +8,9 @@ from torch_geometric.utils import cumsum
 
 from resemb_gnn.data import BehaviorLog, Features
 from resemb_gnn.data.feature_rows import rows_of
-from resemb_gnn.data.features import FeatureTable
 from resemb_gnn.datasets import DataSource
 from resemb_gnn.errors import InputError, shown
 from resemb_gnn.io.ids import find_ids
-from resemb_gnn.models.known_features import KnownFeatures
 from resemb_gnn.pipeline.facts import feature_fingerprints, fingerprint
 from resemb_gnn.saved.trained_model import TrainedModel
 
@@ -91,13 +89,5 @@ def _knowing(trained: TrainedModel, features: Features) -> TrainedModel:
     for name, table in (("known_items", features.items), ("known_users", features.users)):
         before = getattr(model, name)
         if table is not None:
-            setattr(model, name, _over(before, table).to(trained.device))
+            setattr(model, name, before.over(table).to(trained.device))
     return replace(trained, model=model, features=features)
-
-
-def _over(known: KnownFeatures, table: FeatureTable) -> KnownFeatures:
-    """The same embeddings over other rows."""
-    names, widths = known.embedding.names, known.embedding.widths
-    found = KnownFeatures(table, "rows", widths=dict(zip(names, widths, strict=True)))
-    found.embedding = known.embedding
-    return found.train(known.training)

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from resemb_gnn import Batch
-from resemb_gnn.data import Features, FeatureTable
+from resemb_gnn.data import Features
 from resemb_gnn.data.features import read_features
 from resemb_gnn.models import CTRModel
 from resemb_gnn.nn import TableEmbedding
+from tests.dense_features import dense_rows
 
 NUM_ITEMS = 12
 CATEGORY = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1, 2, 2, 2, 1])
@@ -113,31 +114,17 @@ def embed(model: CTRModel, ids: Tensor) -> Tensor:
     if model.category is not None:
         parts.append(model.category.embedding.weight[CATEGORY[ids]])
     if model.known_items is not None:
-        rows = [one_row(model.known_items, FEATURES.items, item) for item in range(NUM_ITEMS)]
-        parts.append(torch.stack(rows)[ids])
+        parts.append(dense_rows(model.known_items.embedding, FEATURES.items)[ids])
     return torch.cat(parts, dim=-1)
-
-
-def one_row(embedding: nn.Module, table: FeatureTable, row: int) -> Tensor:
-    """The features of a row, embedded alone and one after the other."""
-    embedding = getattr(embedding, "embedding", embedding)
-    alone = table[torch.tensor([row])]
-    parts = [
-        one(alone.features[name])
-        for name, one in zip(embedding.names, embedding.embeddings, strict=True)
-    ]
-    return torch.cat(parts, dim=1)[0]
 
 
 def side(model: CTRModel, batch: Batch) -> list[Tensor]:
     """What stands beside the interest, an example after the other."""
     found = []
     if model.known_users is not None:
-        rows = [one_row(model.known_users, FEATURES.users, int(user)) for user in batch.user]
-        found.append(torch.stack(rows))
+        found.append(dense_rows(model.known_users.embedding, FEATURES.users)[batch.user])
     if model.context is not None:
-        rows = [one_row(model.context, FEATURES.context, int(row)) for row in batch.row]
-        found.append(torch.stack(rows))
+        found.append(dense_rows(model.context, FEATURES.context)[batch.row])
     return found
 
 

@@ -62,7 +62,8 @@ def test_each_table_counts(kind: Callable[..., CTRModel]) -> None:
     assert not torch.allclose(model(replace(batch, context=context)), logit)
     assert not torch.allclose(model(replace(batch, user=batch.user + 4)), logit)
     other = copy.deepcopy(model)
-    other.known_items.values_0.copy_(model.known_items.values_0.flip(0))
+    turned = FEATURES.items[torch.arange(NUM_ITEMS).flip(0)]
+    other.known_items = model.known_items.over(turned)
     assert not torch.allclose(other(batch), logit)
 
 
@@ -157,7 +158,7 @@ def test_training_step(
     optimizer = ModelAdam(model, 0.02, sparse_rows)
     losses = [training_step(model, batch, optimizer, precision).item() for _ in range(20)]
     assert losses[-1] < 0.95 * losses[0]
-    brand = model.known_items.embedding.embeddings[0].table
+    brand = model.known_items.embedding.parts[0].table
     assert brand.weight.grad.is_sparse == (sparse_rows is not None)
 
 

@@ -17,7 +17,6 @@ from resemb_gnn import DIN, InputError
 from resemb_gnn.data import Batch, Features
 from resemb_gnn.data.features import Feature, FeatureTable
 from resemb_gnn.models import PNN, CTRModel, PooledMLP, WideDeep
-from resemb_gnn.models.known_features import KnownFeatures
 from resemb_gnn.serving import Scorer, export_scorer
 
 NUM_ITEMS, NUM_USERS = 12, 9
@@ -153,9 +152,7 @@ def test_an_unknown_user_is_one_without_values() -> None:
             none = 0 if one.vocabulary is not None else float("nan")
             empty[one.name] = replace(one, values=torch.full_like(one.values, none))
     other = copy.deepcopy(model)
-    other.known_users = KnownFeatures(FeatureTable(empty), "users")
-    other.known_users.embedding = model.known_users.embedding
-    other.eval()
+    other.known_users = model.known_users.over(FeatureTable(empty))
     with torch.no_grad():
         torch.testing.assert_close(actual, other(replace(batch, user=torch.zeros(2).long())))
 

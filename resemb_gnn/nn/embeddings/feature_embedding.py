@@ -6,12 +6,13 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from resemb_gnn.data.features import MISSING, UNKNOWN, Feature, FeatureTable
+from resemb_gnn.data.features import Feature, FeatureTable
 from resemb_gnn.errors import InputError, did_you_mean
+from resemb_gnn.nn.embeddings.feature_codes import CategoryEmbeddings, ListEmbedding
+from resemb_gnn.nn.embeddings.feature_numbers import NumberEmbeddings, VectorEmbedding
+from resemb_gnn.nn.embeddings.feature_part import FeaturePart, Rows
 from resemb_gnn.nn.encoders.guarded_buffer import register_guarded_buffer
-from resemb_gnn.nn.layers.segment import segment_index, segment_mean
 
-_BINS = 16
 _WIDTHS = (4, 8, 16, 32)
 
 
@@ -25,175 +26,6 @@ def width_of(feature: Feature) -> int:
     if feature.kind == "vector":
         return min(_WIDTHS[-1], feature.values.size(1))
     return next((width for width in _WIDTHS if width**4 >= feature.num_codes), _WIDTHS[-1])
-
-
-class FeatureEmbedding(nn.Module):
-    """Base class: the embedding of one feature.
-
-    Args:
-        feature: the feature, whose vocabulary or numbers it is made for.
-        dim: width of the embedding.
-
-    Shapes:
-        - **input:** rows of the feature, ``[n]``; which of them are treated as if their value were
-          not there, int64 ``[n]`` (0: it counts; 1 or 2: it is dropped) or ``None``
-        - **output:** ``[n, dim]``
-    """
-
-    def __init__(self, feature: Feature, dim: int) -> None:
-        super().__init__()
-        self.dim = dim
-
-    def adapt(self, feature: Feature) -> None:
-        """Learns from the rows of training what scale its numbers have, or which values occur."""
-        raise NotImplementedError
-
-    def reset_parameters(self) -> None:
-        """Draws the parameters anew."""
-        raise NotImplementedError
-
-    def forward(self, feature: Feature, dropped: Tensor | None = None) -> Tensor:
-        raise NotImplementedError
-
-
-class CodeEmbedding(FeatureEmbedding):
-    """The embedding of a ``category``, or the mean of those of a ``list``.
-
-    A value that no row of training had is treated as an unknown one. What is dropped in training
-    becomes an unknown value or, where training has no missing ones, every other time a missing one,
-    so that the embeddings of both are trained.
-    """
-
-    code: Tensor
-    has_missing: Tensor
-
-    def __init__(self, feature: Feature, dim: int) -> None:
-        super().__init__(feature, dim)
-        self.table = nn.Embedding(feature.num_codes, dim)
-        # What each code is taken for.
-        self.register_buffer("code", torch.arange(feature.num_codes))
-        self.register_buffer("has_missing", torch.tensor(False))
-        self.adapt(feature)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        nn.init.normal_(self.table.weight, std=0.01)
-
-    def adapt(self, feature: Feature) -> None:
-        seen = feature.values.bincount(minlength=self.code.numel()) > 0
-        seen[[MISSING, UNKNOWN]] = True
-        code = torch.arange(self.code.numel(), device=seen.device)
-        self.code.copy_(torch.where(seen, code, UNKNOWN))
-        self.has_missing.fill_(bool(feature.missing().any()))
-
-    def forward(self, feature: Feature, dropped: Tensor | None = None) -> Tensor:
-        code, ptr = self.code[feature.values], feature.ptr
-        if ptr is None:
-            if dropped is not None:
-                code = torch.where(dropped > 0, self._instead(dropped), code)
-            found: Tensor = self.table(code)
-            return found
-        # Looked up and then averaged: the gradient of an embedding bag sorts its codes.
-        rows = self.table(torch.cat([code.new_tensor([MISSING, UNKNOWN]), code]))
-        mean = segment_mean(rows[2:], ptr, segment_index(ptr, code.numel()))
-        absent = ptr.diff() == 0
-        if dropped is None:
-            return torch.where(absent.unsqueeze(1), rows[MISSING], mean)
-        instead = torch.where(absent, MISSING, self._instead(dropped))
-        absent = absent | (dropped > 0)
-        return torch.where(absent.unsqueeze(1), rows[:2][instead], mean)
-
-    def _instead(self, dropped: Tensor) -> Tensor:
-        """The code that takes the place of what is dropped."""
-        return torch.where((dropped == 2) & ~self.has_missing, MISSING, UNKNOWN)
-
-
-class NumberEmbedding(FeatureEmbedding):
-    r"""The piecewise linear encoding of a number (Gorishniy et al., "On Embeddings for Numerical
-    Features in Tabular Deep Learning", NeurIPS 2022), times a matrix.
-
-    .. math::
-        z_t = \min\left(1, \max\left(0, \frac{x - b_{t-1}}{b_t - b_{t-1}}\right)\right),
-        \qquad e = W z + c
-
-    with the quantiles :math:`b` of the training rows, so that no outlier reaches beyond its bin. A
-    missing number has a vector of its own.
-    """
-
-    edges: Tensor
-
-    def __init__(self, feature: Feature, dim: int) -> None:
-        super().__init__(feature, dim)
-        self.linear = nn.Linear(_BINS, dim)
-        self.missing = nn.Parameter(torch.zeros(dim))
-        self.register_buffer("edges", torch.linspace(0, 1, _BINS + 1))
-        self.adapt(feature)
-
-    def reset_parameters(self) -> None:
-        self.linear.reset_parameters()
-        nn.init.zeros_(self.missing)
-
-    def adapt(self, feature: Feature) -> None:
-        numbers = feature.values[~feature.values.isnan()].double().sort().values
-        self.edges.copy_(torch.linspace(0, 1, _BINS + 1))
-        if numbers.numel():
-            place = torch.linspace(0, numbers.numel() - 1, _BINS + 1).round().long()
-            self.edges.copy_(numbers[place.to(numbers.device)])
-
-    def forward(self, feature: Feature, dropped: Tensor | None = None) -> Tensor:
-        missing = feature.values.isnan()
-        if dropped is not None:
-            missing = missing | (dropped > 0)
-        x = torch.where(missing, 0.0, feature.values).unsqueeze(1)
-        left, right = self.edges[:-1], self.edges[1:]
-        z = ((x - left) / (right - left).clamp(min=1e-30)).clamp(0, 1)
-        return torch.where(missing.unsqueeze(1), self.missing, self.linear(z))
-
-
-class VectorEmbedding(FeatureEmbedding):
-    """A vector, standardised column by column over the training rows, times a matrix; one that is
-    missing has a vector of its own.
-    """
-
-    mean: Tensor
-    scale: Tensor
-
-    def __init__(self, feature: Feature, dim: int) -> None:
-        super().__init__(feature, dim)
-        width = feature.values.size(1)
-        self.linear = nn.Linear(width, dim)
-        self.missing = nn.Parameter(torch.zeros(dim))
-        self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("scale", torch.ones(width))
-        self.adapt(feature)
-
-    def reset_parameters(self) -> None:
-        self.linear.reset_parameters()
-        nn.init.zeros_(self.missing)
-
-    def adapt(self, feature: Feature) -> None:
-        rows = feature.values[~feature.missing()].double()
-        nn.init.zeros_(self.mean)
-        nn.init.ones_(self.scale)
-        if rows.size(0) > 1:
-            self.mean.copy_(rows.mean(dim=0))
-            self.scale.copy_(rows.std(dim=0).clamp(min=1e-6))
-
-    def forward(self, feature: Feature, dropped: Tensor | None = None) -> Tensor:
-        missing = feature.values.isnan().any(dim=1)
-        if dropped is not None:
-            missing = missing | (dropped > 0)
-        x = torch.where(missing.unsqueeze(1), self.mean, feature.values)
-        out = self.linear(((x - self.mean) / self.scale).clamp(-5, 5))
-        return torch.where(missing.unsqueeze(1), self.missing, out)
-
-
-_KINDS: dict[str, type[FeatureEmbedding]] = {
-    "category": CodeEmbedding,
-    "list": CodeEmbedding,
-    "numeric": NumberEmbedding,
-    "vector": VectorEmbedding,
-}
 
 
 class TableEmbedding(nn.Module):
@@ -219,6 +51,7 @@ class TableEmbedding(nn.Module):
     """
 
     steps: Tensor
+    salt: Tensor
 
     def __init__(
         self,
@@ -230,7 +63,6 @@ class TableEmbedding(nn.Module):
         if not 0 <= drop < 1:
             raise InputError(f"drop must be at least 0 and below 1, not {drop}")
         self.names = tuple(table.features)
-        self.kinds = tuple(feature.kind for feature in table)
         self.drop = drop
         own = dict.fromkeys(self.names, widths) if isinstance(widths, int) else dict(widths or {})
         for name, width in own.items():
@@ -238,11 +70,11 @@ class TableEmbedding(nn.Module):
                 raise InputError(f"there is no feature {name!r}{did_you_mean(name, self.names)}")
             if width < 1:
                 raise InputError(f"the width of the feature {name!r} must be above 0, not {width}")
-        self.embeddings = nn.ModuleList(
-            _KINDS[feature.kind](feature, own.get(feature.name) or width_of(feature))
-            for feature in table
-        )
-        self.widths = tuple(one.dim for one in self._each())
+        wide = {name: own.get(name) or width_of(one) for name, one in table.features.items()}
+        self.widths = tuple(wide.values())
+        self.parts = nn.ModuleList(_parts(table, wide))
+        for part in self._each():
+            part.adapt(table)
         register_guarded_buffer(
             self,
             "digest",
@@ -250,19 +82,32 @@ class TableEmbedding(nn.Module):
             "the saved weights belong to features of other names, kinds or values than these",
         )
         self.register_buffer("steps", torch.tensor(0))
+        # An odd number of each feature.
+        salt = _mix(torch.arange(1, len(self.names) + 1)) | 1
+        self.register_buffer("salt", salt, persistent=False)
 
     @property
     def dim(self) -> int:
         """Width of all of them together."""
         return sum(self.widths)
 
-    def _each(self) -> list[FeatureEmbedding]:
-        return [one for one in self.embeddings if isinstance(one, FeatureEmbedding)]
+    def _each(self) -> list[FeaturePart]:
+        return [part for part in self.parts if isinstance(part, FeaturePart)]
+
+    @property
+    def columns(self) -> dict[str, slice]:
+        """The columns of the output that each feature has."""
+        found, start = {}, 0
+        for part in self._each():
+            for name in part.names:
+                found[name] = slice(start, start + part.width)
+                start += part.width
+        return {name: found[name] for name in self.names}
 
     def reset_parameters(self) -> None:
         """Draws all of them anew."""
-        for one in self._each():
-            one.reset_parameters()
+        for part in self._each():
+            part.reset_parameters()
 
     def adapt(self, table: FeatureTable) -> None:
         """Learns scales and known values from the rows of training, as ``fit`` has it done; a
@@ -270,50 +115,87 @@ class TableEmbedding(nn.Module):
         """
         if int(self.steps):
             return
-        for name, one in zip(self.names, self._each(), strict=True):
-            one.adapt(table.features[name])
+        for part in self._each():
+            part.adapt(table)
 
     @property
     def num_codes(self) -> list[int]:
-        """Number of codes of each category."""
-        return [one.code.numel() for _, one in self._categories()]
+        """Number of codes of each category, in the order of :meth:`codes`."""
+        return [size for _, part in self._categories() for size in part.num_codes]
 
     def codes(self, table: FeatureTable) -> Tensor:
         """Codes of the categories of rows of the table, those that training did not have as
         unknown, int64 ``[n, num_categories]``.
         """
-        found = [one.code[table.features[name].values] for name, one in self._categories()]
-        return torch.stack(found, dim=1)
+        found = [part.codes(part.encode(table)) for _, part in self._categories()]
+        return torch.cat(found, dim=1)
 
-    def _categories(self) -> list[tuple[str, CodeEmbedding]]:
-        every = zip(self.names, self.kinds, self._each(), strict=True)
-        return [
-            (name, one)
-            for name, kind, one in every
-            if kind == "category" and isinstance(one, CodeEmbedding)
-        ]
+    def selected_codes(self, rows: list[Rows], ids: Tensor) -> Tensor:
+        """:meth:`codes` of encoded rows by their numbers, int64 ``[n]``."""
+        found = [part.codes(part.select(rows[at], ids)) for at, part in self._categories()]
+        return torch.cat(found, dim=1)
 
-    def forward(self, table: FeatureTable, key: Tensor) -> Tensor:
+    def _categories(self) -> list[tuple[int, CategoryEmbeddings]]:
+        parts = enumerate(self.parts)
+        return [(at, part) for at, part in parts if isinstance(part, CategoryEmbeddings)]
+
+    def encode(self, table: FeatureTable) -> list[Rows]:
+        """What :meth:`embed` takes of rows of the table: all that depends on no parameter."""
+        return [part.encode(table) for part in self._each()]
+
+    def select(self, rows: list[Rows], ids: Tensor) -> list[Rows]:
+        """Some of encoded rows, by their numbers, int64 ``[k]``.
+
+        Raises:
+            IndexError: if there is no such row.
+        """
+        return [part.select(one, ids) for part, one in zip(self._each(), rows, strict=True)]
+
+    def embed(self, rows: list[Rows], key: Tensor) -> Tensor:
+        """The embeddings of encoded rows, with a key of each; ``[n, dim]``."""
         if self.training:
             self.steps += 1
-        dropped = self._dropped(key)
-        parts = [
-            one(table.features[name], None if dropped is None else dropped[number])
-            for number, (name, one) in enumerate(zip(self.names, self._each(), strict=True))
-        ]
-        return torch.cat(parts, dim=1)
+        dropped, second = self._dropped(key)
+        found, start = [], 0
+        for part, one in zip(self._each(), rows, strict=True):
+            end = start + len(part.names)
+            found.append(part(one, None if dropped is None else dropped[:, start:end], second))
+            start = end
+        return torch.cat(found, dim=1)
 
-    def _dropped(self, key: Tensor) -> Tensor | None:
-        """What is dropped of each feature and row, int64 ``[num_features, n]``: 0 for nothing, 1 or
-        2 for a value, each as often.
+    def forward(self, table: FeatureTable, key: Tensor) -> Tensor:
+        return self.embed(self.encode(table), key)
+
+    def _dropped(self, key: Tensor) -> tuple[Tensor, Tensor] | tuple[None, None]:
+        """What is dropped of each row and feature, bool ``[n, num_features]``, and in which of two
+        ways, each as often, bool ``[n]``.
         """
         if not self.training or self.drop == 0:
-            return None
-        # A hash of key and step, and from it one for each feature; products wrap around at 64 bits.
+            return None, None
+        # A hash of key and step; times an odd number it is another one (multiplicative hashing:
+        # the upper of 32 bits count). Products wrap around at 64 bits.
         mixed = _mix(key * 0x9E3779B1 + self.steps * 0x85EBCA77)
-        feature = torch.arange(1, len(self.names) + 1, device=key.device)
-        mixed = _mix(mixed + feature.unsqueeze(1) * 0xC2B2AE3D)
-        return torch.where(mixed < self.drop * 2**32, 1 + (mixed & 1), 0)
+        own = (mixed.unsqueeze(1) * self.salt) & 0xFFFFFFFF
+        return own < int(self.drop * 2**32), (mixed & 1).bool()
+
+
+def _parts(table: FeatureTable, widths: Mapping[str, int]) -> list[FeaturePart]:
+    """The features' embeddings: those of categories and of numbers that are equally wide are one,
+    as a step through a few large tensors is quicker than through many small ones.
+    """
+    groups: dict[tuple[str, int], list[Feature]] = {}
+    found: list[FeaturePart] = []
+    for feature in table:
+        groups.setdefault((feature.kind, widths[feature.name]), []).append(feature)
+    for (kind, width), features in groups.items():
+        if kind == "category":
+            found.append(CategoryEmbeddings(features, width))
+        elif kind == "numeric":
+            found.append(NumberEmbeddings(features, width))
+        else:
+            kinds = {"list": ListEmbedding, "vector": VectorEmbedding}
+            found += [kinds[kind](feature, width) for feature in features]
+    return found
 
 
 def _digest(table: FeatureTable) -> Tensor:

@@ -16,6 +16,7 @@ from resemb_gnn import InputError
 from resemb_gnn.data import FeatureTable
 from resemb_gnn.data.features import MISSING, UNKNOWN, read_features
 from resemb_gnn.nn import TableEmbedding, width_of
+from tests.dense_features import dense_rows, part_of, vector_of
 
 FRAME = pl.DataFrame(
     {
@@ -40,21 +41,21 @@ def make(frame: pl.DataFrame = FRAME, **options: object) -> tuple[FeatureTable, 
 
 
 def parts(embedding: TableEmbedding, out: Tensor) -> dict[str, Tensor]:
-    return dict(zip(embedding.names, out.split(embedding.widths, dim=1), strict=True))
+    return {name: out[:, place] for name, place in embedding.columns.items()}
 
 
 def test_each_kind_equals_a_loop_over_its_values() -> None:
     table, embedding = make()
     embedding.eval()
     found = parts(embedding, embedding(table, KEYS))
-    brand, tags, _, vector = embedding.embeddings
+    vector, _ = part_of(embedding, "vector")
     words = {"x": 2, "y": 3, "z": 4, None: MISSING}
     for row, word in enumerate(FRAME["brand"]):
-        assert torch.equal(found["brand"][row], brand.table.weight[words[word]])
+        assert torch.equal(found["brand"][row], vector_of(embedding, "brand", words[word]))
     letters = {"a": 2, "b": 3, "c": 4}
     for row, those in enumerate(FRAME["tags"].to_list()):
-        wanted = [tags.table.weight[letters[letter]] for letter in those or []]
-        mean = torch.stack(wanted).mean(dim=0) if wanted else tags.table.weight[MISSING]
+        codes = [letters[letter] for letter in those or []] or [MISSING]
+        mean = torch.stack([vector_of(embedding, "tags", code) for code in codes]).mean(dim=0)
         torch.testing.assert_close(found["tags"][row], mean)
     numbers = FRAME["vector"].drop_nulls().to_numpy()
     scaled = (numbers - numbers.mean(axis=0)) / numbers.std(axis=0, ddof=1)
@@ -67,13 +68,13 @@ def test_each_kind_equals_a_loop_over_its_values() -> None:
 def test_numbers_are_linear_between_the_quantiles() -> None:
     numbers = np.random.default_rng(0).lognormal(0, 2, 1000).astype(np.float32)
     _, embedding = make(pl.DataFrame({"price": numbers}))
-    (price,) = embedding.eval().embeddings
+    (price,) = embedding.eval().parts
     edges = np.quantile(numbers, np.linspace(0, 1, 17), method="nearest").astype(float)
-    np.testing.assert_allclose(np.sort(price.edges.numpy()), price.edges.numpy())
+    np.testing.assert_allclose(np.sort(price.edges[0].numpy()), price.edges[0].numpy())
     assert (
         np.mean(
             np.abs(
-                np.searchsorted(np.sort(numbers), price.edges)
+                np.searchsorted(np.sort(numbers), price.edges[0])
                 - np.searchsorted(np.sort(numbers), edges)
             )
             <= 1
@@ -82,16 +83,72 @@ def test_numbers_are_linear_between_the_quantiles() -> None:
     )
     # A sum of ramps is the linear spline through its values at the edges.
     x = np.concatenate([numbers, [-5, 1e6]])
-    knots = price.edges.numpy()
+    knots = price.edges[0].numpy()
     at = read_features(pl.DataFrame({"price": x}), ["price"])
     found = embedding(at, torch.arange(len(x))).detach().numpy()
-    values = np.concatenate([np.zeros((1, int(price.dim))), price.linear.weight.detach().numpy().T])
-    values = values.cumsum(axis=0) + price.linear.bias.detach().numpy()
+    values = price.weight[0].detach().numpy().cumsum(axis=0) + price.bias[0].detach().numpy()
     spline = SplineTransformer(
         degree=1, knots=knots[:, None], extrapolation="constant", include_bias=True
     ).fit(knots[:, None])
     basis = spline.transform(np.asarray(at.features["price"].values, dtype=float)[:, None])
     np.testing.assert_allclose(found, basis @ values, atol=1e-6)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    rows=st.integers(1, 12),
+    numbers=st.integers(0, 3),
+    categories=st.integers(0, 4),
+    lists=st.integers(0, 2),
+    widths=st.lists(st.integers(1, 3), min_size=9, max_size=9),
+    seed=st.integers(0, 1000),
+)
+def test_many_features_equal_a_loop_over_each(
+    rows: int, numbers: int, categories: int, lists: int, widths: list[int], seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+
+    def some(values: list[object]) -> list[object]:
+        return [value if rng.random() < 0.7 else None for value in values]
+
+    frame = {
+        f"n{n}": pl.Series(some(rng.integers(4, size=rows) / 4), dtype=pl.Float64)
+        for n in range(numbers)
+    }
+    frame |= {
+        f"c{n}": pl.Series(some(rng.integers(5, size=rows)), dtype=pl.Int64)
+        for n in range(categories)
+    }
+    frame |= {
+        f"l{n}": pl.Series(
+            some([rng.integers(4, size=rng.integers(4)).tolist() for _ in range(rows)]),
+            dtype=pl.List(pl.Int64),
+        )
+        for n in range(lists)
+    }
+    names = rng.permutation(sorted(frame)).tolist()
+    if not names:
+        return
+    table = read_features(pl.DataFrame(frame), names)
+    torch.manual_seed(seed)
+    embedding = TableEmbedding(table, dict(zip(names, widths, strict=False))).double()
+    for parameter in embedding.parameters():
+        nn.init.normal_(parameter)
+    embedding.adapt(table[torch.from_numpy(rng.integers(rows, size=rows))])
+    found, wanted = embedding.eval()(table, torch.arange(rows)), dense_rows(embedding, table)
+    torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-6)
+    # Encoded once, and rows taken from that.
+    ids = torch.from_numpy(rng.integers(rows, size=2 * rows))
+    picked = embedding.embed(embedding.select(embedding.encode(table), ids), ids)
+    torch.testing.assert_close(picked, wanted[ids], atol=1e-6, rtol=1e-6)
+    if categories:
+        codes = embedding.selected_codes(embedding.encode(table), ids)
+        assert torch.equal(codes, embedding.codes(table)[ids])
+        assert (codes < torch.tensor(embedding.num_codes)).all()
+    probe = torch.randn_like(found)
+    parameters = list(embedding.parameters())
+    one, other = (torch.autograd.grad((out * probe).sum(), parameters) for out in (found, wanted))
+    torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-6)
 
 
 def test_an_outlier_or_a_constant_column_stays_finite() -> None:
@@ -117,14 +174,14 @@ def test_values_unseen_in_training_are_unknown() -> None:
     table, embedding = make()
     embedding.eval().adapt(table[torch.tensor([0, 1, 2])])
     found = parts(embedding, embedding(table, KEYS))
-    brand, tags, *_ = embedding.embeddings
-    assert torch.equal(found["brand"][3], brand.table.weight[UNKNOWN])  # z
-    wanted = (tags.table.weight[[UNKNOWN, 2, UNKNOWN]]).mean(dim=0)  # b, a, c
-    torch.testing.assert_close(found["tags"][3], wanted)
-    assert torch.equal(found["brand"][5], brand.table.weight[2])
+    unknown = vector_of(embedding, "brand", UNKNOWN)
+    assert torch.equal(found["brand"][3], unknown)  # z
+    wanted = [vector_of(embedding, "tags", code) for code in (UNKNOWN, 2, UNKNOWN)]  # b, a, c
+    torch.testing.assert_close(found["tags"][3], torch.stack(wanted).mean(dim=0))
+    assert torch.equal(found["brand"][5], vector_of(embedding, "brand", 2))
     other = table.encode(FRAME.with_columns(brand=pl.lit("never")))
     never = parts(embedding, embedding(other, KEYS))["brand"]
-    assert torch.equal(never, brand.table.weight[UNKNOWN].expand(6, -1))
+    assert torch.equal(never, unknown.expand(6, -1))
 
 
 def test_scales_are_learnt_from_the_rows_of_training_alone() -> None:
@@ -137,7 +194,7 @@ def test_scales_are_learnt_from_the_rows_of_training_alone() -> None:
         .otherwise(pl.lit([7.0, 7.0], dtype=pl.Array(float, 2))),
     )
     other, again = make(changed)
-    assert not torch.equal(again.embeddings[2].edges, embedding.embeddings[2].edges)
+    assert not torch.equal(again.parts[2].edges, embedding.parts[2].edges)
     embedding.adapt(one[train])
     again.adapt(other[train])
     for (name, buffer), value in zip(embedding.named_buffers(), again.buffers(), strict=True):
@@ -147,8 +204,8 @@ def test_scales_are_learnt_from_the_rows_of_training_alone() -> None:
     (one, embedding), (other, again) = make(), make(changed)
     for table, made in ((one, embedding), (other, again)):
         made.adapt(table[empty])
-    assert torch.equal(again.embeddings[2].edges, embedding.embeddings[2].edges)
-    assert torch.equal(again.embeddings[3].mean, embedding.embeddings[3].mean)
+    assert torch.equal(again.parts[2].edges, embedding.parts[2].edges)
+    assert torch.equal(again.parts[3].mean, embedding.parts[3].mean)
 
 
 def test_what_was_trained_keeps_its_scales() -> None:
@@ -184,13 +241,14 @@ def test_the_share_that_is_dropped() -> None:
     frame = pl.DataFrame({"a": ["x"] * size, "b": [1.5] * size, "c": [["y", "z"]] * size})
     table, embedding = make(frame, drop=0.1)
     found = parts(embedding, embedding(table, torch.arange(size)))
-    a, b, c = embedding.embeddings
-    for name, one, codes in (("a", a, (0, 1)), ("c", c, (0, 1))):
-        for code in codes:  # no value is missing: half of what is dropped is, and half is unknown
-            share = torch.eq(found[name], one.table.weight[code]).all(dim=1).double().mean()
+    for name in ("a", "c"):
+        for code in (0, 1):  # no value is missing: half of what is dropped is, and half is unknown
+            own = vector_of(embedding, name, code)
+            share = torch.eq(found[name], own).all(dim=1).double().mean()
             assert share == pytest.approx(0.05, abs=0.006)
-    dropped = {"b": torch.eq(found["b"], b.missing).all(dim=1)}
-    dropped["a"] = torch.ne(found["a"], a.table.weight[2]).any(dim=1)
+    number, _ = part_of(embedding, "b")
+    dropped = {"b": torch.eq(found["b"], number.bias[0]).all(dim=1)}
+    dropped["a"] = torch.ne(found["a"], vector_of(embedding, "a", 2)).any(dim=1)
     assert dropped["b"].double().mean() == pytest.approx(0.1, abs=0.008)
     both = (dropped["a"] & dropped["b"]).double().mean()  # features are dropped independently
     assert both == pytest.approx(0.01, abs=0.004)
@@ -203,13 +261,15 @@ def test_missing_and_unknown_values_are_trained() -> None:
     frame = pl.DataFrame({"a": ["x", "y"] * 50, "b": [1.5] * 100, "c": [["y"]] * 100})
     table, embedding = make(frame, drop=0.2)
     embedding(table, torch.arange(100)).sum().backward()
-    for one in (embedding.embeddings[0], embedding.embeddings[2]):
-        assert bool((one.table.weight.grad[[MISSING, UNKNOWN]] != 0).all())
-    assert bool((embedding.embeddings[1].missing.grad != 0).all())
+    for name in ("a", "c"):
+        part, _ = part_of(embedding, name)
+        assert bool((part.table.weight.grad[[MISSING, UNKNOWN]] != 0).all())
+    assert bool((part_of(embedding, "b")[0].bias.grad != 0).all())
     table, embedding = make(frame.with_columns(a=pl.Series([None, "y"] * 50)), drop=0.2)
-    a = embedding.embeddings[0]
     out = parts(embedding, embedding(table, torch.arange(100)))["a"]
-    assert bool((out[1::2] != a.table.weight[MISSING]).any(dim=1).all())  # trained as it is
+    assert bool(
+        (out[1::2] != vector_of(embedding, "a", MISSING)).any(dim=1).all()
+    )  # trained as it is
 
 
 def test_widths() -> None:

@@ -1,0 +1,112 @@
+"""Embeddings of features whose values are codes: categories, and lists of them."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from resemb_gnn.data.feature import jagged_rows
+from resemb_gnn.data.features import MISSING, UNKNOWN, Feature, FeatureTable
+from resemb_gnn.nn.embeddings.feature_part import FeaturePart, Rows, values_of
+from resemb_gnn.nn.layers.segment import segment_index, segment_mean
+
+
+class CodePart(FeaturePart):
+    """Base class: one table for all codes of the features, one feature after the other.
+
+    A value that no row of training had is treated as an unknown one. What is dropped in training
+    becomes an unknown value or, where training has no missing ones, every other time a missing one,
+    so that the embeddings of both are trained.
+
+    Args:
+        features: them.
+        width: width of the embedding of each.
+    """
+
+    code: Tensor
+    has_missing: Tensor
+    first: Tensor
+
+    def __init__(self, features: Iterable[Feature], width: int) -> None:
+        features = list(features)
+        super().__init__([feature.name for feature in features], width)
+        self.num_codes = [feature.num_codes for feature in features]
+        ends = torch.tensor(self.num_codes).cumsum(0)
+        self.table = nn.Embedding(int(ends[-1]), width)
+        # The row of each code's embedding, and that of each feature's code 0.
+        self.register_buffer("code", torch.arange(int(ends[-1])))
+        self.register_buffer("first", ends - torch.tensor(self.num_codes), persistent=False)
+        self.register_buffer("has_missing", torch.zeros(len(features), dtype=torch.bool))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        nn.init.normal_(self.table.weight, std=0.01)
+
+    def adapt(self, table: FeatureTable) -> None:
+        for number, (name, first) in enumerate(zip(self.names, self.first.tolist(), strict=True)):
+            feature, size = table.features[name], self.num_codes[number]
+            seen = feature.values.bincount(minlength=size) > 0
+            seen[[MISSING, UNKNOWN]] = True
+            code = torch.arange(size, device=seen.device)
+            self.code[first : first + size] = first + torch.where(seen, code, UNKNOWN)
+            self.has_missing[number] = feature.missing().any()
+
+    def _missing_instead(self, second: Tensor) -> Tensor:
+        """Where a missing value takes the place of one that is dropped, bool
+        ``[n, num_features]``.
+        """
+        return second.unsqueeze(1) & ~self.has_missing
+
+
+class CategoryEmbeddings(CodePart):
+    """The embeddings of categories; a row is encoded as the rows of the table, int64
+    ``[n, num_features]``.
+    """
+
+    def encode(self, table: FeatureTable) -> Rows:
+        return (self.code[torch.stack(values_of(table, self.names), dim=1) + self.first],)
+
+    def codes(self, rows: Rows) -> Tensor:
+        """The codes of encoded rows, int64 ``[n, num_features]``."""
+        return rows[0] - self.first
+
+    def forward(self, rows: Rows, dropped: Tensor | None, second: Tensor | None) -> Tensor:
+        (code,) = rows
+        if dropped is not None and second is not None:
+            missing, unknown = self.first + MISSING, self.first + UNKNOWN
+            instead = torch.where(self._missing_instead(second), missing, unknown)
+            code = torch.where(dropped, instead, code)
+        found: Tensor = self.table(code).flatten(1)
+        return found
+
+
+class ListEmbedding(CodePart):
+    """The mean of the embeddings of a list's values; rows are encoded as the rows of the table,
+    int64 ``[m]``, with offsets ``[n + 1]`` and, where it is known, the list of each ``[m]``.
+    """
+
+    def __init__(self, feature: Feature, width: int) -> None:
+        super().__init__([feature], width)
+
+    def encode(self, table: FeatureTable) -> Rows:
+        feature = table.features[self.names[0]]
+        assert feature.ptr is not None
+        return self.code[feature.values], feature.ptr
+
+    def select(self, rows: Rows, ids: Tensor) -> Rows:
+        place, ptr, segment = jagged_rows(rows[1], ids)
+        return rows[0].index_select(0, place), ptr, segment
+
+    def forward(self, rows: Rows, dropped: Tensor | None, second: Tensor | None) -> Tensor:
+        code, ptr, *known = rows
+        (segment,) = known or (segment_index(ptr, code.numel()),)
+        # Looked up and then averaged: the gradient of an embedding bag sorts its codes.
+        found = self.table(torch.cat([code.new_tensor([MISSING, UNKNOWN]), code]))
+        instead, values = found.split([2, code.numel()])
+        mean = segment_mean(values, ptr, segment)
+        absent = (ptr.diff() == 0).unsqueeze(1)
+        if dropped is None or second is None:
+            return torch.where(absent, instead[MISSING], mean)
+        missing = absent | self._missing_instead(second)
+        which = torch.cat([missing, ~missing], dim=1).to(mean.dtype)
+        return torch.where(absent | dropped, which @ instead, mean)
