@@ -10,6 +10,7 @@ from resemb_gnn.data import Batch, Examples, Features, FeatureTable
 from resemb_gnn.errors import InputError, did_you_mean
 from resemb_gnn.models.category import CategoryEmbedding
 from resemb_gnn.models.known_features import KnownFeatures
+from resemb_gnn.models.value_weights import CROSS_BITS, ValueWeights
 from resemb_gnn.nn import ItemEmbedding, as_item_embedding
 from resemb_gnn.nn.embeddings.feature_embedding import TableEmbedding
 from resemb_gnn.nn.layers.unique_ids import unique_ids
@@ -32,7 +33,9 @@ class CTRModel(nn.Module):
             item's, is a second feature of every item.
         features: what is known of items, users and rows (``log.features``). Those of items stand
             beside the item's embedding, for candidate and history alike; those of users and of the
-            example's own row (``batch.context``) beside the interest.
+            example's own row (``batch.context``) beside the interest. Values of the categories
+            among those of candidate, user and row, and pairs of them, also have weights of their
+            own in the logit (:class:`~resemb_gnn.models.ValueWeights`).
         widths: width of the embedding of a feature by its name; of the others by their number of
             values (:func:`~resemb_gnn.nn.width_of`).
 
@@ -83,6 +86,7 @@ class CTRModel(nn.Module):
         self.context: TableEmbedding | None = None
         if features.context is not None:
             self.context = TableEmbedding(features.context, own["context"])
+        self.value_weights = self.make_value_weights()
         self._compiled_score: Callable[..., Tensor] | None = None
 
     @property
@@ -219,6 +223,29 @@ class CTRModel(nn.Module):
         bias = nn.Embedding(size, 1)
         nn.init.zeros_(bias.weight)
         return bias
+
+    def make_value_weights(self, bits: int = CROSS_BITS) -> ValueWeights | None:
+        """The linear part of the features, if there are categories among them."""
+        known = (self.known_items, self.known_users)
+        tables = [one.embedding for one in known if one is not None]
+        tables += [] if self.context is None else [self.context]
+        sizes = [size for table in tables for size in table.num_codes]
+        return ValueWeights(sizes, bits) if sizes else None
+
+    def add_values(self, logit: Tensor, batch: Batch) -> Tensor:
+        """Logits ``[batch_size]`` with the linear part of the features, if there is one."""
+        if self.value_weights is None:
+            return logit
+        found = []
+        if self.known_items is not None and self.known_items.embedding.num_codes:
+            found.append(self.known_items.codes(batch.target))
+        if self.known_users is not None and self.known_users.embedding.num_codes:
+            found.append(self.known_users.codes(batch.user))
+        if self.context is not None and self.context.num_codes:
+            assert batch.context is not None
+            found.append(self.context.codes(batch.context))
+        values: Tensor = self.value_weights(torch.cat(found, dim=1))
+        return logit + values
 
     def penalty(self, batch: Batch) -> Tensor | None:
         """The embedding's own penalty, if it has one, on the candidates of the batch; if it has

@@ -115,7 +115,7 @@ class DIEN(CTRModel):
         pooled = per_candidate(segment_mean(behavior, batch.ptr, owner), batch.candidates)
         features = torch.cat([interest, query, pooled, query * pooled], dim=1)
         logit: Tensor = self.mlp(self.norm(beside(features, side))).squeeze(1)
-        return logit
+        return self.add_values(logit, batch)
 
     def _next_behavior_loss(
         self, states: Tensor, behavior: Tensor, example: Tensor, history: Tensor

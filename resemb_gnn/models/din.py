@@ -18,7 +18,8 @@ class DIN(CTRModel):
 
     with :math:`q` the candidate's features and :math:`v` the user's interest in it from
     :class:`~resemb_gnn.nn.DINAttention`. Batch normalisation is shared by positive and negative
-    examples (statistics of each apart would tell the label).
+    examples (statistics of each apart would tell the label). Features have a linear part, too
+    (:class:`~resemb_gnn.models.ValueWeights`).
 
     Args:
         embedding: any module with ``embedding_dim`` that maps item ids to vectors:
@@ -83,4 +84,4 @@ class DIN(CTRModel):
         logit: Tensor = self.mlp(self.norm(beside(features, side))).squeeze(1)
         if self.item_bias is not None:
             logit = logit + self.item_bias(batch.target).squeeze(1)
-        return logit
+        return self.add_values(logit, batch)

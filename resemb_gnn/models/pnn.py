@@ -71,4 +71,4 @@ class PNN(CTRModel):
         first, second = torch.triu_indices(self.num_fields, self.num_fields, device=items.device)
         products = (fields[:, first] * fields[:, second]).sum(dim=2)
         logit: Tensor = self.mlp(self.norm(torch.cat([features, products], dim=1))).squeeze(1)
-        return logit
+        return self.add_values(logit, batch)

@@ -64,4 +64,4 @@ class PooledMLP(CTRModel):
         pooled = per_candidate(pooled, batch.candidates)
         features = torch.cat([pooled, items.index_select(0, target)], dim=1)
         logit: Tensor = self.mlp(self.norm(beside(features, side))).squeeze(1)
-        return logit
+        return self.add_values(logit, batch)

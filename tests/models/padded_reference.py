@@ -1,6 +1,7 @@
 """Small jagged batches, and what the padded versions of the models have in common."""
 
 import copy
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -143,9 +144,36 @@ def batch_norm(x: Tensor, norm: nn.BatchNorm1d, training: bool) -> Tensor:
 
 
 def head(model: CTRModel, batch: Batch, *parts: Tensor) -> Tensor:
-    """The normalised MLP that the models end with; its layers have tests of their own."""
+    """The normalised MLP that the models end with, whose layers have tests of their own, and the
+    linear part of features.
+    """
     features = torch.cat([*parts, *side(model, batch)], dim=1)
-    return model.mlp(batch_norm(features, model.norm, model.training)).squeeze(1)
+    logit = model.mlp(batch_norm(features, model.norm, model.training)).squeeze(1)
+    return logit + value_logits(model, batch)
+
+
+def value_logits(model: CTRModel, batch: Batch) -> Tensor:
+    """Ten times the weights of the values of brand, age and tab, and of their pairs."""
+    if model.value_weights is None:
+        return torch.zeros(len(batch)).double()
+    linear, crosses = model.value_weights.values.weight, model.value_weights.crosses
+    tables = [(FEATURES.items, batch.target), (FEATURES.users, batch.user)]
+    every = [
+        (feature.num_codes, feature.values[index])
+        for table, index in [*tables, (FEATURES.context, batch.row)]
+        for feature in table
+        if feature.kind == "category"
+    ]
+    sizes = [size for size, _ in every]
+    assert len(sizes) == 3
+    rows = []
+    for at in range(len(batch)):
+        numbers = [sum(sizes[:i]) + int(codes[at]) for i, (_, codes) in enumerate(every)]
+        total: Tensor = linear[torch.tensor(numbers), 0].sum()
+        for one, other in itertools.combinations(torch.tensor(numbers), 2):
+            total = total + crosses.weight.weight[crosses.bucket(one, other), 0]
+        rows.append(10 * total)
+    return torch.stack(rows)
 
 
 def assert_same_as_padded(

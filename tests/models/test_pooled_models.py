@@ -1,6 +1,5 @@
 """The models that pool the history, over jagged batches against padded versions."""
 
-import itertools
 from collections.abc import Callable
 
 import pytest
@@ -20,6 +19,7 @@ from padded_reference import (
     make_model,
     mean_history,
     side,
+    value_logits,
 )
 from torch import Tensor, nn
 
@@ -40,7 +40,8 @@ def padded_pnn(model: PNN, batch: Batch) -> Tensor:
         torch.linalg.vecdot(one, other) for i, one in enumerate(fields) for other in fields[i:]
     ]
     every = torch.cat([*fields, torch.stack(products, dim=1)], dim=1)
-    return model.mlp(batch_norm(every, model.norm, model.training)).squeeze(1)
+    logit = model.mlp(batch_norm(every, model.norm, model.training)).squeeze(1)
+    return logit + value_logits(model, batch)
 
 
 def padded_wide_deep(model: WideDeep, batch: Batch) -> Tensor:
@@ -58,28 +59,7 @@ def padded_wide_deep(model: WideDeep, batch: Batch) -> Tensor:
             categories = CATEGORY[history].tolist()
             wide = wide + crosses(model.category_crosses, int(CATEGORY[target]), categories)
         rows.append(wide)
-    if model.value_weights is not None:
-        rows = [wide + values_of(model, batch, at) for at, wide in enumerate(rows)]
     return torch.stack(rows) + padded_mlp(model, batch)
-
-
-def values_of(model: WideDeep, batch: Batch, at: int) -> Tensor:
-    """Weights of the values of brand, age and tab, and of their pairs."""
-    linear, crosses = model.value_weights.values.weight, model.value_weights.crosses
-    tables = [(FEATURES.items, batch.target), (FEATURES.users, batch.user)]
-    every = [
-        (feature.num_codes, feature.values[index[at]])
-        for table, index in [*tables, (FEATURES.context, batch.row)]
-        for feature in table
-        if feature.kind == "category"
-    ]
-    sizes = [size for size, _ in every]
-    numbers = [sum(sizes[:i]) + int(code) for i, (_, code) in enumerate(every)]
-    assert len(numbers) == 3
-    total: Tensor = linear[torch.tensor(numbers), 0].sum()
-    for one, other in itertools.combinations(torch.tensor(numbers), 2):
-        total = total + crosses.weight.weight[crosses.bucket(one, other), 0]
-    return total
 
 
 PADDED = [(PooledMLP, padded_mlp), (PNN, padded_pnn), (WideDeep, padded_wide_deep)]

@@ -18,14 +18,15 @@ _WIDTHS = (4, 8, 16, 32)
 
 def width_of(feature: Feature) -> int:
     """Width of a feature's embedding: the fourth root of its number of values (the rule of thumb of
-    TensorFlow's feature columns), rounded up to 4, 8, 16 or 32; 4 for a number, and for a vector as
-    wide as it is, but at most 32.
+    TensorFlow's feature columns), by its logarithm rounded to 4, 8, 16 or 32; 4 for a number, and
+    for a vector as wide as it is, but at most 32.
     """
     if feature.kind == "numeric":
         return _WIDTHS[0]
     if feature.kind == "vector":
         return min(_WIDTHS[-1], feature.values.size(1))
-    return next((width for width in _WIDTHS if width**4 >= feature.num_codes), _WIDTHS[-1])
+    # A width w serves up to the fourth power of w times the root of two: 4 times that of w.
+    return next((width for width in _WIDTHS if 4 * width**4 >= feature.num_codes), _WIDTHS[-1])
 
 
 class TableEmbedding(nn.Module):

@@ -277,7 +277,7 @@ def test_widths() -> None:
         frame = pl.DataFrame({"a": pl.Series(range(size)).cast(pl.String)})
         return width_of(read_features(frame, ["a"]).features["a"])
 
-    assert [width(size) for size in (1, 254, 255, 4094, 4095)] == [4, 4, 8, 8, 16]
+    assert [width(size) for size in (1, 1022, 1023, 16382, 16383)] == [4, 4, 8, 8, 16]
     _, embedding = make(widths={"tags": 5})
     assert embedding.widths == (4, 5, 4, 2)
     assert embedding.dim == 15
