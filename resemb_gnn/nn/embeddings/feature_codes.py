@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from resemb_gnn.data.feature import jagged_rows
 from resemb_gnn.data.features import MISSING, UNKNOWN, Feature, FeatureTable
 from resemb_gnn.nn.embeddings.feature_part import FeaturePart, Rows, values_of
+from resemb_gnn.nn.layers.look_up import look_up
 from resemb_gnn.nn.layers.segment import segment_index, segment_mean
 
 
@@ -76,8 +77,7 @@ class CategoryEmbeddings(CodePart):
             missing, unknown = self.first + MISSING, self.first + UNKNOWN
             instead = torch.where(self._missing_instead(second), missing, unknown)
             code = torch.where(dropped, instead, code)
-        found: Tensor = self.table(code).flatten(1)
-        return found
+        return look_up(self.table, code).flatten(1)
 
 
 class ListEmbedding(CodePart):
@@ -99,9 +99,9 @@ class ListEmbedding(CodePart):
 
     def forward(self, rows: Rows, dropped: Tensor | None, second: Tensor | None) -> Tensor:
         code, ptr, *known = rows
-        (segment,) = known or (segment_index(ptr, code.numel()),)
+        segment = known[0] if known else segment_index(ptr, code.numel())
         # Looked up and then averaged: the gradient of an embedding bag sorts its codes.
-        found = self.table(torch.cat([code.new_tensor([MISSING, UNKNOWN]), code]))
+        found = look_up(self.table, torch.cat([code.new_tensor([MISSING, UNKNOWN]), code]))
         instead, values = found.split([2, code.numel()])
         mean = segment_mean(values, ptr, segment)
         absent = (ptr.diff() == 0).unsqueeze(1)
