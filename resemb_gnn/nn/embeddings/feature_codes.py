@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from resemb_gnn.data.feature import jagged_rows
 from resemb_gnn.data.features import MISSING, UNKNOWN, Feature, FeatureTable
 from resemb_gnn.nn.embeddings.feature_part import FeaturePart, Rows, values_of
-from resemb_gnn.nn.layers.look_up import look_up
-from resemb_gnn.nn.layers.segment import segment_index, segment_mean
+from resemb_gnn.nn.layers.look_up import look_up, mean_look_up
+from resemb_gnn.nn.layers.segment import segment_index
 
 
 class CodePart(FeaturePart):
@@ -100,10 +100,8 @@ class ListEmbedding(CodePart):
     def forward(self, rows: Rows, dropped: Tensor | None, second: Tensor | None) -> Tensor:
         code, ptr, *known = rows
         segment = known[0] if known else segment_index(ptr, code.numel())
-        # Looked up and then averaged: the gradient of an embedding bag sorts its codes.
-        found = look_up(self.table, torch.cat([code.new_tensor([MISSING, UNKNOWN]), code]))
-        instead, values = found.split([2, code.numel()])
-        mean = segment_mean(values, ptr, segment)
+        mean = mean_look_up(self.table, code, ptr, segment)
+        instead = look_up(self.table, code.new_tensor([MISSING, UNKNOWN]))
         absent = (ptr.diff() == 0).unsqueeze(1)
         if dropped is None or second is None:
             return torch.where(absent, instead[MISSING], mean)
