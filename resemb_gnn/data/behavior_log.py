@@ -195,7 +195,7 @@ class BehaviorLog:
 
     def of(self, feature: str) -> "BehaviorLog":
         """The log of the values of an item feature in the items' place, such as their authors:
-        its co-visit graph makes an embedding for the feature.
+        its co-visit graph makes an embedding for the feature (``embed`` of the click models).
 
         Item ``v`` of it is value ``v`` of the feature's vocabulary. Behaviours on items without a
         value are left out; of a list every value counts.

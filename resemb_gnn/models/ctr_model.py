@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from resemb_gnn.data import Batch, Examples, Features, FeatureTable
 from resemb_gnn.errors import InputError, did_you_mean
 from resemb_gnn.models.category import CategoryEmbedding
-from resemb_gnn.models.known_features import KnownFeatures
+from resemb_gnn.models.known_features import KnownFeatures, check_embed
 from resemb_gnn.models.value_weights import CROSS_BITS, ValueWeights
 from resemb_gnn.nn import ItemEmbedding, as_item_embedding
 from resemb_gnn.nn.embeddings.feature_embedding import TableEmbedding
@@ -38,6 +38,10 @@ class CTRModel(nn.Module):
             own in the logit (:class:`~resemb_gnn.models.ValueWeights`).
         widths: width of the embedding of a feature by its name; of the others by their number of
             values (:func:`~resemb_gnn.nn.width_of`).
+        embed: embeddings for categories of the items by name, in place of tables: of the values,
+            in the order of the feature's vocabulary, as ``embedding`` is of items, and trained as
+            it is. That of ``log.of("author")``'s co-visit graph is one for the feature
+            ``"author"``.
 
     Shapes:
         - **input:** :class:`~resemb_gnn.data.Batch`
@@ -45,7 +49,8 @@ class CTRModel(nn.Module):
 
     Raises:
         InputError: if the embedding has no ``embedding_dim``, or the features are of another number
-            of items.
+            of items; if what is named in ``embed`` is no category of the items, or the embedding is
+            of another number of values, or a width is named for it.
         IndexError: in ``forward``, if the embedding tells its ``num_embeddings`` and an item of the
             batch is none of them, as ``torch.nn.Embedding`` has it.
     """
@@ -64,6 +69,7 @@ class CTRModel(nn.Module):
         item_category: Tensor | None = None,
         features: Features | None = None,
         widths: Mapping[str, int] | None = None,
+        embed: Mapping[str, nn.Module] | None = None,
     ) -> None:
         super().__init__()
         self.embedding = embedding
@@ -75,10 +81,14 @@ class CTRModel(nn.Module):
             )
         features = features or Features()
         own = split_widths(features, widths or {})
+        check_embed(features, embed or {})
+        for name in embed or {}:
+            if name in own["items"]:
+                raise InputError(f"the width of {name!r} is that of its embedding: leave it out")
         self.known_items: KnownFeatures | None = None
         if features.items is not None:
             self.known_items = KnownFeatures(
-                features.items, "items", items.num_embeddings, own["items"]
+                features.items, "items", items.num_embeddings, own["items"], embed
             )
         self.known_users: KnownFeatures | None = None
         if features.users is not None:
@@ -93,6 +103,12 @@ class CTRModel(nn.Module):
     def items(self) -> ItemEmbedding:
         """What :attr:`embedding` offers; another embedding of the same width may take its place."""
         return as_item_embedding(self.embedding)
+
+    @property
+    def feature_embeddings(self) -> dict[str, ItemEmbedding]:
+        """The embeddings that categories of the items have of their own, by name."""
+        known = () if self.known_items is None else self.known_items.with_own
+        return {one.name: one.items for one in known}
 
     @property
     def feature_dim(self) -> int:
@@ -117,12 +133,17 @@ class CTRModel(nn.Module):
         Returns:
             ``[n, feature_dim]``.
         """
-        vectors: Tensor = self.items(ids, fold)
+        items, others = self.items, self.feature_embeddings.values()
+        # The folds may be those of a feature's graph alone.
+        if items.user_fold is None and any(one.user_fold is not None for one in others):
+            vectors: Tensor = items(ids)
+        else:
+            vectors = items(ids, fold)
         parts = [vectors]
         if self.category is not None:
             parts.append(self.category(ids))
         if self.known_items is not None:
-            parts.append(self.known_items(ids))
+            parts.append(self.known_items(ids, fold))
         return vectors if len(parts) == 1 else torch.cat(parts, dim=-1)
 
     def side_features(self, batch: Batch) -> Tensor | None:
@@ -226,10 +247,8 @@ class CTRModel(nn.Module):
 
     def make_value_weights(self, bits: int = CROSS_BITS) -> ValueWeights | None:
         """The linear part of the features, if there are categories among them."""
-        known = (self.known_items, self.known_users)
-        tables = [one.embedding for one in known if one is not None]
-        tables += [] if self.context is None else [self.context]
-        sizes = [size for table in tables for size in table.num_codes]
+        tables = (self.known_items, self.known_users, self.context)
+        sizes = [size for table in tables if table is not None for size in table.num_codes]
         return ValueWeights(sizes, bits) if sizes else None
 
     def add_values(self, logit: Tensor, batch: Batch) -> Tensor:
@@ -237,9 +256,9 @@ class CTRModel(nn.Module):
         if self.value_weights is None:
             return logit
         found = []
-        if self.known_items is not None and self.known_items.embedding.num_codes:
+        if self.known_items is not None and self.known_items.num_codes:
             found.append(self.known_items.codes(batch.target))
-        if self.known_users is not None and self.known_users.embedding.num_codes:
+        if self.known_users is not None and self.known_users.num_codes:
             found.append(self.known_users.codes(batch.user))
         if self.context is not None and self.context.num_codes:
             assert batch.context is not None
@@ -249,12 +268,18 @@ class CTRModel(nn.Module):
 
     def penalty(self, batch: Batch) -> Tensor | None:
         """The embedding's own penalty, if it has one, on the candidates of the batch; if it has
-        ``penalizes_history`` set, on the histories too.
+        ``penalizes_history`` set, on the histories too. Those of features' embeddings likewise.
         """
         items, ids = self.items, batch.target
-        if items.penalizes_history:
-            ids = torch.cat([batch.expanded().history, ids])
-        return items.penalty(ids)
+        every = [items, *self.feature_embeddings.values()]
+        history = batch.history[:0]
+        if any(one.penalizes_history for one in every):
+            history = batch.expanded().history
+        found = [items.penalty(torch.cat([history, ids]) if items.penalizes_history else ids)]
+        if self.known_items is not None:
+            found += self.known_items.penalties(ids, history)
+        terms = [one for one in found if one is not None]
+        return sum(terms[1:], terms[0]) if terms else None
 
 
 def per_candidate(of_histories: Tensor, candidates: int) -> Tensor:

@@ -41,6 +41,7 @@ class DIEN(CTRModel):
         item_category: category of each item, int64 ``[num_items]``, as a second feature.
         features: what is known of items, users and rows (``log.features``).
         widths: width of the embedding of a feature by its name.
+        embed: embeddings for categories of the items by name (:class:`CTRModel`).
         hidden: hidden widths of the MLP.
         activation: ``"dice"``, ``"prelu"`` or ``"relu"``.
         auxiliary_weight: weight of the auxiliary loss; 0 for none.
@@ -62,11 +63,12 @@ class DIEN(CTRModel):
         item_category: Tensor | None = None,
         features: Features | None = None,
         widths: Mapping[str, int] | None = None,
+        embed: Mapping[str, nn.Module] | None = None,
         hidden: tuple[int, ...] = (200, 80),
         activation: str = "dice",
         auxiliary_weight: float = 1.0,
     ) -> None:
-        super().__init__(embedding, item_category, features, widths)
+        super().__init__(embedding, item_category, features, widths, embed)
         if not auxiliary_weight >= 0:
             raise InputError(f"auxiliary_weight must be at least 0, not {auxiliary_weight}")
         dim = self.feature_dim

@@ -27,6 +27,7 @@ class DIN(CTRModel):
         item_category: category of each item, int64 ``[num_items]``, as a second feature.
         features: what is known of items, users and rows (``log.features``).
         widths: width of the embedding of a feature by its name.
+        embed: embeddings for categories of the items by name (:class:`CTRModel`).
         attention_hidden: hidden widths of the local activation unit.
         hidden: hidden widths of the MLP.
         activation: ``"dice"``, ``"prelu"`` or ``"relu"``.
@@ -56,13 +57,14 @@ class DIN(CTRModel):
         item_category: Tensor | None = None,
         features: Features | None = None,
         widths: Mapping[str, int] | None = None,
+        embed: Mapping[str, nn.Module] | None = None,
         attention_hidden: tuple[int, ...] = (36,),
         hidden: tuple[int, ...] = (200, 80),
         activation: str = "dice",
         attention_normalization: str = "none",
         item_bias: bool = False,
     ) -> None:
-        super().__init__(embedding, item_category, features, widths)
+        super().__init__(embedding, item_category, features, widths, embed)
         dim = self.feature_dim
         self.attention = DINAttention(dim, attention_hidden, activation, attention_normalization)
         width = 3 * dim + self.side_dim

@@ -1,9 +1,12 @@
 """Product-based neural network."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
 from resemb_gnn.data import Batch, Features
+from resemb_gnn.errors import InputError
 from resemb_gnn.models.ctr_model import CTRModel, beside, per_candidate
 from resemb_gnn.nn import BatchNorm, as_item_embedding, make_mlp
 from resemb_gnn.nn.layers.segment import segment_index, segment_mean
@@ -27,12 +30,16 @@ class PNN(CTRModel):
         embedding: any module with ``embedding_dim`` that maps item ids to vectors.
         item_category: category of each item, int64 ``[num_items]``, as a second feature.
         features: what is known of items, users and rows (``log.features``).
+        embed: embeddings for categories of the items by name (:class:`CTRModel`).
         hidden: hidden widths of the MLP.
         activation: ``"dice"``, ``"prelu"`` or ``"relu"``.
 
     Shapes:
         - **input:** :class:`~resemb_gnn.data.Batch`
         - **output:** logits of the click probability, ``[batch_size]``
+
+    Raises:
+        InputError: if an embedding of ``embed`` is not as wide as the item's.
     """
 
     shares_history = True
@@ -43,12 +50,20 @@ class PNN(CTRModel):
         *,
         item_category: Tensor | None = None,
         features: Features | None = None,
+        embed: Mapping[str, nn.Module] | None = None,
         hidden: tuple[int, ...] = (200, 80),
         activation: str = "dice",
     ) -> None:
         width = as_item_embedding(embedding).embedding_dim
-        every = [name for _, table in (features or Features()).tables() for name in table.features]
-        super().__init__(embedding, item_category, features, dict.fromkeys(every, width))
+        every = {name for _, table in (features or Features()).tables() for name in table.features}
+        widths = dict.fromkeys(every - (embed or {}).keys(), width)
+        super().__init__(embedding, item_category, features, widths, embed)
+        for name, one in self.feature_embeddings.items():
+            if one.embedding_dim != width:
+                raise InputError(
+                    f"the embedding of the feature {name!r} is {one.embedding_dim} wide, but PNN"
+                    f" has features as wide as the items, {width}"
+                )
         self.num_fields = (2 * self.feature_dim + self.side_dim) // width
         num_products = self.num_fields * (self.num_fields + 1) // 2
         dim = self.num_fields * width + num_products

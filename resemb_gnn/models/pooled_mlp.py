@@ -26,6 +26,7 @@ class PooledMLP(CTRModel):
         item_category: category of each item, int64 ``[num_items]``, as a second feature.
         features: what is known of items, users and rows (``log.features``).
         widths: width of the embedding of a feature by its name.
+        embed: embeddings for categories of the items by name (:class:`CTRModel`).
         hidden: hidden widths of the MLP.
         activation: ``"dice"``, ``"prelu"`` or ``"relu"``.
 
@@ -43,10 +44,11 @@ class PooledMLP(CTRModel):
         item_category: Tensor | None = None,
         features: Features | None = None,
         widths: Mapping[str, int] | None = None,
+        embed: Mapping[str, nn.Module] | None = None,
         hidden: tuple[int, ...] = (200, 80),
         activation: str = "dice",
     ) -> None:
-        super().__init__(embedding, item_category, features, widths)
+        super().__init__(embedding, item_category, features, widths, embed)
         dim = 2 * self.feature_dim + self.side_dim
         self.norm = BatchNorm(dim)
         self.mlp = make_mlp(dim, hidden, activation)

@@ -28,6 +28,7 @@ class WideDeep(PooledMLP):
         item_category: category of each item, int64 ``[num_items]``, as a second feature.
         features: what is known of items, users and rows (``log.features``).
         widths: width of the embedding of a feature by its name.
+        embed: embeddings for categories of the items by name (:class:`CTRModel`).
         hidden: hidden widths of the MLP.
         activation: ``"dice"``, ``"prelu"`` or ``"relu"``.
         cross_bits: the crosses of items share :math:`2^{bits}` weights, and so do those of
@@ -50,6 +51,7 @@ class WideDeep(PooledMLP):
         item_category: Tensor | None = None,
         features: Features | None = None,
         widths: Mapping[str, int] | None = None,
+        embed: Mapping[str, nn.Module] | None = None,
         hidden: tuple[int, ...] = (200, 80),
         activation: str = "dice",
         cross_bits: int = 18,
@@ -59,6 +61,7 @@ class WideDeep(PooledMLP):
             item_category=item_category,
             features=features,
             widths=widths,
+            embed=embed,
             hidden=hidden,
             activation=activation,
         )

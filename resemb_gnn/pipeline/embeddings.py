@@ -47,21 +47,56 @@ def make_embedding(
     return built
 
 
+def make_feature_embeddings(
+    embedded: Mapping[str, str],
+    graphs: Mapping[str, Data],
+    settings: EmbeddingSettings,
+    widths: Mapping[str, int],
+    groups: Mapping[str, Tensor] | None = None,
+) -> dict[str, nn.Module]:
+    """The embeddings that features have of their own, freshly drawn, by the features' names.
+
+    Args:
+        embedded: names of embeddings by feature.
+        graphs: co-visit graph with node features of each feature's values.
+        settings: what to build them with.
+        widths: their widths by feature, where they are not as wide as the items'.
+        groups: group of each value, int64 ``[num_values]``, where an embedding asks for such.
+
+    Raises:
+        InputError: as :func:`make_embedding`.
+    """
+    return {
+        feature: make_embedding(
+            name,
+            graphs[feature],
+            replace(settings, embedding_dim=widths.get(feature, settings.embedding_dim)),
+            (groups or {}).get(feature),
+        )
+        for feature, name in embedded.items()
+    }
+
+
 def make_model(
     name: str,
     embedding: nn.Module,
     item_category: Tensor | None,
     features: Features | None = None,
     widths: Mapping[str, int] | None = None,
+    embed: Mapping[str, nn.Module] | None = None,
 ) -> CTRModel:
     """The click model ``name`` (one of :data:`~resemb_gnn.settings.names.MODELS`) around it, with
-    what is known of items, users and context, and widths of these features' embeddings by name.
+    what is known of items, users and context, widths of these features' embeddings by name, and
+    embeddings for categories of the items.
 
     Raises:
-        InputError: if a width is named for a feature that there is not, or the model's features
-            are all of one width.
+        InputError: if a width or an embedding is named for a feature that cannot have it, or the
+            model's features are all of one width.
     """
     options: dict[str, Any] = {"item_category": item_category, "features": features}
+    if embed:
+        options["embed"] = embed
+        widths = {one: width for one, width in (widths or {}).items() if one not in embed}
     model: CTRModel = find(MODELS[name])(embedding, **options, **width_options(name, widths))
     return model
 

@@ -15,7 +15,13 @@ from resemb_gnn.errors import InputError
 from resemb_gnn.graph import NodeFeatures, PermuteNodes, covisit_graph
 from resemb_gnn.models import CTRModel
 from resemb_gnn.models.ctr_model import split_widths
-from resemb_gnn.pipeline.embeddings import make_embedding, make_model, width_options
+from resemb_gnn.models.known_features import check_embed
+from resemb_gnn.pipeline.embeddings import (
+    make_embedding,
+    make_feature_embeddings,
+    make_model,
+    width_options,
+)
 from resemb_gnn.pipeline.progress import Stages
 from resemb_gnn.settings import CompareSettings, DataSettings, FitSettings, GraphSettings
 from resemb_gnn.settings.embedding import SHARED, split_name
@@ -35,7 +41,7 @@ class Task:
         split: their examples.
     """
 
-    settings: TrainingSettings
+    settings: FitSettings | CompareSettings
     source: DataSource
     split: Split
 
@@ -44,26 +50,40 @@ class Task:
         """The co-visit graph of the training behaviours, with folds and node features; built when
         it is first asked for, with a bar.
         """
+        return self._graph()
+
+    @cached_property
+    def feature_graphs(self) -> dict[str, Data]:
+        """Those of the values of features that have an embedding of their own, by the features'
+        names; the folds are those of the items' graph.
+        """
+        return {feature: self._graph(feature) for feature in self.settings.embedded}
+
+    def _graph(self, feature: str | None = None) -> Data:
         with Stages(2, self.settings.quiet) as stages:
-            folds = self.settings.folds
-            graph = stages.run(
-                "joining items", lambda: covisits(self.source, self.split, self.settings, folds)
-            )
+            options = self.source, self.split, self.settings, self.settings.folds, feature
+            title = "joining items" if feature is None else f"joining values of {feature}"
+            graph = stages.run(title, lambda: covisits(*options))
             return stages.run("node features", lambda: NodeFeatures(dim=NUM_FEATURES)(graph))
 
     def make_model(
         self, embedding: str, settings: FitSettings | CompareSettings, seed: int
     ) -> CTRModel:
-        """The click model around an embedding, drawn from a seed."""
+        """The click model around an embedding, drawn from a seed. Embeddings of features are built
+        by the task's own settings, alike in every arm of a comparison.
+        """
         torch.manual_seed(seed)
         category = self.source.log.item_category
         made = make_embedding(embedding, self.graph, settings, category)
+        own = self.settings
+        embed = make_feature_embeddings(own.embedded, self.feature_graphs, own, widths_of(own))
         return make_model(
             settings.model,
             made,
             category if settings.use_category else None,
             self.features,
             widths_of(settings),
+            embed,
         )
 
     @property
@@ -73,15 +93,20 @@ class Task:
 
     def __str__(self) -> str:
         """What a run is told to be of."""
-        edges = self.graph.edge_index.size(1) // 2
-        return f"{self.split}, graph: {self.graph.num_nodes} items, {edges} edges"
+        graphs = [("items", self.graph), *self.feature_graphs.items()]
+        sizes = [
+            f"graph: {one.num_nodes} {name}, {one.edge_index.size(1) // 2} edges"
+            for name, one in graphs
+        ]
+        return ", ".join([str(self.split), *sizes])
 
 
-def read_task(settings: TrainingSettings, embeddings: Iterable[str]) -> Task:
+def read_task(settings: FitSettings | CompareSettings, embeddings: Iterable[str]) -> Task:
     """The data and their examples, with a bar.
 
     Raises:
-        InputError: if they cannot be used, or lack the categories that an embedding asks for.
+        InputError: if they cannot be used, or lack the categories or the feature that an embedding
+            asks for.
     """
     with Stages(2, settings.quiet) as stages:
         source = stages.run(f"reading {settings.data}", lambda: read_source(settings))
@@ -93,7 +118,7 @@ def read_task(settings: TrainingSettings, embeddings: Iterable[str]) -> Task:
                 f"train_negatives={settings.train_negatives}: {source.name} has labels, so its rows"
                 " are the examples, and no negatives are drawn"
             )
-        _check_widths(settings, source)
+        _check_features(settings, source)
         split = stages.run(
             "splitting", lambda: source.make_split(settings.split, settings.negatives)
         )
@@ -116,20 +141,33 @@ def widths_of(settings: TrainingSettings) -> dict[str, int]:
     return {name: int(width) for name, width in by_name(settings.widths).items()}
 
 
-def _check_widths(settings: TrainingSettings, source: DataSource) -> None:
-    """Refuses widths that the model does not take, before the graph is built."""
-    features = source.log.features if settings.use_features else None
-    split_widths(features or Features(), widths_of(settings))
+def _check_features(settings: TrainingSettings, source: DataSource) -> None:
+    """Refuses widths and embeddings that the model does not take, before the graph is built."""
+    features = (source.log.features if settings.use_features else None) or Features()
+    split_widths(features, widths_of(settings))
     width_options(settings.model, widths_of(settings))
+    check_embed(features, settings.embedded)
+    for name in settings.embedded:
+        if not source.log.of(name).num_items:
+            raise InputError(f"the feature {name!r} has no values to embed: all are missing")
 
 
-def covisits(source: DataSource, split: Split, settings: GraphSettings, folds: int = 1) -> Data:
-    """The co-visit graph of the training behaviours, without node features."""
+def covisits(
+    source: DataSource,
+    split: Split,
+    settings: GraphSettings,
+    folds: int = 1,
+    feature: str | None = None,
+) -> Data:
+    """The co-visit graph of the training behaviours, or of the values of a category of the items
+    in their place, without node features.
+    """
     options = dict(source.graph)
     if settings.top_k is not None:
         options["top_k"] = settings.top_k
+    history = split.history if feature is None else split.history.of(feature)
     graph = covisit_graph(
-        split.history, window=settings.window, folds=folds if folds > 1 else None, **options
+        history, window=settings.window, folds=folds if folds > 1 else None, **options
     )
     if settings.graph == "covisit":
         return graph

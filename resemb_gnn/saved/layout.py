@@ -14,6 +14,7 @@ ITEMS, CENTERS, GRAPH, HISTORIES = (
 )
 CATEGORIES = "categories.parquet"
 CONTEXT, VOCABULARIES = "context.parquet", "vocabularies.parquet"
+VALUES, VALUE_GRAPHS = "values.parquet", "value_graphs.parquet"
 READ = (  # by load
     SETTINGS,
     WEIGHTS,
@@ -23,6 +24,8 @@ READ = (  # by load
     HISTORIES,
     CONTEXT,
     VOCABULARIES,
+    VALUES,
+    VALUE_GRAPHS,
 )
 DIGESTS = "model.sha256"
 FILES = (*READ, CARD, CENTERS, DIGESTS)

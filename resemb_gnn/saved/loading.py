@@ -10,19 +10,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_model
 from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.utils import coalesce, cumsum
+from torch_geometric.utils import cumsum
 
 from resemb_gnn.data import Features
 from resemb_gnn.data.saved_features import read_feature_columns
 from resemb_gnn.errors import InputError, brief, shown
-from resemb_gnn.graph.adjacency import check_graph
 from resemb_gnn.io.digests import changed_file
 from resemb_gnn.io.frame import naming
 from resemb_gnn.io.json_text import map_numbers, read_json
 from resemb_gnn.io.paths import expanded
-from resemb_gnn.io.saved_table import distinct_ids, float_vectors, read_saved, whole_numbers
+from resemb_gnn.io.saved_table import distinct_ids, read_saved
 from resemb_gnn.models import CTRModel
-from resemb_gnn.pipeline.embeddings import make_embedding, make_model
+from resemb_gnn.pipeline.embeddings import make_embedding, make_feature_embeddings, make_model
 from resemb_gnn.pipeline.task import widths_of
 from resemb_gnn.saved.histories import Histories
 from resemb_gnn.saved.layout import (
@@ -30,14 +29,21 @@ from resemb_gnn.saved.layout import (
     CONTEXT,
     DIGESTS,
     FORMAT,
-    GRAPH,
     HISTORIES,
     ITEMS,
     READ,
     SCHEMA,
     SETTINGS,
+    VALUES,
     VOCABULARIES,
     WEIGHTS,
+)
+from resemb_gnn.saved.saved_graphs import (
+    numbers,
+    read_feature_graphs,
+    read_graph,
+    read_typed,
+    read_values,
 )
 from resemb_gnn.saved.trained_model import TrainedModel
 from resemb_gnn.settings import FitSettings
@@ -64,21 +70,25 @@ def load(folder: str | Path, *, device: torch.device | str = "cpu") -> TrainedMo
     _refuse_changed(folder)
     contents = _read_json(folder / SETTINGS)
     settings = _settings(folder / SETTINGS, contents["settings"])
-    items = _read(folder / ITEMS, item_id=None, behaviors=pl.Int64, features=None)
+    items = read_typed(folder / ITEMS, item_id=None, behaviors=pl.Int64, features=None)
     category = category_ids = None
     if "category" in items.columns:
         path = folder / CATEGORIES
         category_ids = distinct_ids(path, read_saved(path, "category_id")["category_id"], True)
-        category = _numbers(folder / ITEMS, items["category"], len(category_ids))
+        category = numbers(folder / ITEMS, items["category"], len(category_ids))
     item_ids = distinct_ids(folder / ITEMS, items["item_id"])
-    graph = _graph(folder, items)
-    users = _read(folder / HISTORIES, user_id=None, items=pl.List)
+    graph = read_graph(folder, items)
+    users = read_typed(folder / HISTORIES, user_id=None, items=pl.List)
     histories = _histories(folder / HISTORIES, users, len(items))
     features = _features(folder, items, users)
-    _check_size(folder, settings, len(items))
+    values = read_values(folder, settings, features)
+    _check_size(folder, settings, len(items), {name: len(own) for name, own in values.items()})
+    feature_graphs = read_feature_graphs(folder, values)
     try:
         with naming(str(folder)):
-            model = _build(folder, settings, items, graph, category, features)
+            model = _build(
+                folder, settings, items, graph, category, features, values, feature_graphs
+            )
     except (RuntimeError, OverflowError) as error:
         raise InputError(
             f"{folder / SETTINGS}: no such model can be made: {brief(error)}"
@@ -93,6 +103,7 @@ def load(folder: str | Path, *, device: torch.device | str = "cpu") -> TrainedMo
         graph=graph,
         histories=histories,
         features=features,
+        feature_graphs=feature_graphs,
         facts={key: contents[key] for key in ("data", "figures", "versions")},
     )
 
@@ -122,22 +133,43 @@ def _build(
     graph: Data,
     category: Tensor | None,
     features: Features | None,
+    values: dict[str, pl.DataFrame],
+    feature_graphs: dict[str, Data],
 ) -> CTRModel:
-    name, groups = settings.embedding, category
-    shared, own = split_name(name)
-    if shared == "kmeans":  # the clusters are known: an item's is what its category is elsewhere
-        if "center" not in items.columns:
-            raise InputError(f"{folder / ITEMS} has no column 'center'")
-        name = f"category:{own}"
-        groups = _numbers(folder / ITEMS, items["center"], len(items))
+    name, groups = _known_groups(settings.embedding, folder / ITEMS, items)
     used = category if settings.use_category else None
-    embedding = make_embedding(name, graph, settings, groups)
-    return make_model(settings.model, embedding, used, features, widths_of(settings))
+    embedding = make_embedding(name, graph, settings, category if groups is None else groups)
+    embedded, value_groups = {}, {}
+    for feature, own in settings.embedded.items():
+        embedded[feature], found = _known_groups(own, folder / VALUES, values[feature])
+        if found is not None:
+            value_groups[feature] = found
+    widths = widths_of(settings)
+    embed = make_feature_embeddings(embedded, feature_graphs, settings, widths, value_groups)
+    return make_model(settings.model, embedding, used, features, widths, embed)
 
 
-def _check_size(folder: Path, settings: FitSettings, num_items: int) -> None:
+def _known_groups(name: str, path: Path, nodes: pl.DataFrame) -> tuple[str, Tensor | None]:
+    """The name of an embedding and its groups; of clusters, which are known now, the name of the
+    embedding that has as its groups what categories are elsewhere.
+    """
+    shared, own = split_name(name)
+    if shared != "kmeans":
+        return name, None
+    if "center" not in nodes.columns:
+        raise InputError(f"{path} has no column 'center'")
+    return f"category:{own}", numbers(path, nodes["center"], len(nodes))
+
+
+def _check_size(
+    folder: Path, settings: FitSettings, num_items: int, num_values: dict[str, int]
+) -> None:
     """Refuses settings that ask for much more memory than the weights take."""
     asked = 4 * settings.embedding_dim * max(settings.num_centers, num_items)
+    widths = widths_of(settings)
+    for name, size in num_values.items():
+        width = widths.get(name, settings.embedding_dim)
+        asked += 4 * width * max(settings.num_centers, size)
     path = folder / WEIGHTS
     if path.is_file() and asked > path.stat().st_size + _SLACK:
         raise InputError(
@@ -185,36 +217,12 @@ def _settings(path: Path, values: dict[str, Any]) -> FitSettings:
         raise InputError(f"{path}: {error}") from error
 
 
-def _graph(folder: Path, items: pl.DataFrame) -> Data:
-    path = folder / GRAPH
-    table = _read(path, source=pl.Int64, target=pl.Int64, weight=pl.Float32)
-    source, target = (_numbers(path, table[name], len(items)) for name in ("source", "target"))
-    weight = table["weight"].to_torch()
-    if not bool((source < target).all()):
-        raise InputError(f"{path}: source must be less than target")
-    edge_index, edge_weight = coalesce(
-        torch.stack([torch.cat([source, target]), torch.cat([target, source])]),
-        torch.cat([weight, weight]),
-        len(items),
-    )
-    graph = Data(
-        x=torch.from_numpy(float_vectors(folder / ITEMS, items["features"]).copy()),
-        edge_index=edge_index,
-        edge_weight=edge_weight,
-        count=items["behaviors"].to_torch(),
-        num_nodes=len(items),
-    )
-    with naming(f"{path}, {ITEMS}"):
-        check_graph(graph)
-    return graph
-
-
 def _histories(path: Path, table: pl.DataFrame, num_items: int) -> Histories:
     lengths = table["items"].list.len().to_torch().long()
     behaviors = table["items"].explode(empty_as_null=False)
     return Histories(
         distinct_ids(path, table["user_id"]),
-        _numbers(path, behaviors, num_items),
+        numbers(path, behaviors, num_items),
         cumsum(lengths),
     )
 
@@ -231,20 +239,3 @@ def _features(folder: Path, items: pl.DataFrame, users: pl.DataFrame) -> Feature
             columns = None if table is None else read_feature_columns(table, folder / VOCABULARIES)
             found.append(columns)
     return Features(*found) or None
-
-
-def _numbers(path: Path, column: pl.Series, size: int) -> Tensor:
-    with naming(str(path)):
-        return whole_numbers(column, size)
-
-
-def _read(path: Path, **columns: Any) -> pl.DataFrame:
-    """A Parquet file with these columns, of these types (and no null) if they are not ``None``."""
-    table = read_saved(path, *columns)
-    for name, dtype in columns.items():
-        found = table[name].dtype
-        if dtype is not None and found != dtype:
-            raise InputError(f"{path}: column {name!r} holds {found}, not {dtype}")
-        if dtype is not None and table[name].null_count():
-            raise InputError(f"{path}: column {name!r} has missing values")
-    return table

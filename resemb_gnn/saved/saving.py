@@ -8,6 +8,7 @@ import polars as pl
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch_geometric.data import Data
 
 from resemb_gnn.data import Features
 from resemb_gnn.data.saved_features import feature_columns, vocabulary_table
@@ -31,6 +32,8 @@ from resemb_gnn.saved.layout import (
     READ,
     SCHEMA,
     SETTINGS,
+    VALUE_GRAPHS,
+    VALUES,
     VOCABULARIES,
     WEIGHTS,
     model_place,
@@ -65,7 +68,10 @@ def save(trained: "TrainedModel", folder: str | Path, *, replace: bool = False) 
     column ``feature:NAME`` each: codes, lists of codes, numbers (NaN where missing) or vectors. Two
     further files hold the rest: ``context.parquet`` such columns of the context, without rows, and
     ``vocabularies.parquet`` one row of lists, the values of each feature: code 2 stands for the
-    first of them, 1 for an unknown value and 0 for a missing one.
+    first of them, 1 for an unknown value and 0 for a missing one. If features have embeddings of
+    their own, ``values.parquet`` has what ``items.parquet`` says of items, of the values of each
+    ``feature``, feature by feature in the order of the vocabularies, and ``value_graphs.parquet``
+    their co-visits.
 
     Args:
         trained: the model.
@@ -85,8 +91,11 @@ def save(trained: "TrainedModel", folder: str | Path, *, replace: bool = False) 
             write_saved(ids, new / CATEGORIES)
         if isinstance(trained.embedding, ResEmbedding):
             write_saved(center_table(trained.embedding, trained.item_ids), new / CENTERS)
-        edges = dict(zip(("source", "target", "weight"), edge_list(trained.graph), strict=True))
-        write_saved(pl.DataFrame({name: part.numpy() for name, part in edges.items()}), new / GRAPH)
+        write_saved(_edges(trained.graph), new / GRAPH)
+        if trained.feature_graphs:
+            nodes, edges = _value_tables(trained)
+            write_saved(nodes, new / VALUES)
+            write_saved(edges, new / VALUE_GRAPHS)
         write_saved(_histories(trained), new / HISTORIES)
         features = trained.features or Features()
         if features.context is not None:
@@ -139,17 +148,39 @@ def _settings(trained: "TrainedModel") -> str:
     return json.dumps(contents, indent=1, allow_nan=False) + "\n"
 
 
-def _items(trained: "TrainedModel") -> pl.DataFrame:
-    graph = trained.graph
-    table = pl.DataFrame({"item_id": trained.item_ids, "behaviors": graph.count.numpy()})
-    if trained.item_category is not None:
-        table = table.with_columns(category=pl.Series(trained.item_category.numpy()))
-    groups = as_item_embedding(trained.embedding).item_groups
+def _edges(graph: Data) -> pl.DataFrame:
+    edges = zip(("source", "target", "weight"), edge_list(graph), strict=True)
+    return pl.DataFrame({name: part.numpy() for name, part in edges})
+
+
+def _nodes(graph: Data, groups: Tensor | None, **more: pl.Series) -> pl.DataFrame:
+    """What is saved of the nodes of a graph: ``more`` between their counts and groups."""
+    table = pl.DataFrame({"behaviors": graph.count.numpy(), **more})
     if groups is not None:
         table = table.with_columns(center=pl.Series(groups.cpu().numpy()))
     features = pl.Series(graph.x.numpy(), dtype=pl.Array(pl.Float32, graph.x.size(1)))
+    return table.with_columns(features=features)
+
+
+def _value_tables(trained: "TrainedModel") -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Nodes and edges of the graphs of features' values, one after the other."""
+    nodes, edges = [], []
+    for name, graph in trained.feature_graphs.items():
+        column = pl.lit(name).alias("feature")
+        groups = trained.model.feature_embeddings[name].item_groups
+        nodes.append(_nodes(graph, groups).select(column, pl.all()))
+        edges.append(_edges(graph).select(column, pl.all()))
+    return pl.concat(nodes, how="diagonal"), pl.concat(edges)
+
+
+def _items(trained: "TrainedModel") -> pl.DataFrame:
+    more = {}
+    if trained.item_category is not None:
+        more["category"] = pl.Series(trained.item_category.numpy())
+    groups = as_item_embedding(trained.embedding).item_groups
+    table = _nodes(trained.graph, groups, **more)
     known = None if trained.features is None else trained.features.items
-    return table.with_columns(features=features).with_columns(*feature_columns(known))
+    return table.select(trained.item_ids.alias("item_id"), pl.all(), *feature_columns(known))
 
 
 def _histories(trained: "TrainedModel") -> pl.DataFrame:

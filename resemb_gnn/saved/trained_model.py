@@ -1,6 +1,6 @@
 """A trained model with all that it takes to use it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,8 @@ class TrainedModel:
         facts: ``data`` (sizes, split, fingerprint), ``figures`` (test and others), ``versions``.
         features: what the model knows of items and users, by their numbers, and the names, kinds
             and vocabularies of the context features, without rows; ``None`` if it knows nothing.
+        feature_graphs: such graphs of the values of features that have an embedding of their own,
+            by the features' names.
     """
 
     model: CTRModel
@@ -51,6 +53,7 @@ class TrainedModel:
     histories: Histories
     facts: dict[str, Any]
     features: Features | None = None
+    feature_graphs: dict[str, Data] = field(default_factory=dict)
 
     @property
     def embedding(self) -> nn.Module:

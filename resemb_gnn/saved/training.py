@@ -72,6 +72,7 @@ def train(
         graph=_without_folds(task.graph),
         histories=Histories.of(source.log, settings.max_history),
         features=_without_rows(task.features),
+        feature_graphs={name: _without_folds(one) for name, one in task.feature_graphs.items()},
         facts={
             "data": describe_data(source, task.split),
             "figures": figures,

@@ -24,9 +24,9 @@ class KnownCodes(nn.Module):
 
     def __init__(self, known: KnownFeatures) -> None:
         super().__init__()
-        self.embedding = known.embedding
+        self.num_codes = known.num_codes
         rows = [known.table, missing_rows(known.table)]
-        codes = [self.embedding.codes(one) for one in rows] if self.embedding.num_codes else []
+        codes = [known.codes_of(one) for one in rows] if self.num_codes else []
         self.register_buffer("table", torch.cat(codes) if codes else torch.zeros(0))
 
     def codes(self, ids: Tensor) -> Tensor:
@@ -37,7 +37,7 @@ class KnownCodes(nn.Module):
 @torch.no_grad()
 def known_vectors(known: KnownFeatures) -> nn.Embedding:
     """The embedded features, and behind them those of one of whom nothing is known."""
-    nobody = known.embedding(missing_rows(known.table), torch.zeros(1, dtype=torch.long))
+    nobody = known.embed_rows(missing_rows(known.table), torch.zeros(1, dtype=torch.long))
     parts = [known(ids) for ids in torch.arange(known.size).split(8192)]
     return nn.Embedding.from_pretrained(torch.cat([*parts, nobody]).float())
 

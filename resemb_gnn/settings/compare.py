@@ -52,7 +52,7 @@ class CompareSettings(EmbeddingSettings, TrainingSettings):
             self._override(text)
 
     def refuse_unread(self, given: Iterable[str]) -> None:
-        refuse_unread(given, self.embeddings)
+        refuse_unread(given, [*self.embeddings, *self.embedded.values()])
 
     def of(self, name: str) -> "CompareSettings":
         """The settings of one embedding: these, with what ``override`` sets for it."""

@@ -33,7 +33,7 @@ class FitSettings(EmbeddingSettings, TrainingSettings):
         self.refuse_unread(changed(self))
 
     def refuse_unread(self, given: Iterable[str]) -> None:
-        refuse_unread(given, [self.embedding])
+        refuse_unread(given, [self.embedding, *self.embedded.values()])
 
     def identity(self) -> dict[str, Any]:
         """The settings that decide what the model is: what a saved model keeps of them."""

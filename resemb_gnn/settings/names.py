@@ -3,8 +3,8 @@
 A new encoder, click model or data set is a file of its own and a line here. An encoder is a
 :class:`~resemb_gnn.nn.CenterEncoder` made as ``Encoder(graph, num_centers, temperature=...,
 normalize=...)``; a click model a :class:`~resemb_gnn.models.CTRModel` made as
-``Model(embedding, item_category=..., features=..., widths=...)``; a data set a function that
-returns a :class:`~resemb_gnn.datasets.DataSource`, given the place of its files if it has one.
+``Model(embedding, item_category=..., features=..., widths=..., embed=...)``; a data set a function
+that returns a :class:`~resemb_gnn.datasets.DataSource`, given the place of its files if it has one.
 """
 
 from pkgutil import resolve_name

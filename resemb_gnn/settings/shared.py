@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from resemb_gnn.errors import InputError, did_you_mean, shown
+from resemb_gnn.settings.embedding import SHARED, embedding_name, split_name
 from resemb_gnn.settings.names import FEATURE_KINDS, GRAPHS, MODELS, NEGATIVES, PRECISIONS, SPLITS
 from resemb_gnn.settings.setting import Range, Settings, setting
 
@@ -50,9 +51,37 @@ def named_width(text: str) -> str:
     return f"{name}={int(width)}"
 
 
+def named_embedding(text: str) -> str:
+    """``NAME=EMBEDDING``, the embedding that a feature has of its own, in one spelling.
+
+    Raises:
+        InputError: if it is not of this form, the embedding is unknown or needs categories.
+    """
+    name, _, embedding = text.rpartition("=")
+    if not name:
+        raise InputError(f"embed={shown(text)} is not of the form NAME=EMBEDDING")
+    try:
+        embedding = embedding_name(embedding)
+    except InputError as error:
+        raise InputError(f"embed={shown(text)}: {error}") from None
+    if SHARED[split_name(embedding)[0]].needs_category:
+        raise InputError(f"embed={shown(text)}: the values of a feature have no categories")
+    return f"{name}={embedding}"
+
+
 def by_name(pairs: tuple[str, ...] | None) -> dict[str, str]:
-    """What stands behind the ``=`` of each pair, by its name."""
-    return {name: value for name, _, value in (pair.rpartition("=") for pair in pairs or ())}
+    """What stands behind the ``=`` of each pair, by its name.
+
+    Raises:
+        InputError: if a name comes twice.
+    """
+    found: dict[str, str] = {}
+    for pair in pairs or ():
+        name, _, value = pair.rpartition("=")
+        if name in found:
+            raise InputError(f"{name!r} comes twice: as {found[name]} and as {value}")
+        found[name] = value
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +168,8 @@ class TrainingSettings(GraphSettings):
     """How a model is trained on them.
 
     Raises:
-        InputError: if a value is of another type, an unknown choice or out of range.
+        InputError: if a value is of another type, an unknown choice or out of range, or features
+            are to be embedded and left out.
     """
 
     folds: int = setting(
@@ -161,6 +191,12 @@ class TrainingSettings(GraphSettings):
         "widths of features' embeddings, NAME=WIDTH each (default: by their number of values)",
         name_of=named_width,
     )
+    embed: tuple[str, ...] | None = setting(
+        None,
+        "categories of the items with an embedding of their own, by the co-visits of their values,"
+        " NAME=EMBEDDING each, as fit's --embedding; as wide as the items', or as --widths says",
+        name_of=named_embedding,
+    )
     train_negatives: int | None = setting(
         None,
         "negatives a positive, drawn anew each epoch; a step holds batch_size / 2 positives with"
@@ -174,3 +210,14 @@ class TrainingSettings(GraphSettings):
     device: str = setting("cpu", "cpu, cuda or cuda:N")
     tensorboard: str | None = setting(None, "folder of TensorBoard logs of the training")
     quiet: bool = setting(False, "show no progress")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        by_name(self.embed)
+        if self.embed and not self.use_features:
+            raise InputError("embed gives features an embedding, which use_features leaves out")
+
+    @property
+    def embedded(self) -> dict[str, str]:
+        """The embeddings that features have of their own, by the features' names."""
+        return by_name(self.embed)

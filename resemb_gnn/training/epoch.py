@@ -8,7 +8,7 @@ from torch import nn
 
 from resemb_gnn.data import Examples
 from resemb_gnn.io.streams import progress_bar
-from resemb_gnn.training.checks import embedding_of, suited
+from resemb_gnn.training.checks import suited, user_fold_of
 from resemb_gnn.training.distributed import own_part
 from resemb_gnn.training.guards import Interrupts
 from resemb_gnn.training.saver import Saver
@@ -44,7 +44,7 @@ class EpochLoop:
         """Trains on what is left of the epoch that the state is in."""
         state = self.saver.state
         self.model.train()
-        user_fold = embedding_of(self.model).user_fold
+        user_fold = user_fold_of(self.model)
         started = time.perf_counter()
         with interrupts.held():
             state.begin_epoch()

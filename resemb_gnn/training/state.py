@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from resemb_gnn.training.checks import embedding_of
+from resemb_gnn.training.checks import embeddings_of
 from resemb_gnn.training.evaluation import Metrics
 from resemb_gnn.training.optimizer import ModelAdam
 
@@ -92,15 +92,19 @@ class TrainingState:
         )
 
     def next_stage(self) -> bool:
-        """Goes back to the best weights and, if the model has a staged residual that still waits
-        (:class:`~resemb_gnn.nn.ResidualOptions`), releases it; returns whether it had.
+        """Goes back to the best weights and, if the model has staged residuals that still wait
+        (:class:`~resemb_gnn.nn.ResidualOptions`), releases them; returns whether it had.
         """
         self.model.load_state_dict(self.best_weights)
-        if not embedding_of(self.model).release_residual():
+        if not self._release():
             return False
         self.optimizer = self.make_optimizer()
         self.stage_start = len(self.curve)
         return True
+
+    def _release(self) -> bool:
+        released = [one.release_residual() for one in embeddings_of(self.model)]  # of all
+        return any(released)
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors, numbers, strings, lists and dictionaries."""
@@ -122,7 +126,7 @@ class TrainingState:
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Puts everything where it was when it was saved."""
         self.stage_start = saved["stage_start"]
-        if self.stage_start and embedding_of(self.model).release_residual():
+        if self.stage_start and self._release():
             self.optimizer = self.make_optimizer()
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])

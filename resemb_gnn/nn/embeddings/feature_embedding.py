@@ -79,12 +79,12 @@ class TableEmbedding(nn.Module):
         register_guarded_buffer(
             self,
             "digest",
-            _digest(table),
+            features_digest(table),
             "the saved weights belong to features of other names, kinds or values than these",
         )
         self.register_buffer("steps", torch.tensor(0))
         # An odd number of each feature.
-        salt = _mix(torch.arange(1, len(self.names) + 1)) | 1
+        salt = mix_bits(torch.arange(1, len(self.names) + 1)) | 1
         self.register_buffer("salt", salt, persistent=False)
 
     @property
@@ -175,7 +175,7 @@ class TableEmbedding(nn.Module):
             return None, None
         # A hash of key and step; times an odd number it is another one (multiplicative hashing:
         # the upper of 32 bits count). Products wrap around at 64 bits.
-        mixed = _mix(key * 0x9E3779B1 + self.steps * 0x85EBCA77)
+        mixed = mix_bits(key * 0x9E3779B1 + self.steps * 0x85EBCA77)
         own = (mixed.unsqueeze(1) * self.salt) & 0xFFFFFFFF
         return own < int(self.drop * 2**32), (mixed & 1).bool()
 
@@ -199,7 +199,7 @@ def _parts(table: FeatureTable, widths: Mapping[str, int]) -> list[FeaturePart]:
     return found
 
 
-def _digest(table: FeatureTable) -> Tensor:
+def features_digest(table: FeatureTable) -> Tensor:
     """A number of the features' names, kinds and vocabularies, int64 ``[1]``."""
     found = hashlib.blake2b(digest_size=8)
     for feature in table:
@@ -209,7 +209,7 @@ def _digest(table: FeatureTable) -> Tensor:
     return torch.tensor([int.from_bytes(found.digest(), signed=True)])
 
 
-def _mix(number: Tensor) -> Tensor:
+def mix_bits(number: Tensor) -> Tensor:
     """Mixes the lower 32 bits ("lowbias32" of C. Wellons' hash prospector)."""
     number = number & 0xFFFFFFFF
     number = ((number ^ (number >> 16)) * 0x7FEB352D) & 0xFFFFFFFF
