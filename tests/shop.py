@@ -50,6 +50,13 @@ def write_shop(folder: Path, rows: int = 700, seed: int = 0) -> None:
     ).write_csv(folder / "users.csv")
 
 
+def add_makers(folder: Path) -> None:
+    """Gives every item a maker, one of six, or none."""
+    items = pl.read_csv(folder / "items.csv")
+    makers = [None if one % 7 == 6 else f"m{one % 7}" for one in range(NUM_ITEMS)]
+    items.with_columns(maker=pl.Series(makers)).write_csv(folder / "items.csv")
+
+
 def shop_settings(folder: Path) -> dict[str, object]:
     """The settings that read the three tables."""
     return {

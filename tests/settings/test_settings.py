@@ -114,6 +114,12 @@ def test_kinds_are_those_of_the_data() -> None:
         ({"kinds": ["a=text"]}, "choose a kind from category"),
         ({"kinds": "a=list"}, "kinds must be several values"),
         ({"widths": ["a=-1"]}, "is not of the form NAME=WIDTH"),
+        ({"embed": ["author"]}, "embed='author' is not of the form NAME=EMBEDDING"),
+        ({"embed": ["=gcn"]}, "embed='=gcn' is not of the form NAME=EMBEDDING"),
+        ({"embed": ["a=gnc"]}, "embed='a=gnc': the embedding 'gnc' is unknown; .* mean gcn"),
+        ({"embed": ["a=category:free"]}, "the values of a feature have no categories"),
+        ({"embed": ["a=gcn", "a=plain"]}, "'a' comes twice: as gcn and as plain"),
+        ({"embed": ["a=gcn"], "use_features": False}, "use_features leaves out"),
         ({"widths": ["=3"]}, "is not of the form NAME=WIDTH"),
         ({"context": [3]}, "context must be text"),
     ],
@@ -128,3 +134,15 @@ def test_names_before_the_last_sign_of_equality() -> None:
     assert by_name(settings.widths) == {"a=b": "3", "c": "4"}
     assert by_name(settings.kinds) == {"x=y": "list"}
     assert settings.identity()["widths"] == ["a=b=3", "c=4"]
+
+
+@pytest.mark.parametrize("kind", [FitSettings, CompareSettings])
+def test_embeddings_of_features(kind: type[FitSettings] | type[CompareSettings]) -> None:
+    """In one spelling, and what they read may be set."""
+    settings = kind(embed=["a=gcn:held", "b=c=plain:free", "a=gcn"], num_centers=5)
+    assert settings.embedded == {"a": "gcn", "b=c": "plain"}
+    assert settings.identity()["embed"] == ["a=gcn", "b=c=plain"]
+    alone = {"embedding": "plain"} if kind is FitSettings else {"embeddings": ["plain"]}
+    with pytest.raises(InputError, match="num_centers is not read by plain or plain:l2"):
+        kind(**alone, embed=["a=plain:l2"], num_centers=5)
+    assert kind(**alone, embed=["a=gat"], num_centers=5).num_centers == 5

@@ -14,7 +14,7 @@ from resemb_gnn import DIN, BehaviorLog, InputError, ResEmbedding, Split, covisi
 from resemb_gnn.nn import BatchNorm, Dice, ResidualOptions
 from resemb_gnn.nn.embeddings.plain import PlainEmbedding
 from resemb_gnn.nn.layers.shared_batch import shared_batch
-from tests.shop import read_shop, write_shop
+from tests.shop import add_makers, read_shop, write_shop
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["resemb_gnn"])
@@ -91,6 +91,13 @@ def knowing(split: Split) -> nn.Module:
     return DIN(PlainEmbedding(split.history.num_items, 4), features=split.history.features)
 
 
+def with_own_embedding(split: Split) -> nn.Module:
+    graph = covisit_graph(split.history.of("maker"), folds=2)
+    maker = ResEmbedding(graph, 3, 2, feature_dim=4, residual_penalty=0.5)
+    items, features = PlainEmbedding(split.history.num_items, 4), split.history.features
+    return DIN(items, features=features, embed={"maker": maker})
+
+
 def train(rank: int, make: Any, log: BehaviorLog, batch_size: int, **options: Any) -> Any:
     split = log.split()
     torch.manual_seed(rank)  # the first process's start counts
@@ -115,13 +122,16 @@ def test_two_processes_equal_one_with_twice_the_batch(
     assert first[1:] == second[1:]
 
 
-def test_features_are_dropped_alike_in_two_processes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("make", [knowing, with_own_embedding])
+def test_features_are_dropped_alike_in_two_processes(make: Any, tmp_path: Path) -> None:
     """Each process drops what one with both batches would."""
     write_shop(tmp_path)
+    if make is with_own_embedding:
+        add_makers(tmp_path)
     log = read_shop(tmp_path)
-    whole, figures, _ = train(0, knowing, log, 90)
+    whole, figures, _ = train(0, make, log, 90)
     assert int(whole["known_items.embedding.steps"]) > 0
-    first, second = in_processes(train, tmp_path, knowing, log, 45)
+    first, second = in_processes(train, tmp_path, make, log, 45)
     for name, value in whole.items():
         torch.testing.assert_close(first[0][name], value, atol=1e-4, rtol=1e-4, msg=name)
         assert torch.equal(first[0][name], second[0][name]), name

@@ -18,7 +18,7 @@ from resemb_gnn.nn import ResidualOptions, TableOptions
 from resemb_gnn.nn.embeddings.plain import PlainEmbedding
 from resemb_gnn.theory import GapCurve
 from resemb_gnn.training.checkpoint import CheckpointFolder
-from tests.shop import read_shop, write_shop
+from tests.shop import add_makers, read_shop, write_shop
 
 Make = Callable[[Split], nn.Module]
 
@@ -102,22 +102,33 @@ def knowing(split: Split) -> nn.Module:
     return DIN(PlainEmbedding(split.history.num_items, 4), features=split.history.features)
 
 
-def test_resumed_with_features(tmp_path: Path) -> None:
+def with_own_embedding(split: Split) -> nn.Module:
+    graph = covisit_graph(split.history.of("maker"), folds=2)
+    staged = ResidualOptions(staged=True)
+    maker = ResEmbedding(graph, 3, 2, feature_dim=4, residual_options=staged)
+    items, features = PlainEmbedding(split.history.num_items, 4), split.history.features
+    return DIN(items, features=features, embed={"maker": maker})
+
+
+@pytest.mark.parametrize("make", [knowing, with_own_embedding])
+def test_resumed_with_features(make: Make, tmp_path: Path) -> None:
     """What is dropped, too, is what it would have been; other features are another run."""
     write_shop(tmp_path)
+    add_makers(tmp_path)
     split = read_shop(tmp_path).split(by="time")
     options = {"checkpoints": tmp_path / "saved", "checkpoint_seconds": 0, "resume": True}
-    whole = train(knowing, split)
-    with pytest.raises(Stopped):
-        train(knowing, split, stop_at=8, **options)
-    same(whole, train(knowing, split, **options))
+    whole = train(make, split)
+    for stop_at in (8, whole[4] - 9):
+        with pytest.raises(Stopped):
+            train(make, split, stop_at=stop_at, **options)
+    same(whole, train(make, split, **options))
     for name, change in (("items", "price"), ("log", "delay")):
         path = tmp_path / f"{name}.csv"
         before = path.read_text()
         pl.read_csv(path).with_columns(pl.col(change).fill_null(2.5)).write_csv(path)
         other = read_shop(tmp_path).split(by="time")
         with pytest.raises(InputError, match="another run"):
-            train(knowing, other, **options)
+            train(make, other, **options)
         path.write_text(before)
 
 

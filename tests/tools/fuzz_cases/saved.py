@@ -27,6 +27,7 @@ KINDS = (
     {"embedding": "gcn", "num_centers": 3, "category": "kind"},
     {"embedding": "kmeans", "num_centers": 3, "model": "pnn"},
     {"embedding": "plain", "model": "wide-deep", "category": "kind"},
+    {"embedding": "plain", "num_centers": 3, "embed": ["maker=kmeans", "brand=gcn"]},
 )
 COLUMNS: tuple[tuple[list[Any], Any], ...] = (
     ([None], pl.Int64),
@@ -51,6 +52,9 @@ COLUMNS: tuple[tuple[list[Any], Any], ...] = (
 )
 
 
+_GRAPH = ("x", "edge_index", "edge_weight", "count")
+
+
 @functools.cache
 def models() -> list[tuple[dict[str, bytes], Any]]:
     """The files of a few saved models, and what each must give when it is loaded."""
@@ -62,10 +66,13 @@ def models() -> list[tuple[dict[str, bytes], Any]]:
     with tempfile.TemporaryDirectory() as place:
         path, folder = Path(place) / "log.csv", Path(place) / "model"
         table.write_csv(path)
+        items = pl.DataFrame({"item": range(12), "brand": ["x", None, "y"] * 4})
+        items.with_columns(maker=pl.col("item") // 2).write_csv(Path(place) / "items.csv")
         columns = {"data": str(path), "user": "user", "item": "item", "time": "time"}
         small = {"epochs": 1, "quiet": True, "folds": 1, "embedding_dim": 4}
         for kind in KINDS:
-            trained = rg.train(**(columns | small | kind))
+            more = {"items": str(Path(place) / "items.csv")} if "embed" in kind else {}
+            trained = rg.train(**(columns | small | kind | more))
             trained.save(folder, replace=True)
             files = {one.name: one.read_bytes() for one in sorted(folder.iterdir())}
             found.append((files, form_of_model(trained)))
@@ -75,14 +82,14 @@ def models() -> list[tuple[dict[str, bytes], Any]]:
 def form_of_model(trained: rg.TrainedModel) -> Any:
     """What a saved model holds, and what it says of an item and a user."""
     item, users = trained.item_ids[0], trained.histories.user_ids[:1]
-    graph, histories = trained.graph, trained.histories
+    graphs, histories = [trained.graph, *trained.feature_graphs.values()], trained.histories
     return (
         {name: tensor_digest(part) for name, part in trained.model.state_dict().items()},
         trained.settings.identity(),
         trained.item_ids.to_list(),
         None if trained.item_category is None else trained.item_category.tolist(),
         None if trained.category_ids is None else trained.category_ids.to_list(),
-        [graph[name].tolist() for name in ("x", "edge_index", "edge_weight", "count")],
+        [graph[name].tolist() for graph in graphs for name in _GRAPH],
         [histories.user_ids.to_list(), histories.items.tolist(), histories.ptr.tolist()],
         json.dumps(trained.facts, sort_keys=True),
         trained.predict(users, [item]).to_list() if len(users) else [],

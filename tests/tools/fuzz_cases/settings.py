@@ -90,11 +90,13 @@ def _meant(data: bytes) -> Expected | Refused | None:
     values: dict[str, Any] = {}
     for name, value in found.items():
         spec = KNOWN[name]
-        if isinstance(value, dict) or isinstance(value, list) != takes_several(spec):
+        if value is None and may_be_none(spec):
+            values[name] = None
+        elif isinstance(value, dict) or isinstance(value, list) != takes_several(spec):
             return Refused(f"{name} is {type(value).__name__}")
-        if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        elif isinstance(value, list) and all(isinstance(one, str) for one in value):
             values[name] = tuple(value)
-        elif type(value) is value_type(spec) or (value is None and may_be_none(spec)):
+        elif type(value) is value_type(spec):
             values[name] = value
         else:
             return None  # read as a flag would be: 1e-3 is text to YAML 1.1
