@@ -41,7 +41,12 @@ def run_fingerprint(
                 if key != "params"
             }
     saved = model.state_dict().keys()
-    kept = [value for name, value in model.named_buffers() if name not in saved]
+    # Of tables of features the weights hold a digest alone.
+    kept = [
+        value
+        for name, value in model.named_buffers()
+        if name not in saved or name.endswith("digest")
+    ]
     found["graph and features"] = tensor_digest(*kept)
     history = split.history
     found["data: history"] = tensor_digest(history.items, history.ptr, history.times)
