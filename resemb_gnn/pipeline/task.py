@@ -9,10 +9,10 @@ import torch
 from torch import nn
 from torch_geometric.data import Data
 
-from resemb_gnn.data import Features, Split
+from resemb_gnn.data import Features, FeatureTable, Split
 from resemb_gnn.datasets import DataSource, load_source
-from resemb_gnn.errors import InputError
-from resemb_gnn.graph import NodeFeatures, PermuteNodes, covisit_graph
+from resemb_gnn.errors import InputError, did_you_mean, shown
+from resemb_gnn.graph import ContentFeatures, NodeFeatures, PermuteNodes, covisit_graph
 from resemb_gnn.models import CTRModel
 from resemb_gnn.models.ctr_model import split_widths
 from resemb_gnn.pipeline.embeddings import make_embedding, make_model, width_options
@@ -49,7 +49,12 @@ class Task:
             graph = stages.run(
                 "joining items", lambda: covisits(self.source, self.split, self.settings, folds)
             )
-            return stages.run("node features", lambda: NodeFeatures(dim=NUM_FEATURES)(graph))
+            return stages.run("node features", lambda: self._with_features(graph))
+
+    def _with_features(self, graph: Data) -> Data:
+        graph = NodeFeatures(dim=NUM_FEATURES)(graph)
+        table = self.graph_features
+        return graph if table is None else ContentFeatures(table)(graph)
 
     def make_model(
         self, embedding: str, settings: FitSettings | CompareSettings, seed: int
@@ -70,6 +75,11 @@ class Task:
     def features(self) -> Features | None:
         """What the model is to know of items, users and context."""
         return self.source.log.features if self.settings.use_features else None
+
+    @property
+    def graph_features(self) -> FeatureTable | None:
+        """The features of items that the graph's node features hold; ``None`` for none."""
+        return graph_features_of(self.settings, self.source.log.features)
 
     def __str__(self) -> str:
         """What a run is told to be of."""
@@ -94,6 +104,7 @@ def read_task(settings: TrainingSettings, embeddings: Iterable[str]) -> Task:
                 " are the examples, and no negatives are drawn"
             )
         _check_widths(settings, source)
+        graph_features_of(settings, source.log.features)
         split = stages.run(
             "splitting", lambda: source.make_split(settings.split, settings.negatives)
         )
@@ -114,6 +125,27 @@ def read_source(settings: DataSettings) -> DataSource:
 def widths_of(settings: TrainingSettings) -> dict[str, int]:
     """The widths of features' embeddings that the settings name."""
     return {name: int(width) for name, width in by_name(settings.widths).items()}
+
+
+def graph_features_of(settings: TrainingSettings, features: Features | None) -> FeatureTable | None:
+    """The features of items that the settings append to the graph's node features.
+
+    Raises:
+        InputError: if one is named that the items do not have.
+    """
+    if not settings.graph_features:
+        return None
+    known = {} if features is None or features.items is None else features.items.features
+    names = list(known) if settings.graph_features == ("all",) else settings.graph_features
+    if not known:
+        raise InputError("graph_features: there are no features of items; --items names their file")
+    for name in names:
+        if name not in known:
+            raise InputError(
+                f"graph_features={shown(name)} is no feature of the items, which are"
+                f" {shown(list(known))}{did_you_mean(name, known)}"
+            )
+    return FeatureTable({name: known[name] for name in names})
 
 
 def _check_widths(settings: TrainingSettings, source: DataSource) -> None:

@@ -14,6 +14,7 @@ ITEMS, CENTERS, GRAPH, HISTORIES = (
 )
 CATEGORIES = "categories.parquet"
 CONTEXT, VOCABULARIES = "context.parquet", "vocabularies.parquet"
+CONTENT = "content.safetensors"
 READ = (  # by load
     SETTINGS,
     WEIGHTS,
@@ -23,6 +24,7 @@ READ = (  # by load
     HISTORIES,
     CONTEXT,
     VOCABULARIES,
+    CONTENT,
 )
 DIGESTS = "model.sha256"
 FILES = (*READ, CARD, CENTERS, DIGESTS)

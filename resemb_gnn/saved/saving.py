@@ -22,6 +22,7 @@ from resemb_gnn.saved.layout import (
     CARD,
     CATEGORIES,
     CENTERS,
+    CONTENT,
     CONTEXT,
     DIGESTS,
     FORMAT,
@@ -65,7 +66,9 @@ def save(trained: "TrainedModel", folder: str | Path, *, replace: bool = False) 
     column ``feature:NAME`` each: codes, lists of codes, numbers (NaN where missing) or vectors. Two
     further files hold the rest: ``context.parquet`` such columns of the context, without rows, and
     ``vocabularies.parquet`` one row of lists, the values of each feature: code 2 stands for the
-    first of them, 1 for an unknown value and 0 for a missing one.
+    first of them, 1 for an unknown value and 0 for a missing one. Where the graph's node features
+    hold features of items (``graph_features``), these stand in ``items.parquet`` as well, and
+    ``content.safetensors`` has the means, scales and values by which new items' are encoded.
 
     Args:
         trained: the model.
@@ -92,6 +95,11 @@ def save(trained: "TrainedModel", folder: str | Path, *, replace: bool = False) 
         if features.context is not None:
             write_saved(pl.DataFrame(feature_columns(features.context)), new / CONTEXT)
         every = [feature for _, table in features.tables() for feature in table]
+        if features.items is None:
+            every += trained.graph_features or ()
+        if trained.graph_features is not None:
+            save_file(trained.graph.content.state(), str(new / CONTENT))
+            (new / CONTENT).chmod(0o644)
         if any(feature.vocabulary is not None for feature in every):
             write_saved(vocabulary_table(every), new / VOCABULARIES)
         (new / CARD).write_text(model_card(trained), encoding="utf-8")
@@ -149,6 +157,7 @@ def _items(trained: "TrainedModel") -> pl.DataFrame:
         table = table.with_columns(center=pl.Series(groups.cpu().numpy()))
     features = pl.Series(graph.x.numpy(), dtype=pl.Array(pl.Float32, graph.x.size(1)))
     known = None if trained.features is None else trained.features.items
+    known = trained.graph_features if known is None else known
     return table.with_columns(features=features).with_columns(*feature_columns(known))
 
 
