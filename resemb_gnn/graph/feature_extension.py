@@ -47,8 +47,9 @@ class FeatureExtension:
     the features and the graph. An item without edges gets zeros, but for a given count.
 
     Where features of a new item are given, the columns of :class:`~resemb_gnn.ContentFeatures` are
-    its own, and all others the mean of what its co-visits say (as above) and what its features say
-    (:class:`~resemb_gnn.graph.ContentRegression`), which counts as much as 30 co-visits.
+    its own, and its row is the mean of these features and what its features say of its
+    neighbourhood (:class:`~resemb_gnn.graph.ContentRegression`), which counts as much as 30
+    co-visits: without any it stands alone.
 
     Args:
         graph: graph with node features ``x``, as they were made of it.
@@ -83,21 +84,20 @@ class FeatureExtension:
         self.graph = graph
 
     @cached_property
-    def content(self) -> slice | None:
-        """Which columns are those of the graph's features of items; ``None`` if none are."""
-        encoder = self.graph.get("content")
-        if encoder is None or len(encoder.table) != len(self.x):
-            return None
-        columns = encoder(encoder.table).numpy()
+    def content(self) -> slice:
+        """Which columns are those of the graph's features of items; empty if none are."""
+        encoder: ContentEncoder = self.graph.content
+        known = has_edges(self.graph)  # other rows are the regression's
+        columns, x = encoder(encoder.table)[known].numpy(), self.x[known.numpy()]
         for start in range(self.x.shape[1] - encoder.width + 1):
             place = slice(start, start + encoder.width)
-            if np.allclose(self.x[:, place], columns, rtol=1e-4, atol=1e-4):
+            if np.allclose(x[:, place], columns, rtol=1e-4, atol=1e-4):
                 return place
-        return None
+        return slice(0)
 
     @cached_property
     def regression(self) -> ContentRegression:
-        """What features of items say of the other columns."""
+        """What features of items say of a neighbourhood."""
         return ContentRegression(self.graph.content, self.graph)
 
     def __call__(
@@ -146,27 +146,27 @@ class FeatureExtension:
             features: a frame with a column a feature, or a table that was read from one.
 
         Raises:
-            InputError: if the graph's features are made without
-                :class:`~resemb_gnn.ContentFeatures`, or ``features`` lack one of its features or
-                have it of another kind or width.
+            InputError: if the graph was made without :class:`~resemb_gnn.ContentFeatures`, or
+                ``features`` lack one of its features or have it of another kind or width.
         """
-        if self.content is None:
+        encoder = self.graph.get("content")
+        if encoder is None:
             raise InputError(
-                "features of new items were given, but graph.x was made without ContentFeatures, or"
-                " was changed since"
+                "features of new items were given, but the graph was made without ContentFeatures"
             )
-        encoder: ContentEncoder = self.graph.content
         with naming("the new items"):
-            return encoder.read(features)
+            found: FeatureTable = encoder.read(features)
+        return found
 
     def _told(self, features: FeatureTable, x: "np.ndarray", total: "np.ndarray") -> "np.ndarray":
         """Node features from those by co-visits, ``x``, of a ``total`` weight each, and content."""
         if len(features) != len(x):
             raise InputError(f"features of {len(features)} new items, but there are {len(x)}")
+        if self.content.stop:
+            x[:, self.content] = self.graph.content(features).numpy()
         share = (total / (total + _COVISITS))[:, None]
-        x = share * x + (1 - share) * self.regression(features).numpy()
-        x[:, self.content] = self.graph.content(features).numpy()
-        return x
+        found: np.ndarray = share * x + (1 - share) * self.regression(features).numpy()
+        return found
 
     def _pmi(
         self, edges: "scipy.sparse.csr_array", total: "np.ndarray"

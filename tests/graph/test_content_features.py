@@ -1,7 +1,5 @@
 """Features of items as node features, against scikit-learn's dense encoders and ridge."""
 
-import copy
-
 import numpy as np
 import polars as pl
 import pytest
@@ -70,8 +68,8 @@ def test_numbers_are_standardised_and_clipped() -> None:
 def test_missing_numbers_are_the_mean_and_are_marked() -> None:
     price = frame()["price"].to_numpy()[:, None]
     low, high = np.nanquantile(price[KNOWN.numpy()], [0.01, 0.99])
-    found = StandardScaler().fit(price[KNOWN.numpy()].clip(low, high)).transform(
-        price.clip(low, high)
+    found = (
+        StandardScaler().fit(price[KNOWN.numpy()].clip(low, high)).transform(price.clip(low, high))
     )
     both = np.hstack([np.nan_to_num(found), np.isnan(price)])
     assert_columns(["price"], scaled(both))
@@ -194,6 +192,14 @@ def lonely_graph(log: BehaviorLog, folds: int | None = None) -> Data:
     return covisit_graph(log.select(log.items < 36), folds=folds)
 
 
+def dense_gcn(graph: Data) -> torch.Tensor:
+    """The normalised adjacency matrix, dense."""
+    dense = torch.eye(40, dtype=torch.double)
+    dense[graph.edge_index[1], graph.edge_index[0]] += graph.edge_weight.double()
+    scale = dense.sum(dim=1).rsqrt()
+    return scale[:, None] * dense * scale
+
+
 def test_columns_are_appended_in_each_fold(log: BehaviorLog) -> None:
     table = read_features(frame(), ["brand", "price"])
     graph = NodeFeatures(6)(covisit_graph(log, folds=2))
@@ -201,7 +207,8 @@ def test_columns_are_appended_in_each_fold(log: BehaviorLog) -> None:
     columns = ContentEncoder(table, graph.count > 0)(table)
     assert torch.equal(made.x, torch.cat([graph.x, columns], dim=1))
     for part, before in zip(made.fold_graphs, graph.fold_graphs, strict=True):
-        assert torch.equal(part.x[:, 6:], columns)
+        joined = before.edge_index.unique()
+        assert torch.equal(part.x[joined, 6:], columns[joined])
         assert before.x.size(1) == 6  # the input keeps its own
     assert graph.x.size(1) == 6
     assert made.content.table is table
@@ -212,20 +219,20 @@ def test_lonely_items_get_what_their_features_say(log: BehaviorLog) -> None:
     table = read_features(frame(), ["brand", "price", "text"])
     graph = NodeFeatures(6)(lonely_graph(log, folds=2))
     made = ContentFeatures(table)(graph)
-    for before, after in zip(
-        [graph, *graph.fold_graphs], [made, *made.fold_graphs], strict=True
-    ):
+    for before, after in zip([graph, *graph.fold_graphs], [made, *made.fold_graphs], strict=True):
         lonely = torch.ones(40, dtype=torch.bool)
         lonely[before.edge_index.flatten()] = False
         assert lonely[36:].all()
+        columns = torch.cat([before.x, made.content(table)], dim=1)
         matrix = made.content.matrix(table).toarray()
         known = (~lonely).numpy()
         weight = before.count.double().sqrt().numpy()[known]
-        ridge = Ridge(1.0, solver="svd").fit(matrix[known], before.x.numpy()[known], weight)
+        target = dense_gcn(before) @ columns.double()
+        ridge = Ridge(1.0, solver="svd").fit(matrix[known], target.numpy()[known], weight)
         expected = ridge.predict(matrix[~known])
-        np.testing.assert_allclose(after.x[lonely, :5], expected[:, :5], atol=1e-4)
-        assert torch.equal(after.x[lonely, 5], before.x[lonely, 5])  # the count is known
-        assert torch.equal(after.x[~lonely, :6], before.x[~lonely])
+        expected[:, 5] = before.x[lonely, 5]  # the count is known
+        np.testing.assert_allclose(after.x[lonely], expected, atol=1e-4)
+        assert torch.equal(after.x[~lonely], columns[~lonely])
         assert bool(after.x[36:, :5].any(dim=1).all())
 
 
@@ -235,9 +242,8 @@ def test_content_alone_and_without_counts(log: BehaviorLog) -> None:
     del graph.count
     assert torch.equal(ContentFeatures(table)(graph).x, ContentEncoder(table)(table))
     empty = Data(edge_index=torch.empty(2, 0, dtype=torch.long), x=torch.ones(40, 2), num_nodes=40)
-    made = ContentFeatures(table)(empty)
-    assert not made.x[:, :2].any()  # nothing is known of anything
-    assert torch.equal(made.x[:, 2:], ContentEncoder(table)(table))
+    made = ContentFeatures(table)(empty)  # no neighbourhood to learn from
+    assert torch.equal(made.x, torch.cat([empty.x, ContentEncoder(table)(table)], dim=1))
 
 
 def test_unusable_features(log: BehaviorLog) -> None:
@@ -271,10 +277,11 @@ def test_new_items_by_co_visits_and_features(log: BehaviorLog, count_last: bool)
     by_edges = extension(rows, torch.tensor([4, 0]))
     said = ContentRegression(graph.content, graph)(read).float()
     share = torch.tensor([[10 / 40], [0.0]])
-    mixed = share * by_edges + (1 - share) * said
-    torch.testing.assert_close(x[:, :5], mixed[:, :5], atol=1e-5, rtol=1e-4)
-    assert torch.equal(x[:, extension.counts], by_edges[:, extension.counts])
-    assert torch.equal(x[:, extension.content], graph.content(read))
+    mixed = by_edges.clone()
+    mixed[:, extension.content] = graph.content(read)
+    mixed = share * mixed + (1 - share) * said
+    mixed[:, extension.counts] = by_edges[:, extension.counts]
+    torch.testing.assert_close(x, mixed, atol=1e-5, rtol=1e-4)
 
 
 def test_an_old_item_as_a_new_one(log: BehaviorLog) -> None:
@@ -289,9 +296,25 @@ def test_an_old_item_as_a_new_one(log: BehaviorLog) -> None:
 
 def test_features_of_new_items_need_those_of_the_graph(log: BehaviorLog) -> None:
     graph = SpectralFeatures(5)(covisit_graph(log))
-    with pytest.raises(InputError, match="was made without ContentFeatures"):
+    with pytest.raises(InputError, match="the graph was made without ContentFeatures"):
         FeatureExtension(graph).read(frame())
-    made = ContentFeatures(read_features(frame(), ["brand"]))(copy.copy(graph))
-    made.x = graph.x
-    with pytest.raises(InputError, match="was made without ContentFeatures, or was changed since"):
-        FeatureExtension(made).read(frame())
+
+
+def test_nothing_appended(log: BehaviorLog) -> None:
+    """The same rows of lonely and of new items, without the columns."""
+    table = read_features(frame(), ["brand", "price"])
+    graph = NodeFeatures(6)(lonely_graph(log, folds=2))
+    with_columns, without = (ContentFeatures(table, append=a)(graph) for a in (True, False))
+    for one, two in zip(
+        [with_columns, *with_columns.fold_graphs], [without, *without.fold_graphs], strict=True
+    ):
+        torch.testing.assert_close(one.x[:, :6], two.x)
+    none = Adjacency(torch.zeros(3, dtype=torch.long), torch.zeros(0).long(), torch.zeros(0))
+    new = frame(60)[[50, 51]]
+    x = [
+        FeatureExtension(one)(none, features=one.content.read(new))
+        for one in (with_columns, without)
+    ]
+    torch.testing.assert_close(x[0][:, :6], x[1])
+    with pytest.raises(InputError, match="append=False leaves the graph without node features"):
+        ContentFeatures(table, append=False)(covisit_graph(log))
