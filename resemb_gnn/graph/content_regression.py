@@ -25,10 +25,10 @@ class ContentRegression:
     with :math:`z` the :meth:`~resemb_gnn.graph.ContentEncoder.matrix` of the features,
     :math:`\hat A = D^{-1/2} (A + I) D^{-1/2}` and :math:`n_i` the ``count`` of each item (1 without
     counts), over the items that have edges. An item without edges sees itself alone: with
-    :math:`\hat x` as its row, an encoder that was trained on neighbourhoods sees what it is used to,
-    where the item's own columns as they are would be farther out than any mean of neighbours. (Maps
-    from content to trained vectors, as of Gantner et al., "Learning Attribute-to-Feature Mappings
-    for Cold-Start Recommendations", ICDM 2010, leave the encoder out.)
+    :math:`\hat x` as its row, an encoder that was trained on neighbourhoods sees what it is used
+    to, where the item's own columns as they are would be farther out than any mean of neighbours.
+    (Maps from content to trained vectors, as of Gantner et al., "Learning Attribute-to-Feature
+    Mappings for Cold-Start Recommendations", ICDM 2010, leave the encoder out.)
 
     Args:
         encoder: encodes the features, and holds those of the graph's items.

@@ -72,7 +72,7 @@ def test_new_items_by_features_after_loading(shop: Path, model: rg.TrainedModel)
     assert torch.equal(emb.embed_new(features=table), new)
     with pytest.raises(InputError, match="the new items, the column 'brand' is missing"):
         emb.embed_new(features=rows(shop, 9).drop("brand"))
-    with pytest.raises(InputError, match="column 'price', row 0 .*'cheap' is no number"):
+    with pytest.raises(InputError, match=r"column 'price', row 0 .*'cheap' is no number"):
         emb.embed_new(features=rows(shop, 9).with_columns(price=pl.lit("cheap")))
 
 
