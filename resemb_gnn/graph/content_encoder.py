@@ -13,7 +13,9 @@ from resemb_gnn.errors import InputError
 from resemb_gnn.io.frame import Frame, read_columns
 
 MOST_COLUMNS = 32  # of a feature
-MOST_VALUES = 4096  # of a feature that are told apart
+MOST_VALUES = (
+    4096  # of all features that are told apart: a regression inverts a square matrix of them
+)
 _OUTLIERS = (0.01, 0.99)  # quantiles; a number beyond them counts as they do
 _TINY = 1e-6
 
@@ -32,7 +34,8 @@ class ContentEncoder:
     ============ ======================================================================
 
     A number or vector that some known item lacks gets one column more, 1 where it is missing. A
-    value that no known item has gets none, nor do others than a feature's 4,096 most frequent ones.
+    value that no known item has gets none, nor do others than the most frequent ones of a feature,
+    4,096 over all features in equal shares.
     More than 32 columns are multiplied by a seeded matrix of random signs that leaves 32
     (Achlioptas, "Database-friendly random projections", 2003). The columns of each feature are
     centred, and scaled so that the mean square norm of the known items' rows is their number, as
@@ -61,7 +64,8 @@ class ContentEncoder:
         if known is not None and known.shape != (len(table),):
             raise InputError(f"known has shape {list(known.shape)}, not [{len(table)}]")
         self.table = table
-        self.parts = [_Numbers() if one.vocabulary is None else _Values() for one in table]
+        most = MOST_VALUES // max(sum(one.vocabulary is not None for one in table), 1)
+        self.parts = [_Numbers() if one.vocabulary is None else _Values(most) for one in table]
         if state is not None:
             self._restore(state)
             return
@@ -208,10 +212,13 @@ class _Values(_Part):
     names = ("column", "mean", "scale")
     column: "np.ndarray"  # of each code; -1 for none
 
+    def __init__(self, most: int) -> None:
+        self.most = most
+
     def learn(self, feature: Feature) -> None:
         count = feature.values.bincount(minlength=feature.num_codes).numpy()
         count[:FIRST] = 0
-        most = np.argsort(-count, kind="stable")[:MOST_VALUES]
+        most = np.argsort(-count, kind="stable")[: self.most]
         kept = np.sort(most[count[most] > 0])
         self.column = np.full(feature.num_codes, -1)
         self.column[kept] = np.arange(kept.size)

@@ -18,7 +18,7 @@ from resemb_gnn.models.ctr_model import split_widths
 from resemb_gnn.pipeline.embeddings import make_embedding, make_model, width_options
 from resemb_gnn.pipeline.progress import Stages
 from resemb_gnn.settings import CompareSettings, DataSettings, FitSettings, GraphSettings
-from resemb_gnn.settings.embedding import SHARED, split_name
+from resemb_gnn.settings.embedding import SHARED, settings_of, split_name
 from resemb_gnn.settings.shared import FEATURE_SETTINGS, TrainingSettings, by_name
 from resemb_gnn.training import FitResult, fit
 
@@ -91,8 +91,13 @@ def read_task(settings: TrainingSettings, embeddings: Iterable[str]) -> Task:
     """The data and their examples, with a bar.
 
     Raises:
-        InputError: if they cannot be used, or lack the categories that an embedding asks for.
+        InputError: if they cannot be used, or lack the categories that an embedding asks for, or
+            features of items are put into a graph whose node features no embedding reads.
     """
+    embeddings = list(embeddings)
+    # Those that choose a number of centres make them of node features.
+    if settings.graph_features and not any("num_centers" in settings_of(e) for e in embeddings):
+        raise InputError(f"graph_features is not read by {' or '.join(embeddings)}")
     with Stages(2, settings.quiet) as stages:
         source = stages.run(f"reading {settings.data}", lambda: read_source(settings))
         lacking = [name for name in embeddings if SHARED[split_name(name)[0]].needs_category]

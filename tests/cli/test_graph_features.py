@@ -114,6 +114,10 @@ def test_saved_as_it_was(shop: Path, tmp_path: Path) -> None:
     [
         (["--graph-features", "brnd"], "graph_features='brnd' is no feature of the items, .*brand"),
         (["--graph-features", "country"], "graph_features='country' is no feature of the items"),
+        (
+            ["--graph-features", "brand", "--embedding", "average"],
+            "graph_features is not read by average",
+        ),
     ],
 )
 def test_unknown_features(

@@ -19,6 +19,7 @@ from resemb_gnn.graph import (
     FeatureExtension,
     NodeFeatures,
     SpectralFeatures,
+    content_encoder,
 )
 
 KNOWN = torch.arange(40) % 5 != 3
@@ -105,6 +106,17 @@ def test_many_values_keep_their_products_in_32_columns() -> None:
     products = products @ products.T
     assert float((products - torch.eye(200)).abs().mean()) < 0.2  # as random signs have it
     assert torch.equal(ContentEncoder(table)(table).double(), found)
+
+
+def test_the_most_frequent_values_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many over all features, of which each has a share."""
+    monkeypatch.setattr(content_encoder, "MOST_VALUES", 4)
+    rows = pl.DataFrame({"one": list("aaabbbccd"), "two": list("xyzzyyxww"), "n": [0.5] * 9})
+    table = read_features(rows, rows.columns)
+    found = ContentEncoder(table).matrix(table).toarray()
+    expected = [rows["one"] == "a", rows["one"] == "b", rows["two"] == "w", rows["two"] == "y"]
+    np.testing.assert_array_equal(found[:, [0, 1, 3]], np.array(expected)[[0, 1, 3]].T)
+    assert found.shape == (9, 5)
 
 
 def test_features_stand_side_by_side() -> None:

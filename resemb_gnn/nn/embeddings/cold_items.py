@@ -14,6 +14,7 @@ from resemb_gnn.graph import Adjacency, FeatureExtension, covisit_graph
 from resemb_gnn.graph.covisit import check_log
 from resemb_gnn.io.frame import Frame
 from resemb_gnn.nn.encoders.average import ItemAverageEncoder
+from resemb_gnn.nn.encoders.hard import HardEncoder
 from resemb_gnn.nn.layers.own_precision import in_own_precision
 
 if TYPE_CHECKING:
@@ -215,7 +216,8 @@ def _read_features(
     """Features of new items as the embedding's graph has them."""
     if x is not None:
         raise InputError("x are all node features of the new items: leave out x or features")
-    if embedding.encoder.graph.x is None:
+    blind = isinstance(embedding.encoder, ItemAverageEncoder | HardEncoder)
+    if blind or embedding.encoder.graph.x is None:
         raise InputError("features were given, but this encoder has no node features")
     return _extension_of(embedding).read(features)
 

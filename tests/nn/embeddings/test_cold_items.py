@@ -286,6 +286,10 @@ def test_features_that_the_graph_does_not_have(log: BehaviorLog) -> None:
     graph = covisit_graph(log)
     with pytest.raises(InputError, match="this encoder has no node features"):
         make("average", None, graph=graph).embed_new(features=content())
+    graph = with_content(covisit_graph(log))  # it has some, but these encoders do not look at them
+    for encoder in ("average", HardEncoder(graph, torch.arange(40) % 3)):
+        with pytest.raises(InputError, match="this encoder has no node features"):
+            make(encoder, None, graph=graph).embed_new(features=content())
 
 
 @pytest.mark.parametrize(("encoder", "num_centers"), WITH_FEATURES)
