@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from resemb_gnn.datasets.interest_delay import InterestDelayModel
     from resemb_gnn.errors import InputError
     from resemb_gnn.graph import (
+        ContentFeatures,
         CountFeature,
         PermuteNodes,
         SpectralFeatures,
@@ -38,6 +39,7 @@ __all__ = [
     "PNN",
     "Batch",
     "BehaviorLog",
+    "ContentFeatures",
     "CountFeature",
     "DINAttention",
     "Examples",
@@ -74,6 +76,7 @@ _PLACES = {
     "resemb_gnn.datasets.interest_delay": ("InterestDelayModel",),
     "resemb_gnn.errors": ("InputError",),
     "resemb_gnn.graph": (
+        "ContentFeatures",
         "CountFeature",
         "PermuteNodes",
         "SpectralFeatures",

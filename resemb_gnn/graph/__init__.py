@@ -8,6 +8,9 @@ from resemb_gnn.graph.adjacency import (
     plain_adjacency,
     symmetric_adjacency,
 )
+from resemb_gnn.graph.content_encoder import ContentEncoder
+from resemb_gnn.graph.content_features import ContentFeatures
+from resemb_gnn.graph.content_regression import ContentRegression
 from resemb_gnn.graph.count_feature import CountFeature
 from resemb_gnn.graph.covisit import covisit_graph
 from resemb_gnn.graph.covisit_files import read_covisit_graph, write_covisit_graph
@@ -23,6 +26,9 @@ from resemb_gnn.graph.spectral_features import SpectralFeatures
 __all__ = [
     "QUANTILES",
     "Adjacency",
+    "ContentEncoder",
+    "ContentFeatures",
+    "ContentRegression",
     "CountFeature",
     "FeatureExtension",
     "GraphSummary",

@@ -186,6 +186,13 @@ def _check_folds(graph: Data, size: int, parts: Collection[str]) -> None:
         )
 
 
+def has_edges(graph: Data) -> Tensor:
+    """Which nodes have an edge in either direction, bool ``[num_nodes]``."""
+    found = torch.zeros(int(graph.num_nodes or 0), dtype=torch.bool)
+    found[graph.edge_index.cpu().flatten()] = True
+    return found
+
+
 def graph_dtype() -> torch.dtype:
     """The type that numbers of a graph are computed in: PyTorch's default one, but no narrower than
     float32, which SciPy and sums over many neighbours need.

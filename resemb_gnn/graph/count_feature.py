@@ -2,7 +2,9 @@
 
 import copy
 
+import numpy as np
 import torch
+from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
@@ -30,10 +32,25 @@ class CountFeature(BaseTransform):
     def _appended(self, data: Data) -> Data:
         if data.get("count") is None:
             raise InputError("the count feature needs graph.count, the behaviours of each item")
-        value = data.count.float().log1p()
-        value = (value - value.mean()) / value.std(correction=0).clamp(min=1e-6)
-        column = value.unsqueeze(1)
+        column = _column(data.count).unsqueeze(1)
         data.x = column if data.x is None else torch.cat([data.x, column], dim=1)
         if "fold_graphs" in data:  # the input keeps its own
             data.fold_graphs = [self._appended(copy.copy(part)) for part in data.fold_graphs]
         return data
+
+
+def count_columns(graph: Data) -> "np.ndarray":
+    """Which columns of ``x`` are those of :class:`CountFeature`, bool ``[num_features]``; seen from
+    the features and the counts.
+    """
+    x = graph.x.cpu().double().numpy()
+    if graph.get("count") is None:
+        return np.zeros(x.shape[1], dtype=bool)
+    column = _column(graph.count.cpu()).double().numpy()
+    found: np.ndarray = np.isclose(x, column[:, None], rtol=1e-5, atol=1e-4).all(axis=0)
+    return found
+
+
+def _column(count: Tensor) -> Tensor:
+    value = count.float().log1p()
+    return (value - value.mean()) / value.std(correction=0).clamp(min=1e-6)

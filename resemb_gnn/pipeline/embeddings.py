@@ -128,7 +128,8 @@ def plain_table(
     elif own == "meda":
         options["options"] = TableOptions(renew=True)
     elif own == "spectral":
-        if graph.x is None or graph.x.size(1) != settings.embedding_dim:
+        made = graph.x is not None and graph.get("content") is None  # spectral alone
+        if not made or graph.x.size(1) != settings.embedding_dim:
             graph = NodeFeatures(settings.embedding_dim)(copy.copy(graph))
         options["start"] = settings.start_scale * graph.x
     return PlainEmbedding(int(graph.num_nodes or 0), settings.embedding_dim, **options)

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 from torch_geometric.data import Data
 
-from resemb_gnn.data import Features, Split
+from resemb_gnn.data import Features, FeatureTable, Split
 from resemb_gnn.datasets import DataSource, load_source
-from resemb_gnn.errors import InputError
-from resemb_gnn.graph import NodeFeatures, PermuteNodes, covisit_graph
+from resemb_gnn.errors import InputError, did_you_mean, shown
+from resemb_gnn.graph import ContentFeatures, NodeFeatures, PermuteNodes, covisit_graph
 from resemb_gnn.models import CTRModel
 from resemb_gnn.models.ctr_model import split_widths
 from resemb_gnn.models.known_features import check_embed
@@ -24,7 +24,7 @@ from resemb_gnn.pipeline.embeddings import (
 )
 from resemb_gnn.pipeline.progress import Stages
 from resemb_gnn.settings import CompareSettings, DataSettings, FitSettings, GraphSettings
-from resemb_gnn.settings.embedding import SHARED, split_name
+from resemb_gnn.settings.embedding import SHARED, settings_of, split_name
 from resemb_gnn.settings.shared import FEATURE_SETTINGS, TrainingSettings, by_name
 from resemb_gnn.training import FitResult, fit
 
@@ -64,7 +64,9 @@ class Task:
             options = self.source, self.split, self.settings, self.settings.folds, feature
             title = "joining items" if feature is None else f"joining values of {feature}"
             graph = stages.run(title, lambda: covisits(*options))
-            return stages.run("node features", lambda: NodeFeatures(dim=NUM_FEATURES)(graph))
+            # What is known of items says nothing of the values of one feature.
+            table = self.graph_features if feature is None else None
+            return stages.run("node features", lambda: _with_features(graph, table))
 
     def make_model(
         self, embedding: str, settings: FitSettings | CompareSettings, seed: int
@@ -91,6 +93,11 @@ class Task:
         """What the model is to know of items, users and context."""
         return self.source.log.features if self.settings.use_features else None
 
+    @property
+    def graph_features(self) -> FeatureTable | None:
+        """The features of items that the graph's node features hold; ``None`` for none."""
+        return graph_features_of(self.settings, self.source.log.features)
+
     def __str__(self) -> str:
         """What a run is told to be of."""
         graphs = [("items", self.graph), *self.feature_graphs.items()]
@@ -101,13 +108,24 @@ class Task:
         return ", ".join([str(self.split), *sizes])
 
 
+def _with_features(graph: Data, table: FeatureTable | None) -> Data:
+    """The graph with node features, those of items behind them."""
+    graph = NodeFeatures(dim=NUM_FEATURES)(graph)
+    return graph if table is None else ContentFeatures(table)(graph)
+
+
 def read_task(settings: FitSettings | CompareSettings, embeddings: Iterable[str]) -> Task:
     """The data and their examples, with a bar.
 
     Raises:
         InputError: if they cannot be used, or lack the categories or the feature that an embedding
-            asks for.
+            asks for, or features of items are put into a graph whose node features no embedding
+            reads.
     """
+    embeddings = list(embeddings)
+    # Those that choose a number of centres make them of node features.
+    if settings.graph_features and not any("num_centers" in settings_of(e) for e in embeddings):
+        raise InputError(f"graph_features is not read by {' or '.join(embeddings)}")
     with Stages(2, settings.quiet) as stages:
         source = stages.run(f"reading {settings.data}", lambda: read_source(settings))
         lacking = [name for name in embeddings if SHARED[split_name(name)[0]].needs_category]
@@ -119,6 +137,7 @@ def read_task(settings: FitSettings | CompareSettings, embeddings: Iterable[str]
                 " are the examples, and no negatives are drawn"
             )
         _check_features(settings, source)
+        graph_features_of(settings, source.log.features)
         split = stages.run(
             "splitting", lambda: source.make_split(settings.split, settings.negatives)
         )
@@ -139,6 +158,27 @@ def read_source(settings: DataSettings) -> DataSource:
 def widths_of(settings: TrainingSettings) -> dict[str, int]:
     """The widths of features' embeddings that the settings name."""
     return {name: int(width) for name, width in by_name(settings.widths).items()}
+
+
+def graph_features_of(settings: TrainingSettings, features: Features | None) -> FeatureTable | None:
+    """The features of items that the settings append to the graph's node features.
+
+    Raises:
+        InputError: if one is named that the items do not have.
+    """
+    if not settings.graph_features:
+        return None
+    known = {} if features is None or features.items is None else features.items.features
+    names = list(known) if settings.graph_features == ("all",) else settings.graph_features
+    if not known:
+        raise InputError("graph_features: there are no features of items; --items names their file")
+    for name in names:
+        if name not in known:
+            raise InputError(
+                f"graph_features={shown(name)} is no feature of the items, which are"
+                f" {shown(list(known))}{did_you_mean(name, known)}"
+            )
+    return FeatureTable({name: known[name] for name in names})
 
 
 def _check_features(settings: TrainingSettings, source: DataSource) -> None:

@@ -15,6 +15,7 @@ ITEMS, CENTERS, GRAPH, HISTORIES = (
 CATEGORIES = "categories.parquet"
 CONTEXT, VOCABULARIES = "context.parquet", "vocabularies.parquet"
 VALUES, VALUE_GRAPHS = "values.parquet", "value_graphs.parquet"
+CONTENT = "content.safetensors"
 READ = (  # by load
     SETTINGS,
     WEIGHTS,
@@ -26,6 +27,7 @@ READ = (  # by load
     VOCABULARIES,
     VALUES,
     VALUE_GRAPHS,
+    CONTENT,
 )
 DIGESTS = "model.sha256"
 FILES = (*READ, CARD, CENTERS, DIGESTS)

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_model
+from safetensors.torch import load_file, load_model
 from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import cumsum
@@ -15,6 +15,7 @@ from torch_geometric.utils import cumsum
 from resemb_gnn.data import Features
 from resemb_gnn.data.saved_features import read_feature_columns
 from resemb_gnn.errors import InputError, brief, shown
+from resemb_gnn.graph import ContentEncoder
 from resemb_gnn.io.digests import changed_file
 from resemb_gnn.io.frame import naming
 from resemb_gnn.io.json_text import map_numbers, read_json
@@ -22,10 +23,11 @@ from resemb_gnn.io.paths import expanded
 from resemb_gnn.io.saved_table import distinct_ids, read_saved
 from resemb_gnn.models import CTRModel
 from resemb_gnn.pipeline.embeddings import make_embedding, make_feature_embeddings, make_model
-from resemb_gnn.pipeline.task import widths_of
+from resemb_gnn.pipeline.task import graph_features_of, widths_of
 from resemb_gnn.saved.histories import Histories
 from resemb_gnn.saved.layout import (
     CATEGORIES,
+    CONTENT,
     CONTEXT,
     DIGESTS,
     FORMAT,
@@ -84,6 +86,8 @@ def load(folder: str | Path, *, device: torch.device | str = "cpu") -> TrainedMo
     values = read_values(folder, settings, features)
     _check_size(folder, settings, len(items), {name: len(own) for name, own in values.items()})
     feature_graphs = read_feature_graphs(folder, values)
+    graph.content = _content(folder, settings, features)
+    features = features if settings.use_features else None
     try:
         with naming(str(folder)):
             model = _build(
@@ -239,3 +243,22 @@ def _features(folder: Path, items: pl.DataFrame, users: pl.DataFrame) -> Feature
             columns = None if table is None else read_feature_columns(table, folder / VOCABULARIES)
             found.append(columns)
     return Features(*found) or None
+
+
+def _content(
+    folder: Path, settings: FitSettings, features: Features | None
+) -> ContentEncoder | None:
+    """What encodes new items' features as the graph's node features hold them."""
+    path = folder / CONTENT
+    with naming(str(folder / SETTINGS)):
+        table = graph_features_of(settings, features)
+    if table is None:
+        return None
+    if not path.is_file():
+        raise InputError(f"{path} is missing, but the graph was made with features of the items")
+    try:
+        state = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is damaged: {brief(error)}") from error
+    with naming(str(path)):
+        return ContentEncoder(table, state=state)

@@ -23,6 +23,7 @@ from resemb_gnn.saved.layout import (
     CARD,
     CATEGORIES,
     CENTERS,
+    CONTENT,
     CONTEXT,
     DIGESTS,
     FORMAT,
@@ -71,7 +72,9 @@ def save(trained: "TrainedModel", folder: str | Path, *, replace: bool = False) 
     first of them, 1 for an unknown value and 0 for a missing one. If features have embeddings of
     their own, ``values.parquet`` has what ``items.parquet`` says of items, of the values of each
     ``feature``, feature by feature in the order of the vocabularies, and ``value_graphs.parquet``
-    their co-visits.
+    their co-visits. Where the graph's node features
+    hold features of items (``graph_features``), these stand in ``items.parquet`` as well, and
+    ``content.safetensors`` has the means, scales and values by which new items' are encoded.
 
     Args:
         trained: the model.
@@ -101,6 +104,11 @@ def save(trained: "TrainedModel", folder: str | Path, *, replace: bool = False) 
         if features.context is not None:
             write_saved(pl.DataFrame(feature_columns(features.context)), new / CONTEXT)
         every = [feature for _, table in features.tables() for feature in table]
+        if features.items is None:
+            every += trained.graph_features or ()
+        if trained.graph_features is not None:
+            save_file(trained.graph.content.state(), str(new / CONTENT))
+            (new / CONTENT).chmod(0o644)
         if any(feature.vocabulary is not None for feature in every):
             write_saved(vocabulary_table(every), new / VOCABULARIES)
         (new / CARD).write_text(model_card(trained), encoding="utf-8")
@@ -180,6 +188,7 @@ def _items(trained: "TrainedModel") -> pl.DataFrame:
     groups = as_item_embedding(trained.embedding).item_groups
     table = _nodes(trained.graph, groups, **more)
     known = None if trained.features is None else trained.features.items
+    known = trained.graph_features if known is None else known
     return table.select(trained.item_ids.alias("item_id"), pl.all(), *feature_columns(known))
 
 

@@ -35,7 +35,8 @@ class TrainedModel:
         item_ids: the items' own ids in the order of their numbers, ``[num_items]``.
         item_category: category number of each item, int64 ``[num_items]``, if the data have them.
         category_ids: the categories' own ids, likewise.
-        graph: the full co-visit graph with node features, without folds.
+        graph: the full co-visit graph with node features, without folds; with ``content`` if they
+            hold features of items.
         histories: the users' latest behaviours.
         facts: ``data`` (sizes, split, fingerprint), ``figures`` (test and others), ``versions``.
         features: what the model knows of items and users, by their numbers, and the names, kinds
@@ -73,6 +74,14 @@ class TrainedModel:
         """
         self.model.to(check_device(device))
         return self
+
+    @property
+    def graph_features(self) -> FeatureTable | None:
+        """The features of items that the graph's node features hold, which
+        :meth:`~resemb_gnn.ResEmbedding.embed_new` takes of new ones; ``None`` for none.
+        """
+        content = self.graph.get("content")
+        return None if content is None else content.table
 
     def predict(
         self,

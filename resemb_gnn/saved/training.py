@@ -89,5 +89,5 @@ def _without_rows(features: Features | None) -> Features | None:
 
 
 def _without_folds(graph: Data) -> Data:
-    names = ("x", "edge_index", "edge_weight", "count", "num_nodes")
-    return Data(**{name: graph[name] for name in names})
+    names = ("x", "edge_index", "edge_weight", "count", "content", "num_nodes")
+    return Data(**{name: graph.get(name) for name in names})

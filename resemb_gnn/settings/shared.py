@@ -177,6 +177,11 @@ class TrainingSettings(GraphSettings):
         "groups of users whose training examples see a graph that they had no part in;"
         " 1 for the full graph alone",
     )
+    graph_features: tuple[str, ...] | None = setting(
+        None,
+        "features of items (columns of --items) to append to the graph's node features, so that"
+        " items without co-visits have centres; all for every one",
+    )
     model: str = setting("din", "click model that the embeddings are trained in", tuple(MODELS))
     epochs: int = setting(20, "most epochs of a run; validation AUC stops it earlier")
     max_history: int = setting(50, "most recent behaviours of a history that are used")

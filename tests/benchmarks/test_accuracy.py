@@ -54,18 +54,22 @@ def test_fuxictrs_din_is_trained_on_our_examples(batches: Path, tmp_path: Path) 
     assert run["test"] > 0.5
 
 
+@pytest.mark.parametrize("features", [False, True])
 def test_cold_items_are_ranked_by_each_kind_of_vector(
-    log: BehaviorLog, sequences: Path, tmp_path: Path
+    log: BehaviorLog, sequences: Path, tmp_path: Path, features: bool
 ) -> None:
     attributes = {str(item): [item // 8, 100 + item % 8] for item in range(log.num_items)}
     path = tmp_path / "attributes.json"
     path.write_text(json.dumps(attributes))
     words = ["--data", str(sequences), "--attributes", str(path), "--out", str(tmp_path)]
-    cold_items.main([*words, "--share", "0.4", "--seeds", "2", "--epochs", "1", "--quiet"])
+    words += ["--share", "0.4", "--seeds", "2", "--epochs", "1", "--quiet"]
+    cold_items.main([*words, "--features"] if features else words)
     found = json.loads((tmp_path / "cold_items.json").read_text())
     assert found["settings"]["data"] == sequences.name
     names = list(found["runs"][0]["auc"])
     assert {"random", "popularity mean", "embed_new, attributes, scaled"} < set(names)
+    assert ("embed_new, features and co-visits" in names) == features
+    assert ("regression to the vectors" in names) == features
     for run in found["runs"]:
         assert run["num_cold"] == round(0.4 * log.num_items)
         # The same vector for all cold items; sums are rounded.
@@ -79,3 +83,5 @@ def test_cold_items_are_ranked_by_each_kind_of_vector(
 def test_cold_items_need_an_encoder_of_centres() -> None:
     with pytest.raises(SystemExit):  # before anything is read
         cold_items.main(["--data", "nowhere.txt", "--encoder", "plain"])
+    with pytest.raises(SystemExit):
+        cold_items.main(["--data", "nowhere.txt", "--features"])

@@ -8,11 +8,13 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.utils import coalesce, cumsum
 
-from resemb_gnn.data import BehaviorLog
+from resemb_gnn.data import BehaviorLog, FeatureTable
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph import Adjacency, FeatureExtension, covisit_graph
 from resemb_gnn.graph.covisit import check_log
+from resemb_gnn.io.frame import Frame
 from resemb_gnn.nn.encoders.average import ItemAverageEncoder
+from resemb_gnn.nn.encoders.hard import HardEncoder
 from resemb_gnn.nn.layers.own_precision import in_own_precision
 
 if TYPE_CHECKING:
@@ -26,8 +28,9 @@ def embed_new(
     embedding: "ResEmbedding",
     x: Tensor | None = None,
     *,
-    neighbors: Neighbors,
+    neighbors: Neighbors | None = None,
     weights: Tensor | Sequence[Tensor] | None = None,
+    features: "FeatureTable | Frame | None" = None,
 ) -> Tensor:
     r"""Embeddings of items that are not in the table, from their centres alone.
 
@@ -55,27 +58,37 @@ def embed_new(
     Args:
         embedding: the trained embedding, whose method this is.
         x: node features of the new items, ``[num_new, num_features]``, for an encoder that
-            looks at them. By default they come from the neighbours, as
+            looks at them. By default they come from the neighbours and ``features``, as
             :class:`~resemb_gnn.graph.FeatureExtension` says.
         neighbors: items of the table that each new item is joined to, as a list of int64
             tensors or as a tuple of one (all of them, int64 ``[num_neighbors]``) and its
             offsets (``ptr``, int64 ``[num_new + 1]``). An item without any is encoded from its
-            own features.
+            own features; ``None`` if all are.
         weights: weights of these edges in the form of ``neighbors`` (without the offsets); 1 by
             default. They are measured by those of the graph, such as co-visit counts: with
             ``gcn``, an item of little weight in total gets flat centre weights.
+        features: what is known of the new items, a row each, if the graph has it of its own
+            (:class:`~resemb_gnn.ContentFeatures`): a frame with a column a feature, or a table that
+            was read from one. For an encoder that looks at node features.
 
     Returns:
         ``[num_new, embedding_dim]``.
 
     Raises:
-        InputError: if a neighbour is not in the table, or a part has a wrong shape or a value
-            that is negative or not finite.
+        InputError: if a neighbour is not in the table, a part has a wrong shape or a value that
+            is negative or not finite, or ``features`` lack one of the graph's or have it of
+            another kind or width.
     """
     graph, size = embedding.encoder.graph, embedding.num_embeddings
+    table = None if features is None else _read_features(embedding, x, features)
+    if neighbors is None:
+        given = table if table is not None else x
+        if given is None or weights is not None:
+            raise InputError("give the new items' neighbors, or their features or x alone")
+        neighbors = [torch.empty(0, dtype=torch.long)] * len(given)
     rows = _read_neighbors(neighbors, weights, size)
     num_new = rows.ptr.numel() - 1
-    x = _features(embedding, x, rows, num_new)
+    x = _features(embedding, x, rows, num_new, features=table)
     new = torch.arange(size, size + num_new)
     edges = torch.stack([rows.index, new.repeat_interleave(rows.ptr.diff())])
     weight = None
@@ -93,16 +106,21 @@ def embed_new(
 
 @torch.no_grad()
 @in_own_precision
-def update(embedding: "ResEmbedding", log: BehaviorLog, window: int = 5) -> "ResEmbedding":
+def update(
+    embedding: "ResEmbedding",
+    log: BehaviorLog,
+    window: int = 5,
+    features: "FeatureTable | Frame | None" = None,
+) -> "ResEmbedding":
     """A new embedding that also holds the items and the co-visits of ``log``, not retrained.
 
     The log's co-visits are added to those of the graph, and its behaviours to ``count``. Items
     of the table keep their features and residuals, and all share the centres and the encoder,
     which stay as they are; a new item has a residual of zero, and node features from its
-    co-visits with items of the table (:class:`~resemb_gnn.graph.FeatureExtension`). With one
-    centre an item, a new one starts at the weighted mean of the centres of its neighbours in
-    the table. So an old item moves only where its neighbourhood has changed, or its shrinkage
-    by a larger count.
+    co-visits with items of the table and from ``features``
+    (:class:`~resemb_gnn.graph.FeatureExtension`). With one centre an item, a new one starts at the
+    weighted mean of the centres of its neighbours in the table. So an old item moves only where its
+    neighbourhood has changed, or its shrinkage by a larger count.
 
     This embedding stays as it is, and so do a model's own parameters: put the new one in its
     place (``model.embedding``, and what else was made for a number of items). It has no folds:
@@ -115,9 +133,13 @@ def update(embedding: "ResEmbedding", log: BehaviorLog, window: int = 5) -> "Res
             behaviours of a user are co-visited if both are in it.
         window: how many places apart two behaviours may stand, as in
             :func:`~resemb_gnn.covisit_graph`.
+        features: what is known of the new items, a row each in the order of their numbers, as
+            :meth:`embed_new` takes it.
 
     Raises:
-        InputError: if the log has fewer items than the table, or is no ``BehaviorLog``.
+        InputError: if the log has fewer items than the table, or is no ``BehaviorLog``, or
+            ``features`` are of other items than the new ones, lack one of the graph's or have it of
+            another kind or width.
     """
     check_log(log)
     size = embedding.num_embeddings
@@ -126,6 +148,7 @@ def update(embedding: "ResEmbedding", log: BehaviorLog, window: int = 5) -> "Res
             f"the log has {log.num_items} items, but the embedding {size}: the log's first"
             " items must be the embedding's"
         )
+    table = None if features is None else _read_features(embedding, None, features)
     old, more = embedding.encoder.graph, covisit_graph(log, window)
     edge_index, edge_weight = coalesce(
         torch.cat([old.edge_index.cpu(), more.edge_index], dim=1),
@@ -134,12 +157,13 @@ def update(embedding: "ResEmbedding", log: BehaviorLog, window: int = 5) -> "Res
         reduce="sum",
     )
     rows = _rows_of_new(edge_index, edge_weight, size, log.num_items)
-    x = _features(embedding, None, rows, log.num_items - size, more.count[size:])
+    x = _features(embedding, None, rows, log.num_items - size, more.count[size:], table)
     graph = Data(
         x=None if x is None else torch.cat([old.x.cpu(), x]),
         edge_index=edge_index,
         edge_weight=edge_weight,
         num_nodes=log.num_items,
+        content=old.get("content"),
     )
     if old.count is not None:
         graph.count = more.count + nn.functional.pad(old.count.cpu(), (0, log.num_items - size))
@@ -163,6 +187,7 @@ def _features(
     rows: Adjacency,
     num_new: int,
     count: Tensor | None = None,
+    features: FeatureTable | None = None,
 ) -> Tensor | None:
     """Node features of new items, ``None`` if the encoder has none."""
     known = embedding.encoder.graph.x
@@ -171,14 +196,30 @@ def _features(
             raise InputError("x was given, but this encoder has no node features")
         return None
     if x is None:
-        if embedding._extension is None:
-            embedding._extension = FeatureExtension(embedding.encoder.graph)
-        return embedding._extension(rows, count).to(known.dtype)
+        return _extension_of(embedding)(rows, count, features).to(known.dtype)
     if x.shape != (num_new, known.size(1)):
         raise InputError(f"x has shape {list(x.shape)}, not [{num_new}, {known.size(1)}]")
     if not bool(x.isfinite().all()):
         raise InputError("x holds a value that is not finite")
     return x.detach().cpu().to(known.dtype)
+
+
+def _extension_of(embedding: "ResEmbedding") -> FeatureExtension:
+    if embedding._extension is None:
+        embedding._extension = FeatureExtension(embedding.encoder.graph)
+    return embedding._extension
+
+
+def _read_features(
+    embedding: "ResEmbedding", x: Tensor | None, features: "FeatureTable | Frame"
+) -> FeatureTable:
+    """Features of new items as the embedding's graph has them."""
+    if x is not None:
+        raise InputError("x are all node features of the new items: leave out x or features")
+    blind = isinstance(embedding.encoder, ItemAverageEncoder | HardEncoder)
+    if blind or embedding.encoder.graph.x is None:
+        raise InputError("features were given, but this encoder has no node features")
+    return _extension_of(embedding).read(features)
 
 
 def _grown_centers(embedding: "ResEmbedding", rows: Adjacency) -> Tensor:

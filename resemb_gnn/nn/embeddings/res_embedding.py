@@ -46,7 +46,8 @@ class ResEmbedding(ItemEmbedding):
     Args:
         graph: co-visit graph. Its ``x`` are the node features; without ``x``, spectral features
             and the items' counts are taken (:class:`~resemb_gnn.graph.NodeFeatures`). ``count`` is
-            needed by shrinkage.
+            needed by shrinkage. Features of items go into it by
+            :class:`~resemb_gnn.ContentFeatures`.
         embedding_dim: width of the embeddings.
         num_centers: number of centres :math:`K`; ``None`` (``average`` only) for one an item.
         encoder: ``"average"``, ``"gcn"``, ``"gat"``, ``"sign"``, or any module with PyG's

@@ -173,7 +173,7 @@ def _bare(graph: Data) -> Data:
     """The graph without its folds; the tensors are shared, but for features in whole numbers, which
     those of new items are not.
     """
-    names = ("x", "edge_index", "edge_weight", "count", "num_nodes")
+    names = ("x", "edge_index", "edge_weight", "count", "content", "num_nodes")
     bare = Data(**{name: graph.get(name) for name in names})
     if bare.x is not None and not bare.x.is_floating_point():
         bare.x = bare.x.to(graph_dtype())

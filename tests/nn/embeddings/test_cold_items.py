@@ -14,8 +14,9 @@ from torch_geometric.data import Data
 from torch_geometric.nn import GATConv, GCNConv, SAGEConv
 from torch_geometric.nn.models import GCN
 
-from resemb_gnn import BehaviorLog, InputError, ResEmbedding, covisit_graph
-from resemb_gnn.data import extend_vocabulary
+from resemb_gnn import BehaviorLog, ContentFeatures, InputError, ResEmbedding, covisit_graph
+from resemb_gnn.data import FeatureTable, extend_vocabulary, read_features
+from resemb_gnn.graph import ContentRegression, NodeFeatures
 from resemb_gnn.nn import HardEncoder
 
 VALUES, PTR = torch.tensor([3, 0, 8, 1, 1]), torch.tensor([0, 2, 2, 5])  # the second has none
@@ -203,6 +204,123 @@ def test_features_where_there_are_none() -> None:
     del graph.x
     with pytest.raises(InputError, match="no node features"):
         make("average", None, graph=graph).embed_new(X, neighbors=(VALUES, PTR))
+
+
+# --- features of new items
+
+
+def content(size: int = 40) -> pl.DataFrame:
+    """Features of ``size`` items."""
+    price = [None if one % 7 == 0 else one + 0.5 for one in range(size)]
+    return pl.DataFrame({"brand": [f"b{one % 5}" for one in range(size)], "price": price})
+
+
+def with_content(graph: Data) -> Data:
+    table = read_features(content(int(graph.num_nodes or 0)), ["brand", "price"])
+    return ContentFeatures(table)(NodeFeatures(6)(graph))
+
+
+def by_regression(emb: ResEmbedding, table: FeatureTable) -> Tensor:
+    graph = emb.encoder.graph
+    return ContentRegression(graph.content, graph)(table).float()
+
+
+WITH_FEATURES = [one for one in ENCODERS if one[1] is not None]
+
+
+@pytest.mark.parametrize(("encoder", "num_centers"), WITH_FEATURES)
+def test_features_place_an_item_without_co_visits(
+    log: BehaviorLog, encoder: str, num_centers: int
+) -> None:
+    lonely = log.select(log.items < 36)
+    emb = make(encoder, num_centers, graph=with_content(covisit_graph(lonely)))
+    new = emb.embed_new(features=content()[36:])
+    # The graph has seen these items as lonely ones: only their count is not known here.
+    known = emb.encoder.graph.x[36:].clone()
+    counts = emb.embed_new(known)
+    assert new.shape == (4, 5)
+    known[:, 5] = by_regression(emb, emb.encoder.graph.content.table)[36:, 5]
+    assert_close(new, emb.embed_new(known))
+    assert not torch.allclose(new, counts)
+    assert (new[0] - new[1]).norm() > 1e-3
+    assert_close(emb.embed_new(features=content()[36:], neighbors=[torch.empty(0).long()] * 4), new)
+
+
+def test_features_and_co_visits(log: BehaviorLog) -> None:
+    emb = make("gcn", graph=with_content(covisit_graph(log)))
+    both = {"neighbors": [torch.tensor([1, 2])], "weights": [torch.tensor([3.0, 1.0])]}
+    one, two = (emb.embed_new(features=content()[row : row + 1], **both) for row in (1, 2))
+    assert (one - two).norm() > 1e-4
+    assert (one - emb.embed_new(**both)).norm() > 1e-4
+    assert (one - emb.embed_new(features=content()[1:2])).norm() > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "give the new items' neighbors, or their features or x alone"),
+        ({"x": X, "weights": WEIGHTS}, "give the new items' neighbors"),
+        ({"x": X, "features": content()}, "leave out x or features"),
+        ({"features": content().drop("price")}, "the new items, the column 'price' is missing"),
+        (
+            {"features": content().with_columns(price=pl.lit("much"))},
+            "the new items, column 'price', row 0 .*'much' is no number",
+        ),
+        (
+            {"features": content(2), "neighbors": (VALUES, PTR)},
+            "features of 2 new items, but there are 3",
+        ),
+    ],
+)
+def test_bad_features_of_new_items(
+    log: BehaviorLog, arguments: dict[str, Any], message: str
+) -> None:
+    emb = make("gcn", graph=with_content(covisit_graph(log)))
+    with pytest.raises(InputError, match=message):
+        emb.embed_new(**arguments)
+
+
+def test_features_that_the_graph_does_not_have(log: BehaviorLog) -> None:
+    with pytest.raises(InputError, match="the graph was made without ContentFeatures"):
+        make("gcn").embed_new(features=content())
+    graph = covisit_graph(log)
+    with pytest.raises(InputError, match="this encoder has no node features"):
+        make("average", None, graph=graph).embed_new(features=content())
+    graph = with_content(covisit_graph(log))  # it has some, but these encoders do not look at them
+    for encoder in ("average", HardEncoder(graph, torch.arange(40) % 3)):
+        with pytest.raises(InputError, match="this encoder has no node features"):
+            make(encoder, None, graph=graph).embed_new(features=content())
+
+
+@pytest.mark.parametrize(("encoder", "num_centers"), WITH_FEATURES)
+def test_update_by_features(log: BehaviorLog, encoder: str, num_centers: int) -> None:
+    old_log, new_log = two_logs(log)
+    emb = make(encoder, num_centers, graph=with_content(covisit_graph(old_log)))
+    # The items from 35 on come without any behaviour.
+    log_of_some = new_log.select(new_log.items < 35)
+    grown = emb.update(log_of_some, features=content()[30:])
+    x = grown.encoder.graph.x
+    assert torch.equal(x[:30], emb.encoder.graph.x)
+    table = emb.encoder.graph.content.read(content()[30:])
+    ids = torch.arange(35, 40)
+    expected = by_regression(emb, table)[5:]
+    assert_close(x[35:, :5], expected[:, :5])
+    assert_close(x[35:, 6:], expected[:, 6:])
+    count = emb.encoder.graph.count.double().log1p()
+    zero = ((0 - count.mean()) / count.std(correction=0)).float()  # no behaviour, as they have none
+    assert_close(x[35:, 5], zero.expand(5))
+    assert_close(grown(ids), emb.embed_new(x[35:]))
+    # The grown embedding takes features, too.
+    later = grown.embed_new(features=content()[30:])
+    assert_close(later, emb.embed_new(features=content()[30:]))
+    assert (emb.update(log_of_some)(ids) - grown(ids)).norm() > 1e-3
+
+
+def test_update_by_features_of_other_items(log: BehaviorLog) -> None:
+    old_log, new_log = two_logs(log)
+    emb = make("gcn", graph=with_content(covisit_graph(old_log)))
+    with pytest.raises(InputError, match="features of 40 new items, but there are 10"):
+        emb.update(new_log, features=content())
 
 
 # --- update
