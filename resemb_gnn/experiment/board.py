@@ -27,7 +27,7 @@ class Board:
             disable=quiet,
             total=total,
             initial=done,
-            desc="runs",
+            desc="runs: ",
             leave=False,
             dynamic_ncols=True,
             bar_format="{desc}{bar:20} {n_fmt} of {total_fmt}, {elapsed}",
@@ -55,15 +55,21 @@ class Board:
             self._draw(run, *what)
 
     def _draw(self, run: str, title: str, number: int, total: int) -> None:
+        title = f"{run}, {title}: "
         bar = self._runs.get(run)
-        if bar is None:
-            looks = {"unit": "ex", "unit_scale": True, "leave": False, "dynamic_ncols": True}
-            bar = self._runs[run] = progress_bar(disable=False, total=total, **looks)
-        title = f"{run}, {title}"
-        if bar.desc != f"{title}: ":
-            bar.reset(total)
-            bar.initial = number  # what was done before a stop counts for no speed
-            bar.set_description(title, refresh=False)
+        if bar is None or bar.desc != title:
+            if bar is not None:
+                bar.close()
+            bar = self._runs[run] = progress_bar(
+                disable=False,
+                total=total,
+                initial=number,
+                desc=title,
+                unit="ex",
+                unit_scale=True,
+                leave=False,
+                dynamic_ncols=True,
+            )
         bar.n = number
         bar.refresh()
 

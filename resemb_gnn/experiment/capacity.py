@@ -1,15 +1,16 @@
 """How many runs the machine has room for at a time: cores, and memory."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import joblib
 
+from resemb_gnn.experiment.workers import Workers
 from resemb_gnn.pipeline.task import Task
 from resemb_gnn.settings import CompareSettings
 
-IMPORTS = 300 * 2**20  # bytes of a process that has imported PyTorch and PyG and done nothing yet
+IMPORTS = 200 * 2**20  # bytes of a worker that has done little: what it wrote to of its libraries
 SCORED = 8192  # examples that are scored at a time, which takes more than a step of training
 BEHAVIOR = 2048  # bytes that the layers hold of a behaviour at a time
 TABLES = 8  # copies of the table of items: weights, gradient, moments, best, checkpoint and slack
@@ -42,6 +43,29 @@ def jobs_by_memory(number: int, need: int, left: int | None) -> int:
         left: bytes that are left; ``None`` if it is not known.
     """
     return number if left is None else max(1, min(number, left // need))
+
+
+def bound_by_memory(workers: Workers, task: Task, jobs: str, log: Callable[[str], None]) -> None:
+    """Does without workers that memory does not suffice for; of a number that was asked for it is
+    only said.
+
+    Args:
+        workers: they have been given ``task`` to share.
+        task: what their runs are of.
+        jobs: what was asked for.
+        log: called with a line on it.
+    """
+    if workers.number == 1:
+        return
+    need = memory_of_a_run(task, workers.shared_bytes)
+    room = jobs_by_memory(workers.number, need, memory_left())
+    if room < workers.number:
+        log(
+            f"memory suffices for {room} of {workers.number} runs at a time, of about"
+            f" {need / 2**30:.1f} GiB each"
+        )
+        if jobs == "auto":
+            workers.number = room
 
 
 def memory_of_a_run(task: Task, shared: int) -> int:
@@ -110,6 +134,4 @@ def _left_of_group(place: Path, limit: str, used: str, cached: str) -> Iterator[
         files = {name: int(value) for name, value in figures}
     except (OSError, ValueError):  # no such file, or "max"
         return
-    yield max(
-        0, most - now + files.get(cached, 0)
-    )  # files are dropped from memory when it is asked
+    yield max(0, most - now + files.get(cached, 0))  # files leave memory when it is asked for

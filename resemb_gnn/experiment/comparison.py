@@ -12,12 +12,7 @@ import torch
 
 from resemb_gnn.errors import InputError
 from resemb_gnn.experiment.board import Board
-from resemb_gnn.experiment.capacity import (
-    jobs_by_cores,
-    jobs_by_memory,
-    memory_left,
-    memory_of_a_run,
-)
+from resemb_gnn.experiment.capacity import bound_by_memory, jobs_by_cores
 from resemb_gnn.experiment.geometry import ItemGeometry
 from resemb_gnn.experiment.results import (
     SCHEMA,
@@ -87,7 +82,7 @@ def compare(
         with Workers(number, folder, threads) as workers:
             log(str(task))
             task = workers.share(task)
-            _bound_by_memory(workers, task, log)
+            bound_by_memory(workers, task, settings.jobs, log)
             with Board(len(runs), len(runs) - len(todo), settings.quiet) as board:
                 for run, record in workers.run(make_run, task, todo, board):
                     _keep(path, results, runs, record)
@@ -124,25 +119,6 @@ def _refuse_taken(folder: Path, settings: CompareSettings) -> None:
     for name in ("results.md", "report.html", "geometry"):
         if not taken and (folder / name).exists():
             raise InputError(f"{folder / name} exists, of no comparison: choose another --out")
-
-
-def _bound_by_memory(workers: Workers, task: Task, log: Callable[[str], None]) -> None:
-    """Does without workers that memory does not suffice for; of a number that was asked for it is
-    only said.
-    """
-    settings = task.settings
-    assert isinstance(settings, CompareSettings)
-    if workers.number == 1:
-        return
-    need = memory_of_a_run(task, workers.shared_bytes)
-    fit = jobs_by_memory(workers.number, need, memory_left())
-    if fit < workers.number:
-        log(
-            f"memory suffices for {fit} of {workers.number} runs at a time, of about"
-            f" {need / 2**30:.1f} GiB each"
-        )
-        if settings.jobs == "auto":
-            workers.number = fit
 
 
 def _keep(path: Path, results: dict[str, Any], runs: list[Run], record: dict[str, Any]) -> None:

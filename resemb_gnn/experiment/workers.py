@@ -27,7 +27,7 @@ from resemb_gnn.training.guards import Interrupts
 
 # A fork of this process, which has threads, might hang; the server has none that is at work.
 _FORKS = sys.platform == "linux"
-_CONTEXT = multiprocessing.get_context("forkserver" if _FORKS else "spawn")
+_CONTEXT: Any = multiprocessing.get_context("forkserver" if _FORKS else "spawn")
 
 Work = Callable[[Any, Any], Any]
 """Does a job on what all jobs share; a function of a module, since workers find it by its name."""
@@ -39,8 +39,9 @@ class Workers:
 
     What the jobs share is written to a file, which every process maps into its memory: it is there
     once, however many there are. So are, on Linux, the imported libraries: a process imports them
-    beside what is done before the jobs, and the workers are forks of it. Each job runs on ``threads`` threads, in this process too, so that its
-    outcome does not depend on where it is done.
+    beside what is done before the jobs, and the workers are forks of it. Each job runs on
+    ``threads`` threads, in this process too, so that its outcome does not depend on where it is
+    done.
 
     Ctrl-C and SIGTERM, and an error of a job, stop the others where training may be interrupted.
     A worker that is killed takes its own job along, and no other one; if the parent is killed,
@@ -144,7 +145,7 @@ class Workers:
         ends = {worker.connection: worker for worker in self._workers if worker.job is not None}
         board.refresh()
         for end in wait(list(ends), timeout=1):
-            worker = ends[end]  # type: ignore[index]
+            worker = ends[end]
             name = str(worker.job)
             try:
                 kind, *rest = pickle.loads(worker.connection.recv_bytes())
@@ -183,9 +184,8 @@ class _Worker:
     def __init__(self, path: Path, threads: int) -> None:
         self.job: Any = None
         self.connection, its_own = _CONTEXT.Pipe()
-        self.process = _CONTEXT.Process(
-            target=_serve, args=(its_own, path.absolute(), threads, Path.cwd()), daemon=True
-        )
+        options = (its_own, path.absolute(), threads, Path.cwd())
+        self.process = _CONTEXT.Process(target=_serve, args=options, daemon=True)
         # A new process runs the caller's main module again, which a script without a guard would
         # take for a call to compare once more; workers need nothing of it.
         with patch.dict(sys.modules, {"__main__": ModuleType("__main__")}):

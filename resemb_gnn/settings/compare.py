@@ -61,8 +61,9 @@ class CompareSettings(EmbeddingSettings, TrainingSettings):
     replace: bool = setting(False, "replace the comparison that stands in the folder")
 
     def __post_init__(self) -> None:
-        if type(self.jobs) is int:
-            object.__setattr__(self, "jobs", str(self.jobs))
+        given: Any = self.jobs
+        if isinstance(given, int) and not isinstance(given, bool):
+            object.__setattr__(self, "jobs", str(given))
         super().__post_init__()
         if not self.embeddings:
             raise InputError("name at least one embedding to compare")

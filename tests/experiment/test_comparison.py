@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-import resemb_gnn.experiment.comparison as module
+import resemb_gnn.experiment.run as module
 import resemb_gnn.pipeline.task as training
 from resemb_gnn import BehaviorLog, InputError, evaluate, fit
 from resemb_gnn.experiment import compare

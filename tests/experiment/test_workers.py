@@ -79,9 +79,8 @@ def test_a_killed_worker_takes_its_own_run_along_and_loses_nothing(
         assert f"{run}, epoch 3: loss " in shown
     assert "gcn, seed 0, epoch 3" not in shown
     kept = read_results(Path("out/results.json"))
-    assert without_times(kept) == without_times(
-        whole | {"runs": [run for run in whole["runs"] if Run(run["embedding"], run["seed"]) != VICTIM]}
-    )  # fmt: skip
+    named = [(Run(run["embedding"], run["seed"]), run) for run in without_times(whole)]
+    assert without_times(kept) == [record for run, record in named if run != VICTIM]
     assert [path.name for path in Path("out/checkpoints").iterdir()] == [VICTIM.file_name]
     assert not list(Path("out").glob(".*"))
     monkeypatch.setattr(module, "make_run", make_run)
