@@ -1,10 +1,12 @@
 """How many runs the machine has room for at a time: cores, and memory."""
 
 import math
+import multiprocessing
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import joblib
+import torch.distributed as dist
 
 from resemb_gnn.experiment.workers import Workers
 from resemb_gnn.pipeline.task import Task
@@ -29,7 +31,10 @@ def jobs_by_cores(jobs: str, runs: int, threads: int = 1, device: str = "cpu") -
     """
     if jobs != "auto":
         return min(int(jobs), runs)
-    if device != "cpu":
+    may_start = not multiprocessing.current_process().daemon
+    if dist.is_available() and dist.is_torchelastic_launched():  # it has started several itself
+        may_start = False
+    if device != "cpu" or not may_start:
         return 1
     return max(1, min(joblib.cpu_count() // threads, runs))
 

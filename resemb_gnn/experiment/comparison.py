@@ -38,10 +38,11 @@ def compare(
     """Trains each embedding over each seed and writes results.json, results.md and report.html.
 
     Every arm sees the same training, validation and test examples (drawn from seed 0); a run's
-    seed decides its start and the order of its batches. A run lands in results.json as it ends,
-    by atomic replacement; with ``resume``, runs that stand there are not made again, and one that
-    was stopped goes on from its checkpoint below the folder. Several processes may share a folder,
-    each with other embeddings.
+    seed decides its start and the order of its batches. Runs are made side by side, as ``jobs``
+    says, each on one thread, which makes their figures those of one after the other. A run lands in
+    results.json as it ends, by atomic replacement; with ``resume``, runs that stand there are not
+    made again, and one that was stopped goes on from its checkpoint below the folder. Several
+    processes may share a folder, each with other embeddings.
 
     Args:
         settings: what to compare.
@@ -53,6 +54,7 @@ def compare(
     Raises:
         InputError: if the data or a setting cannot be used, the folder cannot be written, or it
             holds the results of another comparison (or of this one, without ``resume``).
+        TrainingError: if a run's process was killed, when the others have ended.
     """
     check_device(settings.device)
     folder = shared_folder(settings.out)

@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -25,9 +26,9 @@ from resemb_gnn.io.atomic import temporary_folder
 from resemb_gnn.io.streams import shown_on
 from resemb_gnn.training.guards import Interrupts
 
-# A fork of this process, which has threads, might hang; the server has none that is at work.
-_FORKS = sys.platform == "linux"
-_CONTEXT: Any = multiprocessing.get_context("forkserver" if _FORKS else "spawn")
+_LINUX = sys.platform == "linux"
+# A fork of this process, which has threads, might hang; the server that is forked has none at work.
+_CONTEXT: Any = multiprocessing.get_context("forkserver" if _LINUX else "spawn")
 
 Work = Callable[[Any, Any], Any]
 """Does a job on what all jobs share; a function of a module, since workers find it by its name."""
@@ -63,9 +64,8 @@ class Workers:
 
     def __enter__(self) -> Self:
         if self.number > 1:
-            place = self._open.enter_context(temporary_folder(self.folder, "shared"))
-            self._path = place / "shared.pt"
-            if _FORKS:
+            self._path = self._open.enter_context(_file_for_all(self.folder))
+            if _LINUX:
                 multiprocessing.set_forkserver_preload(["resemb_gnn.experiment.run"])
                 forkserver.ensure_running()
         return self
@@ -165,6 +165,20 @@ class Workers:
 
 
 @contextlib.contextmanager
+def _file_for_all(folder: Path) -> Iterator[Path]:
+    """A file that this process's workers can open; on Linux it has no name in its folder, so that
+    it goes with the last process that has it, even if all are killed.
+    """
+    if _LINUX:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            yield Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")
+    else:
+        with temporary_folder(folder, "shared") as place:
+            yield place / "shared.pt"
+
+
+@contextlib.contextmanager
 def limited_threads(number: int) -> Iterator[None]:
     """Every library computes on so many threads while it is open: sums may be rounded in another
     order on more.
@@ -224,7 +238,7 @@ def _serve(connection: Connection, path: Path, threads: int, place: Path) -> Non
     """What a worker does until its parent has no more for it."""
     os.chdir(place)  # where its parent is, not where that was started
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which tells by SIGTERM
-    threading.Thread(target=_stop_with_parent, args=(path.parent,), daemon=True).start()
+    threading.Thread(target=_stop_with_parent, daemon=True).start()
     shared = None
     with contextlib.suppress(EOFError, OSError):
         while True:
@@ -246,14 +260,11 @@ def _serve(connection: Connection, path: Path, threads: int, place: Path) -> Non
             connection.send_bytes(pickle.dumps(answer))
 
 
-def _stop_with_parent(folder: Path) -> None:
-    """Stops this process as SIGTERM does once its parent is gone, and cleans up in its place."""
+def _stop_with_parent() -> None:
+    """Stops this process as SIGTERM does once its parent is gone."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     wait([parent.sentinel])
-    for path in (*folder.glob("*"), folder):
-        with contextlib.suppress(OSError):
-            path.rmdir() if path == folder else path.unlink()
     os.kill(os.getpid(), signal.SIGTERM)
 
 

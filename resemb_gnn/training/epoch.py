@@ -7,13 +7,8 @@ from dataclasses import dataclass
 from torch import nn
 
 from resemb_gnn.data import Examples
-<<<<<<< HEAD
-from resemb_gnn.io.streams import progress_bar
-from resemb_gnn.training.checks import embedding_of, suited
-=======
 from resemb_gnn.io.streams import display, progress_bar
-from resemb_gnn.training.checks import embedding_of
->>>>>>> 52eefb8 (compare: runs side by side in worker processes, a line an epoch where no bar can be drawn)
+from resemb_gnn.training.checks import embedding_of, suited
 from resemb_gnn.training.distributed import own_part
 from resemb_gnn.training.guards import Interrupts
 from resemb_gnn.training.saver import Saver
@@ -64,68 +59,6 @@ class EpochLoop:
         }
         bar = display().bar(**options) if self.progress else progress_bar(disable=True)
         started -= state.seconds
-from resemb_gnn.training.distributed import own_part
-from resemb_gnn.training.guards import Interrupts
-from resemb_gnn.training.saver import Saver
-from resemb_gnn.training.step import shared_step, training_step
-
-
-@dataclass(frozen=True)
-class EpochLoop:
-    """What each epoch of a run is made with.
-
-    Args:
-        model: the model.
-        examples: the training examples of an epoch by its number, on the model's device.
-        saver: of the run's state, which tells what of the epoch is left.
-        batch_size: examples a step, of all processes together; negatives that share their
-            positive's history are not counted.
-        max_history: only so many most recent behaviours of a history are used.
-        precision: as :func:`~resemb_gnn.fit` has it.
-        progress: show a progress bar.
-        shared: whether several processes share each batch.
-    """
-
-    model: nn.Module
-    examples: Callable[[int], Examples]
-    saver: Saver
-    batch_size: int
-    max_history: int | None
-    precision: str
-    progress: bool
-    shared: bool
-
-    def run(self, interrupts: Interrupts) -> None:
-        """Trains on what is left of the epoch that the state is in."""
-        state = self.saver.state
-        self.model.train()
-        user_fold = embedding_of(self.model).user_fold
-        started = time.perf_counter()
-        with interrupts.held():
-            state.begin_epoch()
-            train = self.examples(state.number)
-            plan = train.plan(self.batch_size, state.generator, user_fold)
-        bar = progress_bar(
-            total=len(train) * train.candidates,
-            initial=sum(index.numel() for index, _ in plan[: state.step]) * train.candidates,
-            desc=f"epoch {state.number}",
-            unit="ex",
-            unit_scale=True,
-            disable=not self.progress,
-        )
-        started -= state.seconds
-=======
-            plan = self.train.plan(self.batch_size, state.generator, user_fold)
-        options = {
-            "total": len(self.train),
-            "initial": sum(index.numel() for index, _ in plan[: state.step]),
-            "desc": f"epoch {state.number}",
-            "unit": "ex",
-            "unit_scale": True,
-        }
-        bar = display().bar(**options) if self.progress else progress_bar(disable=True)
-        started = time.perf_counter() - state.seconds
->>>>>>> 52eefb8 (compare: runs side by side in worker processes, a line an epoch where no bar can be drawn)
         with bar:
             for index, fold in plan[state.step :]:
                 with interrupts.held():
