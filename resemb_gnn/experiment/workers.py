@@ -243,13 +243,14 @@ def _serve(connection: Connection, path: Path, threads: int, place: Path) -> Non
     with contextlib.suppress(EOFError, OSError):
         while True:
             work, job, bars = pickle.loads(connection.recv_bytes())
-            if shared is None:
-                shared = _mapped(path)
 
             def tell(name: str, *what: Any) -> None:
-                connection.send_bytes(pickle.dumps(what))
+                with contextlib.suppress(OSError):  # the parent is gone: SIGTERM comes next
+                    connection.send_bytes(pickle.dumps(what))
 
             try:
+                if shared is None:
+                    shared = _mapped(path)
                 with limited_threads(threads), shown_on(RunDisplay(str(job), tell, bars)):
                     answer = ("done", work(shared, job))
             except KeyboardInterrupt:  # a checkpoint is written
@@ -270,7 +271,7 @@ def _stop_with_parent() -> None:
 
 def _mapped(path: Path) -> Any:
     """What was saved in a file, with tensors that lie in it and are read as they are needed."""
-    return torch.load(path, mmap=True, weights_only=False)  # a file of our own, as the checks are
+    return torch.load(path, mmap=True, weights_only=False)  # a file of our own
 
 
 def _portable(error: Exception) -> Exception:
