@@ -15,6 +15,7 @@ from resemb_gnn import BehaviorLog, InputError, evaluate, fit
 from resemb_gnn.experiment import compare
 from resemb_gnn.experiment.comparison import command
 from resemb_gnn.experiment.results import read_results
+from resemb_gnn.models import CTRModel
 from resemb_gnn.settings import CompareSettings
 from resemb_gnn.theory import GapCurve
 
@@ -292,7 +293,7 @@ def test_a_compiled_run_begins_with_nothing_compiled(
     """Else its figures would depend on the runs that were made in the same process before."""
     seen: list[str] = []
     monkeypatch.setattr(torch.compiler, "reset", lambda: seen.append("reset"))
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: seen.append("compile"))
+    monkeypatch.setattr(CTRModel, "compile", lambda self: seen.append("compile"))
     options = {"embeddings": ("plain",), "epochs": 1}
     compare(settings(table, tmp_path / "out", compile=True, **options))
     assert seen == ["reset", "compile"] * 2
