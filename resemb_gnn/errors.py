@@ -33,7 +33,7 @@ class NotFiniteError(TrainingError, FloatingPointError):
         batch: the batch of the step (:class:`~resemb_gnn.data.Batch`).
     """
 
-    def __init__(self, message: str, batch: Any) -> None:
+    def __init__(self, message: str, batch: Any = None) -> None:  # one that is unpickled gets none
         super().__init__(message)
         self.batch = batch
 

@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import os
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -11,6 +12,9 @@ import torch
 from hypothesis import Phase, settings
 
 from resemb_gnn import BehaviorLog
+
+# The suite runs a process a core itself, and starting more takes seconds: `--jobs auto` is 1 in it.
+os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
 
 # tests/tools/mutants.py wants to know whether a test fails, not by which smallest example.
 settings.register_profile(

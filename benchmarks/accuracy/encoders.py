@@ -30,9 +30,10 @@ from torch_geometric.nn import (
 
 from benchmarks.runs import RunFile, command
 from resemb_gnn.experiment import CompareSettings
-from resemb_gnn.experiment.comparison import new_results, run_record
+from resemb_gnn.experiment.comparison import new_results
 from resemb_gnn.experiment.report.text import markdown
 from resemb_gnn.experiment.results import read_results
+from resemb_gnn.experiment.run import run_record
 from resemb_gnn.io.atomic import write_atomically
 from resemb_gnn.nn import ResEmbedding
 from resemb_gnn.pipeline.embeddings import make_embedding, make_model, residual_arguments

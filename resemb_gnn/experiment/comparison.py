@@ -1,38 +1,35 @@
 """Embeddings compared inside one model, over seeds, on the same examples."""
 
 import contextlib
+import math
 import shlex
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 import torch
-from torch import nn
 
-from resemb_gnn.data import Examples, Split
 from resemb_gnn.errors import InputError
-from resemb_gnn.experiment.geometry import ItemGeometry, item_geometry
+from resemb_gnn.experiment.board import Board
+from resemb_gnn.experiment.capacity import bound_by_memory, jobs_by_cores
+from resemb_gnn.experiment.geometry import ItemGeometry
 from resemb_gnn.experiment.results import (
     SCHEMA,
     read_results,
     refuse_other_settings,
     write_results,
 )
+from resemb_gnn.experiment.run import Run, geometry_path, make_run
+from resemb_gnn.experiment.workers import Workers
 from resemb_gnn.io.atomic import write_atomically
 from resemb_gnn.io.outputs import shared_folder
-from resemb_gnn.io.paths import expanded
-from resemb_gnn.nn import ResEmbedding
-from resemb_gnn.pipeline.facts import describe_data, training_figures, versions
+from resemb_gnn.pipeline.facts import describe_data, versions
 from resemb_gnn.pipeline.progress import Stages
-from resemb_gnn.pipeline.task import Task, fit_with, read_task
-from resemb_gnn.pipeline.tensorboard import TensorBoard
+from resemb_gnn.pipeline.task import Task, read_task
 from resemb_gnn.settings import CompareSettings
-from resemb_gnn.theory import GapCurve
-from resemb_gnn.training import FitResult, check_device, evaluate
+from resemb_gnn.training import check_device
 from resemb_gnn.training.checkpoint import CheckpointFolder
-
-RARE = 3  # training behaviours
 
 
 def compare(
@@ -41,10 +38,11 @@ def compare(
     """Trains each embedding over each seed and writes results.json, results.md and report.html.
 
     Every arm sees the same training, validation and test examples (drawn from seed 0); a run's
-    seed decides its start and the order of its batches. A run lands in results.json as it ends,
-    by atomic replacement; with ``resume``, runs that stand there are not made again, and one that
-    was stopped goes on from its checkpoint below the folder. Several processes may share a folder,
-    each with other embeddings.
+    seed decides its start and the order of its batches. Runs are made side by side, as ``jobs``
+    says, each on one thread, which makes their figures those of one after the other. A run lands in
+    results.json as it ends, by atomic replacement; with ``resume``, runs that stand there are not
+    made again, and one that was stopped goes on from its checkpoint below the folder. Several
+    processes may share a folder, each with other embeddings.
 
     Args:
         settings: what to compare.
@@ -56,66 +54,44 @@ def compare(
     Raises:
         InputError: if the data or a setting cannot be used, the folder cannot be written, or it
             holds the results of another comparison (or of this one, without ``resume``).
+        TrainingError: if a run's process was killed, when the others have ended.
     """
     check_device(settings.device)
     folder = shared_folder(settings.out)
     path = folder / "results.json"
-    stopped = folder / "checkpoints"
     _refuse_taken(folder, settings)
     if settings.tensorboard is not None:
         shared_folder(settings.tensorboard)
     task = read_task(settings, settings.embeddings)
-    split = task.split
     log(f"{task.source.name}: {task.source.log}")
     results = new_results(task, settings)
+    threads = results["settings"]["threads"] = 1
     if settings.replace:
         _remove(folder)
     if path.exists():
         old = read_results(path)
+        if _is_count(old["settings"].get("threads")):  # one of before goes on as it began
+            threads = results["settings"]["threads"] = old["settings"]["threads"]
         refuse_other_settings(path, old, results)
         results["runs"] = old["runs"]
         _refuse_other_overrides(path, results["runs"], settings)
     done = {(run["embedding"], run["seed"]) for run in results["runs"]}
     # Seed by seed, so that a stopped comparison still compares like with like.
-    pairs = [(seed, name) for seed in range(settings.seeds) for name in settings.embeddings]
-    todo = [(seed, name) for seed, name in pairs if (name, seed) not in done]
+    runs = [Run(name, seed) for seed in range(settings.seeds) for name in settings.embeddings]
+    todo = [run for run in runs if (run.embedding, run.seed) not in done]
     if todo:  # a finished comparison is only reported again
-        log(str(task))
-    for seed, name in todo:
-        own = settings.of(name)
-        model = task.make_model(name, own, seed)
-        gaps = GapCurve(model, split.train_sample, max_history=settings.max_history)
-        result = fit_with(
-            own,
-            model,
-            split,
-            seed=seed,
-            on_epoch=_on_epoch(settings, f"{file_name(name)}-{seed}", gaps),
-            checkpoints=stopped / f"{file_name(name)}-{seed}",
-            resume=settings.resume,
-        )
-        if seed == 0 and _has_geometry(model.embedding):
-            (folder / "geometry").mkdir(parents=True, exist_ok=True)
-            item_geometry(model.embedding.cpu(), count=task.graph.count).save(
-                _geometry_path(folder, name)
-            )
-        overrides = settings.overrides(name)
-        record = run_record(name, settings.model, seed, overrides, result)
-        record["test_rare"] = _rare_metrics(result.model, split, settings)
-        for epoch, gap in zip(record["curve"], gaps.gaps, strict=True):
-            epoch["gap"] = gap.logloss
-        if path.exists():  # another process may have put runs there meanwhile
-            results["runs"] = read_results(path)["runs"]
-        results["runs"].append(record)
-        write_results(path, results)
-        CheckpointFolder(stopped / f"{file_name(name)}-{seed}").remove()
-        with contextlib.suppress(OSError):  # that of another run is there
-            stopped.rmdir()
-        log(
-            f"{name}, seed {seed}: test AUC {result.test.auc:.4f},"
-            f" best epoch {result.best_epoch} of {len(result.curve)},"
-            f" {result.examples_per_second:,.0f} examples/s"
-        )
+        number = jobs_by_cores(settings.jobs, len(todo), threads, settings.device)
+        with Workers(number, folder, threads) as workers:
+            log(str(task))
+            task = workers.share(task)
+            bound_by_memory(workers, task, settings.jobs, log)
+            with Board(len(runs), len(runs) - len(todo), settings.quiet) as board:
+                for run, record in workers.run(make_run, task, todo, board):
+                    _keep(path, results, runs, record)
+                    _forget_checkpoints(run, folder)
+                    if number > 1:
+                        _longest_first(todo, results)
+                    board.aside(log, _told(run, record))
     from resemb_gnn.experiment.report.text import (  # matplotlib takes a second to import
         html,
         markdown,
@@ -147,6 +123,49 @@ def _refuse_taken(folder: Path, settings: CompareSettings) -> None:
             raise InputError(f"{folder / name} exists, of no comparison: choose another --out")
 
 
+def _keep(path: Path, results: dict[str, Any], runs: list[Run], record: dict[str, Any]) -> None:
+    """Puts a run into results.json where it would stand if all had been made one by one."""
+    if path.exists():  # another process may have put runs there meanwhile
+        results["runs"] = read_results(path)["runs"]
+    place = {(run.embedding, run.seed): number for number, run in enumerate(runs)}
+    own = place[record["embedding"], record["seed"]]
+    kept = results["runs"]
+    later = (
+        number
+        for number, run in enumerate(kept)
+        if place.get((run["embedding"], run["seed"]), -1) > own
+    )
+    kept.insert(next(later, len(kept)), record)
+    write_results(path, results)
+
+
+def _forget_checkpoints(run: Run, folder: Path) -> None:
+    CheckpointFolder(run.checkpoints(folder)).remove()
+    with contextlib.suppress(OSError):  # that of another run is there
+        (folder / "checkpoints").rmdir()
+
+
+def _longest_first(todo: list[Run], results: dict[str, Any]) -> None:
+    """Puts, of each seed, what took longest with the seeds before to the front: a long run that
+    begins last would be waited for alone.
+    """
+    seconds = {
+        run["embedding"]: run["seconds_per_epoch"] * run["epochs"] for run in results["runs"]
+    }
+    todo.sort(key=lambda run: (run.seed, -seconds.get(run.embedding, math.inf)))
+
+
+def _told(run: Run, record: dict[str, Any]) -> str:
+    return (
+        f"{run}: test AUC {record['test']['auc']:.4f}, best epoch {record['best_epoch']} of"
+        f" {record['epochs']}, {record['examples_per_second']:,.0f} examples/s"
+    )
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
 def _remove(folder: Path) -> None:
     """Removes a comparison, and nothing else that lies beside it."""
     for name in ("results.json", "results.md", "report.html"):
@@ -158,12 +177,6 @@ def _remove(folder: Path) -> None:
     for name in ("geometry", "checkpoints"):
         with contextlib.suppress(OSError):  # something else is there, or it is not there
             (folder / name).rmdir()
-
-
-def _on_epoch(settings: CompareSettings, run: str, gaps: GapCurve) -> GapCurve | TensorBoard:
-    if settings.tensorboard is None:
-        return gaps
-    return TensorBoard(expanded(settings.tensorboard) / run, gaps)
 
 
 def new_results(task: Task, settings: CompareSettings) -> dict[str, Any]:
@@ -183,7 +196,7 @@ def command(settings: CompareSettings) -> str:
     words = ["resemb-gnn", "compare"]
     defaults = asdict(CompareSettings())
     for name, value in asdict(settings).items():
-        if name in ("resume", "replace", "quiet", "tensorboard") or value == defaults[name]:
+        if name in ("resume", "replace", "quiet", "tensorboard", "jobs") or value == defaults[name]:
             continue
         flag = name.replace("_", "-")
         if isinstance(value, bool):
@@ -191,46 +204,6 @@ def command(settings: CompareSettings) -> str:
         else:
             words += [f"--{flag}", *(map(str, value) if isinstance(value, tuple) else [str(value)])]
     return shlex.join(words)
-
-
-def run_record(
-    embedding: str, model: str, seed: int, overrides: dict[str, Any], result: FitResult
-) -> dict[str, Any]:
-    """What results.json says of a run."""
-    return {
-        "embedding": embedding,
-        "model": model,
-        "seed": seed,
-        "overrides": overrides,
-        **training_figures(result),
-        "examples_per_second": result.examples_per_second,
-        "curve": [asdict(epoch) for epoch in result.curve],
-    }
-
-
-def file_name(embedding: str) -> str:
-    """An embedding's name as a part of a file's name, which must not hold a colon everywhere."""
-    return embedding.replace(":", "-")
-
-
-def rare_targets(split: Split) -> Examples:
-    """The test examples whose candidate has at most ``RARE`` training behaviours."""
-    history = split.history
-    count = history.items.bincount(minlength=history.num_items)
-    return split.test[count[split.test.target] <= RARE]
-
-
-def _rare_metrics(
-    model: nn.Module, split: Split, settings: CompareSettings
-) -> dict[str, float] | None:
-    """AUC and log loss on them; ``None`` if they have one label only."""
-    examples = rare_targets(split)
-    if examples.label.unique().numel() < 2:  # no AUC
-        return None
-    device = torch.device(settings.device)
-    found = evaluate(model, examples.to(device), max_history=settings.max_history)
-    # No GAUC: hardly a user has both a rare positive and a rare negative.
-    return {"auc": found.auc, "logloss": found.logloss, "examples": len(examples)}
 
 
 def _refuse_other_overrides(
@@ -245,19 +218,6 @@ def _refuse_other_overrides(
             )
 
 
-def _has_geometry(embedding: nn.Module) -> TypeGuard[ResEmbedding]:
-    """Whether items have learnt centres whose weights are shares."""
-    return (
-        isinstance(embedding, ResEmbedding)
-        and embedding.centers.requires_grad
-        and embedding.encoder.normalize.normalization != "signed"
-    )
-
-
-def _geometry_path(folder: Path, embedding: str) -> Path:
-    return folder / "geometry" / f"{file_name(embedding)}.npz"
-
-
 def _geometries(folder: Path, settings: CompareSettings) -> dict[str, ItemGeometry]:
-    paths = {name: _geometry_path(folder, name) for name in settings.embeddings}
+    paths = {name: geometry_path(folder, name) for name in settings.embeddings}
     return {name: ItemGeometry.load(path) for name, path in paths.items() if path.exists()}

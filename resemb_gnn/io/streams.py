@@ -4,7 +4,8 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, TextIO
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -39,13 +40,64 @@ class _Stream:
         return getattr(self._stream, name)
 
 
+class Bar(Protocol):
+    """What work with a bar does with it; one of ``tqdm`` can more."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *raised: Any) -> None: ...
+
+    def update(self, n: int) -> object: ...
+
+    def set_postfix(self, *, refresh: bool, **figures: str) -> object: ...
+
+
+class Display:
+    """Where the progress of training is shown: by bars on standard error if that is a terminal,
+    and else by a line an epoch, since in a file a bar is a thousand lines in one.
+    """
+
+    def bar(self, **options: Any) -> Bar:
+        """A bar, with the options of ``tqdm``."""
+        found: Bar = progress_bar(disable=False, **options)
+        return found
+
+    def line(self, text: str) -> None:
+        """A line on an epoch that has ended."""
+        if not on_terminal() and _is_open(sys.stderr):
+            print(text, file=_Stream(sys.stderr, optional=True), flush=True)
+
+
+_DISPLAY: ContextVar[Display] = ContextVar("display", default=Display())  # noqa: B039 - stateless
+
+
+def display() -> Display:
+    """Where the progress of training is shown now."""
+    return _DISPLAY.get()
+
+
+@contextlib.contextmanager
+def shown_on(display: Display) -> Iterator[None]:
+    """Shows progress elsewhere while it is open."""
+    before = _DISPLAY.set(display)
+    try:
+        yield
+    finally:
+        _DISPLAY.reset(before)
+
+
+def on_terminal() -> bool:
+    """Whether standard error is a terminal, on which a bar can be drawn."""
+    return _is_open(sys.stderr) and sys.stderr.isatty()
+
+
 def progress_bar(disable: bool, **options: Any) -> "tqdm":
-    """A bar of ``tqdm`` on standard error, with its options; none where there is no such stream."""
+    """A bar of ``tqdm`` on standard error, with its options; none where that is no terminal."""
     from tqdm import tqdm  # what parses the arguments draws none
 
-    if not _is_open(sys.stderr):
+    if disable or not on_terminal():
         return tqdm(disable=True, **options)
-    return tqdm(disable=disable, file=_Stream(sys.stderr, optional=True), **options)
+    return tqdm(file=_Stream(sys.stderr, optional=True), **options)
 
 
 @contextlib.contextmanager

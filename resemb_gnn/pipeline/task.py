@@ -218,6 +218,10 @@ def fit_with(
     settings: TrainingSettings, model: nn.Module, split: Split, **options: Any
 ) -> FitResult:
     """:func:`~resemb_gnn.fit` with what the settings say of training, and further options."""
+    if settings.compile:
+        # What this process has compiled before decides which code a model gets (for shapes that
+        # change, and none at all beyond some recompilations), and so how it rounds.
+        torch.compiler.reset()
     return fit(
         model,
         split,

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from resemb_gnn.errors import InputError
+from resemb_gnn.errors import InputError, shown
 from resemb_gnn.settings.embedding import (
     EmbeddingSettings,
     changed,
@@ -14,6 +14,19 @@ from resemb_gnn.settings.embedding import (
 )
 from resemb_gnn.settings.setting import parse, setting
 from resemb_gnn.settings.shared import TrainingSettings
+
+
+def number_of_jobs(text: str) -> str:
+    """``auto``, or a whole number above 0, in one spelling.
+
+    Raises:
+        InputError: if it is neither.
+    """
+    if text == "auto":
+        return text
+    if not (text.isascii() and text.isdecimal() and int(text)):
+        raise InputError(f"jobs={shown(text)} is neither a whole number above 0 nor auto")
+    return str(int(text))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +50,20 @@ class CompareSettings(EmbeddingSettings, TrainingSettings):
         "settings of one embedding alone, EMBEDDING.SETTING=VALUE each, such as gcn.num_centers=256"
         " or plain:l2.lr=0.002",
     )
+    jobs: str = setting(
+        "auto",
+        "runs that are made side by side, each in a process of one thread: a number, or auto for as"
+        " many as there are cores (on cuda one) and as memory suffices for",
+        name_of=number_of_jobs,
+    )
     out: str = setting("runs/compare", "folder of results.json, results.md and report.html")
     resume: bool = setting(False, "go on with the comparison that stands in the folder")
     replace: bool = setting(False, "replace the comparison that stands in the folder")
 
     def __post_init__(self) -> None:
+        given: Any = self.jobs
+        if isinstance(given, int) and not isinstance(given, bool):
+            object.__setattr__(self, "jobs", str(given))
         super().__post_init__()
         if not self.embeddings:
             raise InputError("name at least one embedding to compare")
@@ -92,5 +114,5 @@ class CompareSettings(EmbeddingSettings, TrainingSettings):
         to a run and stand beside it.
         """
         free = {"data", "items", "users", "embeddings", "seeds", "override"}
-        free |= {"out", "resume", "replace", "quiet", "tensorboard"}
+        free |= {"out", "resume", "replace", "quiet", "tensorboard", "jobs"}
         return self.without(free)

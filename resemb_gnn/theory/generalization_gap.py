@@ -80,7 +80,8 @@ class GapCurve:
         test = epoch.valid
         if self.test is not None:
             self.test, test = self._evaluate(self.test)
-        self.gaps.append(Gap(number, train, test))
+        before = [gap for gap in self.gaps if gap.epoch < number]  # one that was stopped comes anew
+        self.gaps = [*before, Gap(number, train, test)]
 
     def state_dict(self) -> dict[str, Any]:
         """What was measured so far, for a checkpoint."""

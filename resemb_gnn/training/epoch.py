@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from resemb_gnn.data import Examples
-from resemb_gnn.io.streams import progress_bar
+from resemb_gnn.io.streams import display, progress_bar
 from resemb_gnn.training.checks import suited, user_fold_of
 from resemb_gnn.training.distributed import own_part
 from resemb_gnn.training.guards import Interrupts
@@ -50,14 +50,14 @@ class EpochLoop:
             state.begin_epoch()
             train = self.examples(state.number)
             plan = train.plan(self.batch_size, state.generator, user_fold)
-        bar = progress_bar(
-            total=len(train) * train.candidates,
-            initial=sum(index.numel() for index, _ in plan[: state.step]) * train.candidates,
-            desc=f"epoch {state.number}",
-            unit="ex",
-            unit_scale=True,
-            disable=not self.progress,
-        )
+        options = {
+            "total": len(train) * train.candidates,
+            "initial": sum(index.numel() for index, _ in plan[: state.step]) * train.candidates,
+            "desc": f"epoch {state.number}",
+            "unit": "ex",
+            "unit_scale": True,
+        }
+        bar = display().bar(**options) if self.progress else progress_bar(disable=True)
         started -= state.seconds
         with bar:
             for index, fold in plan[state.step :]:

@@ -13,6 +13,7 @@ from torch import nn
 
 from resemb_gnn.data import Examples, Split
 from resemb_gnn.errors import InputError
+from resemb_gnn.io.streams import display
 from resemb_gnn.models import CTRModel
 from resemb_gnn.settings import TrainingSettings
 from resemb_gnn.settings.setting import check_values
@@ -123,7 +124,7 @@ def fit(
             evaluation.
         seed: seed of the run.
         device: where to train.
-        progress: show a progress bar.
+        progress: show a progress bar; where standard error is no terminal, a line an epoch.
         on_epoch: called after each epoch with its number (from 1) and what it ended with. What it
             gathers is part of the checkpoints if it has ``state_dict`` and ``load_state_dict``,
             as :class:`~resemb_gnn.theory.GapCurve` has.
@@ -242,6 +243,8 @@ def fit(
                         with interrupts.held():
                             state.end_epoch(epoch)
                             saver.save()
+                        if progress and rank == 0:
+                            display().line(f"epoch {len(state.curve)}: {epoch}")
                     with interrupts.held():
                         if not state.next_stage():
                             break

@@ -23,6 +23,10 @@ class Epoch:
     valid: Metrics
     seconds: float
 
+    def __str__(self) -> str:
+        auc = f"valid AUC {self.valid.auc:.4f}"
+        return f"loss {self.train_loss:.4f}, {auc}, {self.seconds:.1f} s"
+
 
 class TrainingState:
     """A run as it stands between two steps.

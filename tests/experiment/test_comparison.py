@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
-import resemb_gnn.experiment.comparison as module
+import resemb_gnn.experiment.run as module
 import resemb_gnn.pipeline.task as training
 from resemb_gnn import BehaviorLog, InputError, evaluate, fit
 from resemb_gnn.experiment import compare
 from resemb_gnn.experiment.comparison import command
 from resemb_gnn.experiment.results import read_results
+from resemb_gnn.models import CTRModel
 from resemb_gnn.settings import CompareSettings
 from resemb_gnn.theory import GapCurve
 
@@ -283,6 +285,20 @@ def test_not_a_number_is_written_as_null(tmp_path: Path) -> None:
     results = read_results(path)
     assert np.isnan(results["runs"][0]["test"]["auc"])
     assert results["settings"]["user"] is None
+
+
+def test_a_compiled_run_begins_with_nothing_compiled(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its figures would depend on the runs that were made in the same process before."""
+    seen: list[str] = []
+    monkeypatch.setattr(torch.compiler, "reset", lambda: seen.append("reset"))
+    monkeypatch.setattr(CTRModel, "compile", lambda self: seen.append("compile"))
+    options = {"embeddings": ("plain",), "epochs": 1}
+    compare(settings(table, tmp_path / "out", compile=True, **options))
+    assert seen == ["reset", "compile"] * 2
+    compare(settings(table, tmp_path / "other", **options))
+    assert len(seen) == 4
 
 
 def test_command_names_what_differs_from_the_defaults() -> None:

@@ -4,9 +4,17 @@ import time
 
 import pytest
 
+from resemb_gnn.io import streams
 from resemb_gnn.pipeline.progress import Stages
 
 
+@pytest.fixture
+def on_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bars are drawn wherever standard error leads."""
+    monkeypatch.setattr(streams, "on_terminal", lambda: True)
+
+
+@pytest.mark.usefixtures("on_terminal")
 def test_the_clock_goes_on_during_a_stage(capsys: pytest.CaptureFixture[str]) -> None:
     with Stages(2, quiet=False) as stages:
         assert stages.run("first", lambda: 7) == 7
@@ -21,6 +29,7 @@ def parts(shown: str) -> list[str]:
     return [part[part.index("stage") :] for part in shown.split("\r") if "stage" in part]
 
 
+@pytest.mark.usefixtures("on_terminal")
 def test_a_failing_stage_ends_the_clock(capsys: pytest.CaptureFixture[str]) -> None:
     def fail() -> None:
         raise ValueError("no")
@@ -32,6 +41,13 @@ def test_a_failing_stage_ends_the_clock(capsys: pytest.CaptureFixture[str]) -> N
     assert not capsys.readouterr().err
 
 
+def test_nothing_is_drawn_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with Stages(1, quiet=False) as stages:
+        stages.run("only", lambda: None)
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("on_terminal")
 def test_quiet_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with Stages(1, quiet=True) as stages:
         stages.run("only", lambda: None)

@@ -1,25 +1,25 @@
 """Does Res-embedding help, where, and against what? Data sets x models x arms, over seeds.
 
-    python -m benchmarks.accuracy.research --data-folder DATA --jobs 2
+    python -m benchmarks.accuracy.research --data-folder DATA
     python -m benchmarks.accuracy.research --data-folder DATA --only beauty-uniform-din
     python -m benchmarks.accuracy.research --data-folder DATA --arms plain gcn gcn:none
 
 A cell is one `resemb-gnn compare` in OUT/CELL: a data set with its negatives, a model, its arms
 over the same seeds. Arms take the settings that tuning.py chose for them on Beauty and Sports, the
-same for all data sets. Cells run side by side, a thread each, and go on where their results.json
-ends. `report.py` makes RESULTS.md of them.
+same for all data sets. The runs of a cell go on side by side, a thread each (`--jobs`, as compare
+takes it), and a cell goes on where its results.json ends. `report.py` makes RESULTS.md of them.
 """
 
 import argparse
 import subprocess
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.accuracy.research.settings import ARMS, CHOSEN_ON, SEEDS, tuned_overrides
 from benchmarks.timing import module, thread_environment
+from resemb_gnn.settings.compare import number_of_jobs
 
 # What every base model is run with:
 STRONG = ("plain", "plain:l2", "plain:spectral", "gcn", "gcn:staged", "sign:staged")
@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", choices=cells(), help="cells; without it, all")
     parser.add_argument("--arms", nargs="+", choices=ARMS, help="those of a cell's arms; or all")
     parser.add_argument("--seeds", type=int, default=SEEDS)
-    parser.add_argument("--jobs", type=int, default=2, help="cells that run at a time")
+    parser.add_argument("--jobs", type=number_of_jobs, default="auto", help="runs at a time")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/accuracy/results/research"))
     parser.add_argument("--tuning", type=Path, default=Path("benchmarks/accuracy/results/tuning"))
     parser.add_argument(
@@ -94,12 +94,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             cell = replace(cell, embeddings=tuple(a for a in cell.embeddings if a in options.arms))
         overrides = tuned_overrides(options.tuning, cell.embeddings, options.chosen_on)
         words = cell.command(options.data_folder, options.seeds, out, overrides)
+        words += ["--jobs", options.jobs]
         code = subprocess.run(words, env=thread_environment(1), check=False).returncode
         print(f"{name}: {f'exit {code}' if code else 'done'}", flush=True)
         return code
 
-    with ThreadPoolExecutor(options.jobs) as pool:
-        return max(pool.map(run, options.only or cells()))
+    return max([run(name) for name in options.only or cells()])
 
 
 if __name__ == "__main__":

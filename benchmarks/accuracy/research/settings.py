@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 from torch_geometric.data import Data
 
-from resemb_gnn.experiment.comparison import file_name
+from resemb_gnn.experiment.run import file_name
 from resemb_gnn.io.json_text import read_json
 from resemb_gnn.pipeline.embeddings import make_embedding
 from resemb_gnn.settings import CompareSettings

@@ -8,14 +8,16 @@ first trial is the arm's defaults (or the next one, where they are not among tho
 trial trains DIN with seed 0 and is worth its best validation AUC; test examples are not scored.
 With `--final`, the best three are trained on other data sets too, and the best mean of the
 validation AUCs is the arm's choice, which a cell takes on every data set. Every trial stands
-in OUT/ARM.json (`-` for `:`) as it ends, and a search goes on where that file ends.
+in OUT/ARM.json (`-` for `:`) as it ends, and a search goes on where that file ends. Arms are tuned
+side by side in processes of one thread (`--jobs`, as `resemb-gnn compare` takes it); the outcome is
+that of one after the other.
 """
 
 import argparse
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -28,10 +30,14 @@ from benchmarks.accuracy.research.settings import (
     finalists,
     search_of,
 )
+from resemb_gnn.experiment.board import Board
+from resemb_gnn.experiment.capacity import bound_by_memory, jobs_by_cores
+from resemb_gnn.experiment.workers import Workers
 from resemb_gnn.io.json_text import read_json, write_json
 from resemb_gnn.pipeline.facts import versions
 from resemb_gnn.pipeline.task import Task, fit_with, read_task
 from resemb_gnn.settings import CompareSettings
+from resemb_gnn.settings.compare import number_of_jobs
 from resemb_gnn.settings.embedding import tuned_of
 from resemb_gnn.settings.setting import Range
 
@@ -74,6 +80,45 @@ def train(arm: str, params: dict[str, Any], task: Task, seed: int = 0) -> dict[s
     }
 
 
+@dataclass(frozen=True)
+class Search:
+    """An arm that is tuned: its file, and the number of trials; without it, its finalists run."""
+
+    arm: str
+    path: Path
+    trials: int | None = None
+
+    def __str__(self) -> str:
+        return self.arm
+
+    def is_left(self, task: Task) -> bool:
+        """Whether anything of it is still to be trained."""
+        if self.trials is None:
+            return bool(untried(self.path, task))
+        return len(read(self.path).get("trials", [])) < self.trials
+
+
+def search(task: Task, job: Search) -> None:
+    """What a worker does for an arm, whose file no other one writes."""
+    if job.trials is None:
+        try_finalists(job.arm, job.path, task)
+    else:
+        tune(job.arm, job.trials, job.path, task)
+
+
+def side_by_side(task: Task, jobs: list[Search], number: str, folder: Path) -> None:
+    """Tunes arms in processes of their own, as many as cores and memory have room for."""
+    if not jobs:
+        return
+    with Workers(jobs_by_cores(number, len(jobs)), folder) as workers:
+        _ = task.graph  # built once, and shared
+        task = workers.share(task)
+        bound_by_memory(workers, task, number, lambda line: print(line, file=sys.stderr))
+        with Board(len(jobs), 0, quiet=True) as board:
+            for _ in workers.run(search, task, jobs, board):
+                pass
+
+
 def tune(arm: str, trials: int, path: Path, task: Task) -> None:
     """Searches until `trials` trials of an arm stand in its file."""
     found = read(path)
@@ -113,17 +158,30 @@ def tune(arm: str, trials: int, path: Path, task: Task) -> None:
 
 def try_finalists(arm: str, path: Path, task: Task) -> None:
     """Trains an arm's finalists on another data set, those that have not been there yet."""
+    left = untried(path, task)
     found = read(path)
     finals = {final["data"]: final for final in found.get("finals", [])}
     head = made_with(task)
     trials = finals.get(head["data"], {}).get("trials", [])
     finals[head["data"]] = head | {"trials": trials}
-    tried = [final["params"] for final in trials]
-    for trial in finalists(path, found["trials"]):
-        if trial["params"] not in tried:
-            trials.append(train(arm, trial["params"], task))
-            write_json(path, found | {"finals": list(finals.values())})
-            print(f"{arm}, finalist: {trials[-1]}", file=sys.stderr, flush=True)
+    for params in left:
+        trials.append(train(arm, params, task))
+        write_json(path, found | {"finals": list(finals.values())})
+        print(f"{arm}, finalist: {trials[-1]}", file=sys.stderr, flush=True)
+
+
+def untried(path: Path, task: Task) -> list[dict[str, Any]]:
+    """The settings of an arm's finalists that were not trained on a task's data yet.
+
+    Raises:
+        SystemExit: if the arm's file holds too few trials.
+    """
+    found = read(path)
+    own = Path(task.settings.data).name
+    finals = {final["data"]: final["trials"] for final in found.get("finals", [])}
+    tried = [final["params"] for final in finals.get(own, [])]
+    best = finalists(path, found.get("trials", []))
+    return [trial["params"] for trial in best if trial["params"] not in tried]
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -141,6 +199,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--trials", type=int, default=BUDGET)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/accuracy/results/tuning"))
+    parser.add_argument("--jobs", type=number_of_jobs, default="auto", help="arms at a time")
     options = parser.parse_args(argv)
     arms = options.arms or [name for name in ARMS if name != "category"]
     paths = {arm: search_of(options.out, arm) for arm in arms if arm not in ABLATIONS}
@@ -152,14 +211,14 @@ def main(argv: Sequence[str] | None = None) -> None:
             arms,
         )
 
-    task = task_on(options.data)
-    for arm, path in paths.items():
-        tune(arm, options.trials, path, task)
-    for data in options.final:
+    runs: list[tuple[str, int | None]] = [(options.data, options.trials)]
+    for data, trials in [*runs, *((data, None) for data in options.final)]:
         task = task_on(data)
-        for arm, path in paths.items():
-            try_finalists(arm, path, task)
+        jobs = [Search(arm, path, trials) for arm, path in paths.items()]
+        side_by_side(task, [job for job in jobs if job.is_left(task)], options.jobs, options.out)
 
 
 if __name__ == "__main__":
-    main()
+    from benchmarks.accuracy.research import tuning  # workers find what they do by this name
+
+    tuning.main()
