@@ -2,6 +2,7 @@
 
     python -m benchmarks.speed --data Beauty.txt
     python -m benchmarks.speed --only embeddings graph --threads 1
+    python -m benchmarks.speed --device cuda  # minutes; graph, metrics and peers are left out
 
 Without ``--data`` a synthetic log of the size of Amazon's Beauty is used. The peers come from
 ``requirements.txt``; where they are not installed, their rows are left out.
@@ -33,6 +34,7 @@ from benchmarks.timing import Contender, alternate, machine, module, thread_envi
 from resemb_gnn.io.atomic import write_atomically
 from resemb_gnn.io.json_text import read_json, write_json
 from resemb_gnn.pipeline.facts import versions
+from resemb_gnn.training import check_device
 
 PEERS = {"fuxictr": "fuxictr", "deepctr-torch": "deepctr_torch", "torch-rechub": "torch_rechub"}
 SETTINGS = ("rounds", "steps", "slow_steps", "epoch_steps")
@@ -44,6 +46,7 @@ def _peers(task: ours.Task, options: argparse.Namespace, prepared: bool) -> list
     return peers(task, options.slow_steps, prepared)
 
 
+CPU_GROUPS = ("peers-model", "peers-end-to-end", "graph", "metrics")
 GROUPS: dict[str, Callable[[ours.Task, argparse.Namespace], list[Contender]]] = {
     "embeddings": lambda task, options: ours.embeddings(task, options.epoch_steps),
     "full-graph": lambda task, options: ours.full_graph(task, options.slow_steps),
@@ -59,7 +62,7 @@ GROUPS: dict[str, Callable[[ours.Task, argparse.Namespace], list[Contender]]] = 
 def work(options: argparse.Namespace, threads: int) -> None:
     """Runs the groups in this process and adds their turns to the results file."""
     torch.set_num_threads(threads)
-    task = ours.make_task(options.data)
+    task = ours.make_task(options.data, options.device)
     results = read_json(options.out)
     results["data"] = {
         "name": options.data.name if options.data else "synthetic, of the size of Beauty",
@@ -94,7 +97,8 @@ def write_tables(path: Path, clock: str) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="sequence file; without it, a synthetic log")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
+    parser.add_argument("--threads", type=int, nargs="+", help="default: 1 2, on a GPU 1")
     parser.add_argument("--rounds", type=int, default=9, help="turns of each contender")
     parser.add_argument("--steps", type=int, default=30, help="steps a turn: limit")
     parser.add_argument(
@@ -114,6 +118,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--tables", action="store_true", help="only the tables, of an old --out")
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
+    on_cpu = check_device(options.device).type == "cpu"
+    options.threads = options.threads or ([1, 2] if on_cpu else [1])
+    if not on_cpu:
+        options.only = [group for group in options.only if group not in CPU_GROUPS]
     found = [name for name, package in PEERS.items() if importlib.util.find_spec(package)]
     missing = sorted(PEERS.keys() - found)
     if missing:
@@ -128,7 +136,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"left out, not installed (see requirements.txt): {', '.join(missing)}")
     results = {
         "command": command("benchmarks.speed", argv, options.data),
-        "machine": machine(),
+        "machine": machine() | ({} if on_cpu else {"gpu": torch.cuda.get_device_name()}),
         "versions": versions() | {name: metadata.version(name) for name in found},
         "settings": {name: getattr(options, name) for name in SETTINGS}
         | {"batch_size": ours.BATCH_SIZE, "max_history": ours.MAX_HISTORY},

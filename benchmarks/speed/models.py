@@ -29,7 +29,8 @@ class PaddedDIEN(rg.DIEN):
     ) -> Tensor:
         lengths = batch.ptr.diff()
         rows = pad_sequence(list(history.split(lengths.tolist())), batch_first=True)
-        mask = torch.arange(rows.size(1)) < lengths[:, None]  # [batch_size, longest]
+        place = torch.arange(rows.size(1), device=rows.device)
+        mask = place < lengths[:, None]  # [batch_size, longest]
         behavior, query = items[rows], items[target]
         states, _ = self.gru(behavior)
         score = (states * self.attention(query)[:, None]).sum(dim=2)
@@ -37,7 +38,9 @@ class PaddedDIEN(rg.DIEN):
         interest = self._evolve(states, weight, mask)
         pooled = (behavior * mask[..., None]).sum(dim=1) / lengths[:, None]
         if self.training:
-            negative = items[history[torch.randint(history.numel(), rows[:, 1:].shape)]]
+            shape = rows[:, 1:].shape
+            drawn = torch.randint(history.numel(), shape, device=rows.device)
+            negative = items[history[drawn]]
             losses = softplus(-(states[:, :-1] * behavior[:, 1:]).sum(dim=2))
             losses = losses + softplus((states[:, :-1] * negative).sum(dim=2))
             self._auxiliary_loss = (losses * mask[:, 1:]).sum() / mask[:, 1:].sum()

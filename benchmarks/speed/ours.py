@@ -1,6 +1,7 @@
 """Our contenders: an epoch of DIN by embedding, the share of the arithmetic limit, metrics."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -27,11 +28,14 @@ PREDICTIONS = 1_000_000
 
 
 class Task(NamedTuple):
-    """Training examples in a random order, the same for all contenders, and the graph."""
+    """Training examples in a random order, the same for all contenders, and the graph; examples and
+    order are on the device.
+    """
 
     split: rg.Split
     graph: Data
     order: Tensor
+    device: torch.device = torch.device("cpu")
 
     @property
     def train(self) -> rg.Examples:
@@ -60,11 +64,24 @@ def make_log(path: Path | None) -> rg.BehaviorLog:
     return rg.BehaviorLog.from_frame(synthetic_log(*BEAUTY), "user", "item", "time")
 
 
-def make_task(path: Path | None) -> Task:
+def make_task(path: Path | None, device: str = "cpu") -> Task:
     split = make_log(path).split(by="last")
     graph = rg.SpectralFeatures(DIM)(rg.covisit_graph(split.history))
     order = torch.randperm(len(split.train), generator=torch.Generator().manual_seed(0))
-    return Task(split, graph, order)
+    split = replace(split, train=split.train.to(device))
+    return Task(split, graph, order.to(device), torch.device(device))
+
+
+def waiting(device: torch.device, job: Callable[[], object]) -> Callable[[], object]:
+    """The job with all that the device still has to do for it."""
+    if device.type != "cuda":
+        return job
+
+    def whole() -> None:
+        job()
+        torch.cuda.synchronize(device)
+
+    return whole
 
 
 def make_optimizer(model: nn.Module) -> ModelAdam:
@@ -98,18 +115,21 @@ def contender(
     compiled: bool = False,
 ) -> Contender:
     """Training steps of a model of ours; with ``prepared``, on batches cut beforehand."""
-    model.train()
+    model.to(task.device).train()
     if compiled:
         model.compile()
     optimizer = make_optimizer(model)
 
+    def step(batch: rg.Batch) -> Tensor:
+        return training_step(model, batch, optimizer)
+
     def prepare(number: int) -> Callable[[], object]:
         rows = task.rows(number, steps)
-        training_step(model, task.batch(rows[0]), optimizer)  # warms the caches
+        step(task.batch(rows[0]))  # warms the caches
         if prepared:
             batches = [task.batch(index) for index in rows]
-            return lambda: [training_step(model, batch, optimizer) for batch in batches]
-        return lambda: [training_step(model, task.batch(index), optimizer) for index in rows]
+            return waiting(task.device, lambda: [step(batch) for batch in batches])
+        return waiting(task.device, lambda: [step(task.batch(index)) for index in rows])
 
     size = sum(parameter.numel() for parameter in model.parameters())
     examples = steps * BATCH_SIZE if steps else len(task.train)
@@ -170,18 +190,20 @@ def limit(task: Task, steps: int) -> list[Contender]:
     ]
     typical = task.batch(task.rows(0, 1)[0]).history.numel()
     shapes = [(size, size, size) for size in SGEMM_SIZES]
-    return [*made, *(sgemm(*shape) for shape in [*shapes, (typical, 4 * DIM, ATTENTION)])]
+    shapes.append((typical, 4 * DIM, ATTENTION))
+    return [*made, *(sgemm(*shape, task.device) for shape in shapes)]
 
 
-def sgemm(rows: int, inner: int, columns: int) -> Contender:
+def sgemm(rows: int, inner: int, columns: int, device: torch.device) -> Contender:
     work = 2.0 * rows * inner * columns
-    times = max(1, round(8e9 / work))  # some tens of milliseconds
-    a, b = torch.randn(rows, inner), torch.randn(inner, columns)
-    out = torch.empty(rows, columns)
+    # Some tens of milliseconds of a core, or of a GPU.
+    times = max(1, round((8e9 if device.type == "cpu" else 8e11) / work))
+    a, b = torch.randn(rows, inner, device=device), torch.randn(inner, columns, device=device)
+    out = torch.empty(rows, columns, device=device)
 
     def prepare(number: int) -> Callable[[], object]:
         torch.mm(a, b, out=out)
-        return lambda: [torch.mm(a, b, out=out) for _ in range(times)]
+        return waiting(device, lambda: [torch.mm(a, b, out=out) for _ in range(times)])
 
     name = f"sgemm {rows} x {inner} x {columns}"
     return Contender(name, prepare, flops=lambda number: times * work)

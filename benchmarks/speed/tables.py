@@ -132,7 +132,9 @@ def markdown(results: dict[str, Any], clock: str = "wall") -> str:
     lines = [
         f"`{results['command']}`",
         "",
-        f"{place['processor']}, {place['cores']} cores; {versions}. {data['name']}: history"
+        f"{place['processor']}, {place['cores']} cores"
+        + (f", {place['gpu']}" if "gpu" in place else "")
+        + f"; {versions}. {data['name']}: history"
         f" {data['log']}, {data['examples']:,} training examples, {data['edges']:,} edges (both"
         f" ways). Batches of {settings['batch_size']}, histories of at most"
         f" {settings['max_history']}. {settings['rounds']} rounds; a turn is {steps} (embeddings),"

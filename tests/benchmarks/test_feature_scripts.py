@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from benchmarks.accuracy import attributes, features_kuairand, features_shop
-from benchmarks.speed import features, negatives
+from benchmarks.speed import features, negatives, ours, ranking
 from resemb_gnn.io.json_text import read_json
 
 FORMS = ("1", "4", "4, copied")
@@ -56,6 +56,20 @@ def test_negatives(sequences: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     names = [turn["name"] for turn in read_json(path)["turns"]]
     assert names == [f"{kind}, {form}" for kind in ("plain", "gcn") for form in FORMS]
     assert "gcn, 4: " in capsys.readouterr().out
+
+
+def test_ranking(
+    sequences: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / "ranking.json"
+    words = ["--data", str(sequences), "--rounds", "2", "--users", "3", "--out", str(path)]
+    monkeypatch.setattr(ours, "BATCH_SIZE", 64)
+    ranking.main(words)
+    assert [turn["round"] for turn in read_json(path)["turns"]] == [0, 0, 1, 1]
+    assert "ratio: " in capsys.readouterr().out
 
 
 def test_attributes(tmp_path: Path) -> None:

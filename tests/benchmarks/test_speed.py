@@ -5,11 +5,13 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks import timing
 from benchmarks.speed import __main__ as speed
 from benchmarks.speed import ours, serving, startup
 from benchmarks.speed.tables import REFERENCE, markdown
+from resemb_gnn import InputError
 
 GROUPS = [group for group in speed.GROUPS if not group.startswith("peers")]
 FEW = ["--threads", "1", "--rounds", "1", "--steps", "1", "--slow-steps", "1", "--epoch-steps", "1"]
@@ -47,6 +49,31 @@ def test_all_groups_of_our_own(
         for name in ("Res, GCNConv", "Res, gcn")
     )
     assert row.rsplit("|", 2)[1].split()[0] == f"{one / gcn:.3g}"
+
+
+def test_without_a_gpu_none_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    out = tmp_path / "speed.json"
+    with pytest.raises(InputError, match="cuda"):
+        speed.main(["--device", "cuda", "--out", str(out)])
+    assert not out.exists()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu(
+    sequences: Path,
+    tmp_path: Path,
+    not_compiled: None,
+    in_process: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ours, "BATCH_SIZE", 64)
+    out = tmp_path / "speed.json"
+    speed.main(["--data", str(sequences), "--out", str(out), "--device", "cuda", *FEW])
+    results = json.loads(out.read_text())
+    groups = list(dict.fromkeys(turn["group"] for turn in results["turns"]))
+    assert groups == [group for group in speed.GROUPS if group not in speed.CPU_GROUPS]
+    assert results["machine"]["gpu"] in out.with_suffix(".md").read_text()
 
 
 @pytest.mark.skipif(
