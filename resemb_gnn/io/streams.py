@@ -63,7 +63,7 @@ class Display:
         return found
 
     def line(self, text: str) -> None:
-        """A line on an epoch that has ended."""
+        """A line on an epoch, or on a stage of a command, that has ended."""
         if not on_terminal() and _is_open(sys.stderr):
             print(text, file=_Stream(sys.stderr, optional=True), flush=True)
 

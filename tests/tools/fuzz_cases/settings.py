@@ -60,6 +60,8 @@ def _value(rng: random.Random, spec: Any) -> Any:
         return rng.sample(choices, 2) if choices else []
     if choices:
         return rng.choice(choices)
+    if spec.metadata["name_of"]:  # jobs
+        return rng.choice(("auto", "1", "3"))
     kinds: dict[type, tuple[Any, ...]] = {
         int: (1, 7, 10**9, 2**40),
         float: (1.0, 1e-3, 0.1, 1e30, 5e-324, 3.0),
@@ -96,6 +98,8 @@ def _meant(data: bytes) -> Expected | Refused | None:
             return Refused(f"{name} is {type(value).__name__}")
         elif isinstance(value, list) and all(isinstance(one, str) for one in value):
             values[name] = tuple(value)
+        elif spec.metadata["name_of"]:
+            return None  # not every word is one of its names
         elif type(value) is value_type(spec):
             values[name] = value
         else:
