@@ -14,6 +14,7 @@ from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.utils import add_remaining_self_loops, add_self_loops, scatter
 
 from resemb_gnn.errors import InputError, shown
+from resemb_gnn.graph.fold_graphs import FoldGraphs, nodes_of
 from resemb_gnn.graph.sparse_product import sparse_product
 
 
@@ -156,10 +157,12 @@ def _check_edges(graph: Data, size: int) -> None:
 
 def _check_folds(graph: Data, size: int, parts: Collection[str]) -> None:
     folds = graph.get("fold_graphs")
-    if not isinstance(folds, list | tuple | None):
+    if not isinstance(folds, list | tuple | FoldGraphs | None):
         raise InputError(f"graph.fold_graphs is no list of graphs: {shown(folds)}")
-    of_fold = [name for name in parts if name not in ("user_fold", "fold_graphs")]
-    for fold, part in enumerate(folds or ()):
+    of_fold = {*parts} - {"user_fold", "fold_graphs"}
+    if isinstance(folds, FoldGraphs):  # edges of the full graph, which were looked at
+        of_fold -= {"edge_index", "edge_weight"}
+    for fold, part in enumerate(nodes_of(folds or ())):
         try:
             check_graph(part, of_fold)
         except InputError as error:
