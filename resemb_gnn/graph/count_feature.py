@@ -26,11 +26,16 @@ class CountFeature(BaseTransform):
 
     def forward(self, data: Data) -> Data:
         check_graph(data, ("x", "count", "fold_graphs"))
-        data.x = _appended(data)
-        if "fold_graphs" in data:  # the input keeps its own
-            parts = [_appended(part) for part in nodes_of(data.fold_graphs)]
-            data.fold_graphs = with_attribute(data.fold_graphs, "x", parts)
-        return data
+        return append_counts(data)
+
+
+def append_counts(data: Data) -> Data:
+    """The same on a graph that was looked at."""
+    data.x = _appended(data)
+    if "fold_graphs" in data:  # the input keeps its own
+        parts = [_appended(part) for part in nodes_of(data.fold_graphs)]
+        data.fold_graphs = with_attribute(data.fold_graphs, "x", parts)
+    return data
 
 
 def _appended(data: Data) -> Tensor:

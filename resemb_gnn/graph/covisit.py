@@ -7,7 +7,7 @@ from torch_geometric.data import Data
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph.covisit_folds import graph_with_folds
-from resemb_gnn.graph.pair_counts import adjacency, count_keys, graph_of, pair_keys, upper_counts
+from resemb_gnn.graph.pair_counts import count_keys, graph_of, heaviest, pair_keys, symmetric, upper_counts
 
 
 def covisit_graph(
@@ -74,8 +74,7 @@ def covisit_graph(
         raise InputError(f"folds must be at least 2, not {folds}")
     log = log.positives()
     if folds is None:
-        # Nothing of a step outlives the next one: they take memory.
-        return graph_of(adjacency(_upper(log, window, min_count), top_k), log.item_counts())
+        return graph_of(_adjacency(log, window, min_count, top_k), log.item_counts())
     generator = torch.Generator().manual_seed(seed)
     user_fold = torch.randperm(log.num_users, generator=generator) % folds
     graph = graph_with_folds(log, user_fold, folds, window, min_count, top_k)
@@ -96,5 +95,11 @@ def check_at_least_one(**arguments: int | None) -> None:
             raise InputError(f"{name} must be at least 1, not {value}")
 
 
-def _upper(log: BehaviorLog, window: int, min_count: int) -> "scipy.sparse.csr_array":
-    return upper_counts(*count_keys(pair_keys(log, window)), log.num_items, min_count)
+def _adjacency(
+    log: BehaviorLog, window: int, min_count: int, top_k: int | None
+) -> "scipy.sparse.csr_array":
+    # Nothing of a step outlives the next one: they take memory.
+    matrix = symmetric(
+        upper_counts(*count_keys(pair_keys(log, window)), log.num_items, min_count)
+    )
+    return matrix if top_k is None else heaviest(matrix, top_k)

@@ -1,6 +1,7 @@
 """The co-visit graph with its folds: every pair of behaviours is counted once."""
 
 import numpy as np
+import scipy.sparse
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
@@ -8,14 +9,13 @@ from torch_geometric.data import Data
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.graph.fold_graphs import FoldGraphs
 from resemb_gnn.graph.pair_counts import (
-    adjacency,
     count_keys,
     first_places,
     graph_of,
+    heaviest,
     index_type,
     pair_keys,
     symmetric,
-    upper_counts,
     upper_matrix,
 )
 
@@ -49,16 +49,11 @@ def graph_with_folds(
     ends = np.bincount(fold, minlength=folds).cumsum()[:-1]
     own = [np.split(part[order], ends) for part in (number, times)]
     del fold, order, number, times
-    if top_k is None:
-        return _one_structure(pairs, counts, own, count, without, min_count)
-    # An edge that is among the heaviest without a fold need not be among them with it.
-    graph = graph_of(adjacency(upper_counts(pairs, counts, size, min_count), top_k), count)
-    graph.fold_graphs = []
-    for part, their, left in zip(*own, without, strict=True):
-        others = counts.copy()
-        others[part] -= their
-        upper = upper_counts(pairs, others, size, min_count)
-        graph.fold_graphs.append(graph_of(adjacency(upper, top_k), left))
+    edges, graph = _one_structure(pairs, counts, own, count, without, min_count)
+    if top_k is not None:  # what is among the heaviest without a fold need not be so with it
+        every, graph = graph.fold_graphs, graph_of(heaviest(edges, top_k), count)
+        parts = (heaviest(every.counts(fold), top_k) for fold in range(folds))
+        graph.fold_graphs = [graph_of(*each) for each in zip(parts, without, strict=True)]
     return graph
 
 
@@ -69,8 +64,8 @@ def _one_structure(
     count: Tensor,
     without: Tensor,
     min_count: int,
-) -> Data:
-    """The graph, and the folds' as what is missing from its edges."""
+) -> "tuple[scipy.sparse.csr_array, Data]":
+    """Matrix and graph of the counts, and the folds' graphs as what is missing from its edges."""
     if min_count > 1:
         enough = counts >= min_count
         pairs, counts = pairs[enough], counts[enough]
@@ -97,4 +92,4 @@ def _one_structure(
         places.append(torch.from_numpy(np.concatenate([there[part], back[part]])))
         remaining.append(torch.from_numpy(np.concatenate([left, left])))
     graph.fold_graphs = FoldGraphs(graph.edge_index, graph.edge_weight, places, remaining, without)
-    return graph
+    return edges, graph

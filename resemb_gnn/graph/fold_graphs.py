@@ -67,11 +67,22 @@ class FoldGraphs(Sequence[Data]):
         places = (self._columns, self._offsets)
         return scipy.sparse.csr_array((self._weights(fold), *places), shape=(self._size,) * 2)
 
+    def sums(self, fold: int) -> "np.ndarray":
+        """Sums of the matrix' rows, float64 ``[num_nodes]``."""
+        weight, places = self.edge_weight.numpy(), self.places[fold].numpy()
+        missing = weight[places] - self.remaining[fold].numpy()
+        rows = self.edge_index[0].numpy()[places]
+        return self._full_sums - np.bincount(rows, missing, self._size)
+
     def _weights(self, fold: int) -> "np.ndarray":
         """Counts of the full graph's edges without the fold."""
         weight = self.edge_weight.numpy().copy()
         weight[self.places[fold].numpy()] = self.remaining[fold].numpy()
         return weight
+
+    @cached_property
+    def _full_sums(self) -> "np.ndarray":
+        return np.bincount(self.edge_index[0].numpy(), self.edge_weight.numpy(), self._size)
 
     @property
     def _size(self) -> int:

@@ -55,15 +55,10 @@ def upper_counts(
     pairs: "np.ndarray", counts: "np.ndarray", size: int, min_count: int
 ) -> "scipy.sparse.csr_array":
     """The matrix of the counts of pairs, float32, above the diagonal."""
-    if min_count > 1 or not counts.all():
+    if min_count > 1:
         enough = counts >= min_count
         pairs, counts = pairs[enough], counts[enough]
     return upper_matrix(pairs, counts.astype(np.float32), size)
-
-
-def adjacency(upper: "scipy.sparse.csr_array", top_k: int | None) -> "scipy.sparse.csr_array":
-    """The matrix both ways, of the edges that are kept."""
-    return symmetric(upper) if top_k is None else _heaviest(symmetric(upper), top_k)
 
 
 def upper_matrix(pairs: "np.ndarray", values: "np.ndarray", size: int) -> "scipy.sparse.csr_array":
@@ -86,16 +81,34 @@ def index_type(size: int, num_pairs: int) -> "type[np.signedinteger]":
     return np.int32 if max(size, 2 * num_pairs) < 2**31 else np.int64
 
 
-def _heaviest(adjacency: "scipy.sparse.csr_array", top_k: int) -> "scipy.sparse.csr_array":
-    row = np.repeat(np.arange(adjacency.shape[0]), np.diff(adjacency.indptr))
-    order = np.lexsort((adjacency.indices, -adjacency.data, row))
-    rank = np.arange(row.size) - adjacency.indptr[row]  # rows keep their places when sorted
-    kept = order[rank < top_k]
-    mask = scipy.sparse.csr_array(
-        (np.ones(kept.size, dtype=bool), (row[kept], adjacency.indices[kept])),
-        shape=adjacency.shape,
-    )
-    out = adjacency.multiply(mask + mask.T).tocsr()
+def heaviest(matrix: "scipy.sparse.csr_array", top_k: int) -> "scipy.sparse.csr_array":
+    """The entries of a symmetric matrix of counts that are among the ``top_k`` largest of their row
+    (of equal ones those to the lowest column), or of their column; zeros are left out.
+    """
+    counts, starts, sizes = matrix.data, matrix.indptr[:-1], np.diff(matrix.indptr)
+    most = int(counts.max(initial=0))
+    small = matrix.shape[0] * (most + 1) < 2**31
+    last = (np.arange(matrix.shape[0], dtype=np.int32 if small else np.int64) + 1) * (most + 1) - 1
+    # Numbers alone are sorted fast: by row, in it from the largest count.
+    key = last.repeat(sizes)
+    key -= counts.astype(key.dtype)
+    key.sort()
+    least = np.zeros(last.size, dtype=key.dtype)  # that a row keeps, all if it is short
+    long = sizes > top_k
+    least[long] = last[long] - key[starts[long] + top_k - 1]
+    room = top_k - (np.searchsorted(key, last - least) - starts)  # for counts of the least
+    del key
+    bound = least.astype(counts.dtype).repeat(sizes)
+    kept, equal = counts > bound, counts == bound
+    equal &= counts > 0
+    del bound
+    number = np.concatenate([[0], equal.cumsum(dtype=matrix.indptr.dtype)])
+    equal &= number[1:] <= (number[starts] + room).astype(number.dtype).repeat(sizes)
+    del number
+    kept |= equal
+    ptr = np.concatenate([[0], kept.cumsum(dtype=matrix.indptr.dtype)])[matrix.indptr]
+    own = scipy.sparse.csr_array((counts[kept], matrix.indices[kept], ptr), shape=matrix.shape)
+    out = own.maximum(own.T).tocsr()
     out.sort_indices()
     return out
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import scipy.linalg
 import scipy.sparse
 import scipy.sparse.linalg
 import torch
@@ -90,12 +89,16 @@ class SpectralFeatures(BaseTransform):
     ) -> Tensor:
         rank = start.shape[1]
         if _is_small(matrix, rank):
-            vectors, values = _truncated_svd(matrix, rank)
-        else:
-            vectors, values = _svd_from(start, matrix, transpose)
-        features = self._features(matrix, vectors, values)
-        rotation, _ = scipy.linalg.orthogonal_procrustes(features, full)
-        return torch.from_numpy(features @ rotation)
+            features = self._features(matrix, *_truncated_svd(matrix, rank))
+            rotation = _rotation(features.T @ full)
+            return torch.from_numpy(features @ rotation)
+        # The same by small matrices, so that the large one is multiplied once.
+        left, inverse, values = _svd_from(start, matrix, transpose)
+        change = inverse * np.sqrt(values)
+        rows = left.any(axis=1).sum()
+        if self.scale and rows:
+            change *= np.sqrt(self.dim * rows / values.sum())
+        return torch.from_numpy(left @ (change @ _rotation(change.T @ (left.T @ full))))
 
     def _features(
         self, matrix: "scipy.sparse.csr_array", vectors: "np.ndarray", values: "np.ndarray"
@@ -153,7 +156,9 @@ def _make_pmi(
         raise InputError("the edge weights are too large for float32: divide them")
     in_sum = np.where(in_sum > 0, in_sum, 1).astype(np.float32)
     matrix.data *= np.repeat(lift, np.diff(matrix.indptr))
-    matrix.data /= in_sum.take(matrix.indices)
+    # NumPy would make 64-bit places of the columns first.
+    columns = torch.from_numpy(matrix.indices)
+    matrix.data /= torch.from_numpy(in_sum).index_select(0, columns).numpy()
     with np.errstate(divide="ignore"):
         np.log(matrix.data, out=matrix.data)
     matrix.data[matrix.data < _CHANCE] = 0
@@ -166,7 +171,7 @@ def _fold_matrices(
     for fold, graph in enumerate(nodes_of(graphs)):
         if isinstance(graphs, FoldGraphs):  # made without edges of its own
             matrix = graphs.counts(fold)
-            sums = matrix @ np.ones(matrix.shape[0])  # in float64
+            sums = graphs.sums(fold)
             _make_pmi(matrix, sums, sums)
             yield matrix, matrix
         else:
@@ -202,15 +207,26 @@ def _truncated_svd(matrix: "scipy.sparse.csr_array", rank: int) -> "tuple[np.nda
     return vectors, values
 
 
+def _rotation(product: "np.ndarray") -> "np.ndarray":
+    """The rotation of ``A`` nearest to ``B``, given ``A.T @ B`` (orthogonal Procrustes)."""
+    left, _, right = np.linalg.svd(product)
+    rotation: np.ndarray = left @ right
+    return rotation
+
+
 def _svd_from(
     start: "np.ndarray", matrix: "scipy.sparse.csr_array", transpose: "scipy.sparse.csr_array"
-) -> "tuple[np.ndarray, np.ndarray]":
-    """The same, one step of subspace iteration from vectors that are nearly right."""
+) -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
+    """One step of subspace iteration from left singular vectors that are nearly right.
+
+    Returns:
+        A matrix ``[size, rank]``, what turns it into left singular vectors, ``[rank, rank]``, and
+        the singular values, largest first.
+    """
     right = _product(transpose, np.ascontiguousarray(start, np.float32))  # rows lie together
     inverse, _ = _whitening(right)
     left = _product(matrix, right @ inverse)
-    inverse, values = _whitening(left)
-    return left @ inverse, values
+    return left, *_whitening(left)
 
 
 def _product(matrix: "scipy.sparse.csr_array", dense: "np.ndarray") -> "np.ndarray":
