@@ -7,7 +7,14 @@ from torch_geometric.data import Data
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph.covisit_folds import graph_with_folds
-from resemb_gnn.graph.pair_counts import count_keys, graph_of, heaviest, pair_keys, symmetric, upper_counts
+from resemb_gnn.graph.pair_counts import (
+    count_keys,
+    graph_of,
+    heaviest,
+    pair_keys,
+    symmetric,
+    upper_counts,
+)
 
 
 def covisit_graph(
@@ -99,7 +106,5 @@ def _adjacency(
     log: BehaviorLog, window: int, min_count: int, top_k: int | None
 ) -> "scipy.sparse.csr_array":
     # Nothing of a step outlives the next one: they take memory.
-    matrix = symmetric(
-        upper_counts(*count_keys(pair_keys(log, window)), log.num_items, min_count)
-    )
+    matrix = symmetric(upper_counts(*count_keys(pair_keys(log, window)), log.num_items, min_count))
     return matrix if top_k is None else heaviest(matrix, top_k)
