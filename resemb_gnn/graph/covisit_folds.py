@@ -36,7 +36,7 @@ def graph_with_folds(
     size, fold_of = log.num_items, user_fold[log.users]
     by_fold = (log.items * folds + fold_of).bincount(minlength=size * folds).view(size, folds).T
     count = by_fold.sum(dim=0)
-    without = count - by_fold
+    without = (count - by_fold).contiguous()
     keys, times = count_keys(pair_keys(log, window, fold_of.numpy(), folds))
     keys, fold = np.divmod(keys, folds)
     first = first_places(keys)

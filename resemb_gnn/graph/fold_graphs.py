@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Sequence
 from functools import cached_property
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import scipy.sparse
@@ -42,6 +42,11 @@ class FoldGraphs(Sequence[Data]):
         self.edge_index, self.edge_weight = edge_index, edge_weight
         self.places, self.remaining = places, remaining
         self.nodes = [Data(count=each, num_nodes=each.numel()) for each in count]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is made of the rest."""
+        names = ("edge_index", "edge_weight", "places", "remaining", "nodes")
+        return {name: getattr(self, name) for name in names}
 
     def __len__(self) -> int:
         return len(self.nodes)

@@ -88,12 +88,13 @@ def heaviest(matrix: "scipy.sparse.csr_array", top_k: int) -> "scipy.sparse.csr_
     counts, starts, sizes = matrix.data, matrix.indptr[:-1], np.diff(matrix.indptr)
     most = int(counts.max(initial=0))
     small = matrix.shape[0] * (most + 1) < 2**31
-    last = (np.arange(matrix.shape[0], dtype=np.int32 if small else np.int64) + 1) * (most + 1) - 1
+    rows: np.ndarray = np.arange(1, matrix.shape[0] + 1, dtype=np.int32 if small else np.int64)
+    last = rows * (most + 1) - 1
     # Numbers alone are sorted fast: by row, in it from the largest count.
-    key = last.repeat(sizes)
+    key: np.ndarray = last.repeat(sizes)
     key -= counts.astype(key.dtype)
     key.sort()
-    least = np.zeros(last.size, dtype=key.dtype)  # that a row keeps, all if it is short
+    least: np.ndarray = np.zeros(last.size, dtype=key.dtype)  # that a row keeps, all if it is short
     long = sizes > top_k
     least[long] = last[long] - key[starts[long] + top_k - 1]
     room = top_k - (np.searchsorted(key, last - least) - starts)  # for counts of the least

@@ -233,8 +233,10 @@ def _product(matrix: "scipy.sparse.csr_array", dense: "np.ndarray") -> "np.ndarr
     """Product with a dense matrix by PyTorch's kernel, twice as fast as SciPy's; the rounding is
     the same with any number of threads.
     """
-    parts = (torch.from_numpy(part) for part in (matrix.indptr, matrix.indices, matrix.data))
-    return sparse_product(*parts, torch.from_numpy(dense)).numpy()
+    parts = (matrix.indptr, matrix.indices, matrix.data, dense)
+    ptr, index, weight, x = (torch.from_numpy(part) for part in parts)
+    product: np.ndarray = sparse_product(ptr, index, weight, x).numpy()
+    return product
 
 
 def _whitening(matrix: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
