@@ -118,6 +118,13 @@ def nodes_of(graphs: Sequence[Data]) -> Sequence[Data]:
     return graphs.nodes if isinstance(graphs, FoldGraphs) else graphs
 
 
+def edge_bytes(graphs: Sequence[Data]) -> int:
+    """Bytes, at most, that edges would take that the graphs make only when they are asked for."""
+    if not isinstance(graphs, FoldGraphs):
+        return 0
+    return len(graphs) * (graphs.edge_index.nbytes + graphs.edge_weight.nbytes)
+
+
 def with_attribute(graphs: Sequence[Data], name: str, values: Sequence[Tensor]) -> Sequence[Data]:
     """The graphs with one more attribute each; those handed over keep theirs."""
     if isinstance(graphs, FoldGraphs):
