@@ -289,10 +289,10 @@ def _compress(
     )
     matrix = scipy.sparse.coo_array((values, places), shape=(size, size))
     matrix.has_canonical_format = True  # repeated edges stay apart
-    del values, places
-    matrix = matrix.tocsr()  # a counting sort, which keeps the order within a row
+    rows = matrix.tocsr()  # a counting sort, which keeps the order within a row
+    del values, places, matrix
     return Adjacency(
-        torch.from_numpy(matrix.indptr).long().to(device),
-        torch.from_numpy(matrix.indices).long().to(device),
-        torch.from_numpy(matrix.data).to(device),
+        torch.from_numpy(rows.indptr).long().to(device),
+        torch.from_numpy(rows.indices).long().to(device),
+        torch.from_numpy(rows.data).to(device),
     )
