@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resemb_gnn.graph.pair_counts import heaviest
@@ -18,6 +18,7 @@ def sorted_rows(dense: np.ndarray, top_k: int) -> np.ndarray:
     return np.where(kept | kept.T, dense, 0)
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 9),
     st.integers(1, 4),
