@@ -9,6 +9,7 @@ import joblib
 import torch.distributed as dist
 
 from resemb_gnn.experiment.workers import Workers
+from resemb_gnn.graph.fold_graphs import edge_bytes
 from resemb_gnn.pipeline.task import Task
 from resemb_gnn.settings import CompareSettings
 
@@ -79,7 +80,7 @@ def memory_of_a_run(task: Task, shared: int) -> int:
     Args:
         task: what the run is of.
         shared: bytes of what all runs share: the graph that a model makes for itself of the shared
-            one is no larger.
+            one is no larger, but for edges of the folds that are shared as what they lack.
     """
     settings = task.settings
     assert isinstance(settings, CompareSettings)
@@ -87,7 +88,9 @@ def memory_of_a_run(task: Task, shared: int) -> int:
     lengths = (train.end - train.start).clamp(max=settings.max_history)
     behaviors = SCORED * math.ceil(lengths.float().mean().item())
     table = 4 * settings.embedding_dim * task.source.log.num_items
-    return IMPORTS + shared + TABLES * table + behaviors * BEHAVIOR
+    graphs = [task.graph, *task.feature_graphs.values()]
+    folds = sum(edge_bytes(graph.get("fold_graphs") or []) for graph in graphs)
+    return IMPORTS + shared + folds + TABLES * table + behaviors * BEHAVIOR
 
 
 def memory_left(root: Path = Path("/")) -> int | None:

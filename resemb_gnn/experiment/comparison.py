@@ -196,7 +196,8 @@ def command(settings: CompareSettings) -> str:
     words = ["resemb-gnn", "compare"]
     defaults = asdict(CompareSettings())
     for name, value in asdict(settings).items():
-        if name in ("resume", "replace", "quiet", "tensorboard", "jobs") or value == defaults[name]:
+        unsaid = name in ("resume", "replace", "quiet", "tensorboard", "jobs", "cache")
+        if unsaid or value == defaults[name]:
             continue
         flag = name.replace("_", "-")
         if isinstance(value, bool):

@@ -14,6 +14,7 @@ from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.utils import add_remaining_self_loops, add_self_loops, scatter
 
 from resemb_gnn.errors import InputError, shown
+from resemb_gnn.graph.fold_graphs import FoldGraphs, nodes_of
 from resemb_gnn.graph.sparse_product import sparse_product
 
 
@@ -156,10 +157,12 @@ def _check_edges(graph: Data, size: int) -> None:
 
 def _check_folds(graph: Data, size: int, parts: Collection[str]) -> None:
     folds = graph.get("fold_graphs")
-    if not isinstance(folds, list | tuple | None):
+    if not isinstance(folds, list | tuple | FoldGraphs | None):
         raise InputError(f"graph.fold_graphs is no list of graphs: {shown(folds)}")
-    of_fold = [name for name in parts if name not in ("user_fold", "fold_graphs")]
-    for fold, part in enumerate(folds or ()):
+    of_fold = {*parts} - {"user_fold", "fold_graphs"}
+    if isinstance(folds, FoldGraphs):  # edges of the full graph, which were looked at
+        of_fold -= {"edge_index", "edge_weight"}
+    for fold, part in enumerate(nodes_of(folds or ())):
         try:
             check_graph(part, of_fold)
         except InputError as error:
@@ -204,9 +207,16 @@ def gcn_adjacency(graph: Data) -> Adjacency:
     r"""Symmetric normalisation with self-loops, :math:`D^{-1/2} (A + I) D^{-1/2}` (Kipf and
     Welling, ICLR 2017), as PyG's ``GCNConv`` uses it.
     """
-    edge_index, weight = _with_self_loops(graph)
-    edge_index, weight = gcn_norm(edge_index, weight, graph.num_nodes, add_self_loops=False)
-    return _to_rows(edge_index, weight, graph)
+    if _has_loops(graph):
+        edge_index, weight = _with_self_loops(graph)
+        edge_index, weight = gcn_norm(edge_index, weight, graph.num_nodes, add_self_loops=False)
+        return _to_rows(edge_index, weight, graph)
+    # The same without a copy of the edges with the loops: of large graphs it is half the memory.
+    source, target = graph.edge_index
+    weight, size = _weight(graph), int(graph.num_nodes or 0)
+    norm = (scatter(weight, target, dim_size=size, reduce="sum") + 1).pow_(-0.5)
+    weight = norm[source] * weight * norm[target]
+    return _compress(target, source, weight, size, norm * norm)
 
 
 def symmetric_adjacency(graph: Data) -> Adjacency:
@@ -237,16 +247,24 @@ def plain_adjacency(graph: Data) -> Adjacency:
 
 
 def _with_self_loops(graph: Data) -> tuple[Tensor, Tensor]:
-    edge_index, weight = graph.edge_index, graph.edge_weight
-    if weight is None:
-        weight = torch.ones(edge_index.size(1), device=edge_index.device)
-    weight = weight.to(graph_dtype())
     # Where there are none yet, as in a co-visit graph, the edges need not be copied twice.
-    loops = bool((edge_index[0] == edge_index[1]).any())
-    add = add_remaining_self_loops if loops else add_self_loops
-    edge_index, weight = add(edge_index, weight, fill_value=1.0, num_nodes=graph.num_nodes)
+    add = add_remaining_self_loops if _has_loops(graph) else add_self_loops
+    edge_index, weight = add(
+        graph.edge_index, _weight(graph), fill_value=1.0, num_nodes=graph.num_nodes
+    )
     assert weight is not None
     return edge_index, weight
+
+
+def _weight(graph: Data) -> Tensor:
+    weight = graph.edge_weight
+    if weight is None:
+        weight = torch.ones(graph.edge_index.size(1), device=graph.edge_index.device)
+    return weight.to(graph_dtype())
+
+
+def _has_loops(graph: Data) -> bool:
+    return bool((graph.edge_index[0] == graph.edge_index[1]).any())
 
 
 def _to_rows(edge_index: Tensor, weight: Tensor, graph: Data) -> Adjacency:
@@ -254,14 +272,27 @@ def _to_rows(edge_index: Tensor, weight: Tensor, graph: Data) -> Adjacency:
     return _compress(edge_index[1], edge_index[0], weight, int(graph.num_nodes or 0))
 
 
-def _compress(row: Tensor, column: Tensor, weight: Tensor, size: int) -> Adjacency:
-    index: type[np.signedinteger[Any]] = np.int32 if max(size, weight.numel()) < 2**31 else np.int64
-    places = row.cpu().numpy().astype(index), column.cpu().numpy().astype(index)
-    entries = scipy.sparse.coo_array((weight.cpu().numpy(), places), shape=(size, size))
-    entries.has_canonical_format = True  # repeated edges stay apart
-    rows = entries.tocsr()  # a counting sort, which keeps the order within a row
+def _compress(
+    row: Tensor, column: Tensor, weight: Tensor, size: int, loops: Tensor | None = None
+) -> Adjacency:
+    """The edges by row, in each in the order in which they stand, then its self-loop, if their
+    weights are given.
+    """
+    device, entries = weight.device, weight.numel() + (0 if loops is None else size)
+    index: type[np.signedinteger[Any]] = np.int32 if max(size, entries) < 2**31 else np.int64
+    values, own = weight.cpu().numpy(), np.arange(0 if loops is None else size)
+    if loops is not None:
+        values = np.concatenate([values, loops.cpu().numpy()])
+    places = tuple(
+        np.concatenate([part.cpu().numpy(), own], dtype=index, casting="unsafe")
+        for part in (row, column)
+    )
+    matrix = scipy.sparse.coo_array((values, places), shape=(size, size))
+    matrix.has_canonical_format = True  # repeated edges stay apart
+    rows = matrix.tocsr()  # a counting sort, which keeps the order within a row
+    del values, places, matrix
     return Adjacency(
-        torch.from_numpy(rows.indptr).long().to(row.device),
-        torch.from_numpy(rows.indices).long().to(row.device),
-        torch.from_numpy(rows.data).to(row.device),
+        torch.from_numpy(rows.indptr).long().to(device),
+        torch.from_numpy(rows.indices).long().to(device),
+        torch.from_numpy(rows.data).to(device),
     )

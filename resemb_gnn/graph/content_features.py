@@ -14,6 +14,7 @@ from resemb_gnn.graph.adjacency import check_graph, graph_dtype, has_edges
 from resemb_gnn.graph.content_encoder import ContentEncoder
 from resemb_gnn.graph.content_regression import ContentRegression
 from resemb_gnn.graph.count_feature import count_columns
+from resemb_gnn.graph.fold_graphs import with_attribute
 
 
 @functional_transform("content_features")
@@ -58,8 +59,9 @@ class ContentFeatures(BaseTransform):
         encoder = ContentEncoder(self.table, None if count is None else count > 0)
         columns = encoder(self.table) if self.append else torch.empty(len(self.table), 0)
         if "fold_graphs" in data:  # the input keeps its own
-            parts = [copy.copy(part) for part in data.fold_graphs]
-            data.fold_graphs = [_appended(part, encoder, columns) for part in parts]
+            parts = (copy.copy(part) for part in data.fold_graphs)  # one at a time
+            x = [_appended(part, encoder, columns).x for part in parts]
+            data.fold_graphs = with_attribute(data.fold_graphs, "x", x)
         data.content = encoder
         return _appended(data, encoder, columns)
 

@@ -1,7 +1,5 @@
 """The items' counts as a node feature."""
 
-import copy
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -11,6 +9,7 @@ from torch_geometric.transforms import BaseTransform
 
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph.adjacency import check_graph
+from resemb_gnn.graph.fold_graphs import nodes_of, with_attribute
 
 
 @functional_transform("count_feature")
@@ -27,16 +26,23 @@ class CountFeature(BaseTransform):
 
     def forward(self, data: Data) -> Data:
         check_graph(data, ("x", "count", "fold_graphs"))
-        return self._appended(data)
+        return append_counts(data)
 
-    def _appended(self, data: Data) -> Data:
-        if data.get("count") is None:
-            raise InputError("the count feature needs graph.count, the behaviours of each item")
-        column = _column(data.count).unsqueeze(1)
-        data.x = column if data.x is None else torch.cat([data.x, column], dim=1)
-        if "fold_graphs" in data:  # the input keeps its own
-            data.fold_graphs = [self._appended(copy.copy(part)) for part in data.fold_graphs]
-        return data
+
+def append_counts(data: Data) -> Data:
+    """The same on a graph that was looked at."""
+    data.x = _appended(data)
+    if "fold_graphs" in data:  # the input keeps its own
+        parts = [_appended(part) for part in nodes_of(data.fold_graphs)]
+        data.fold_graphs = with_attribute(data.fold_graphs, "x", parts)
+    return data
+
+
+def _appended(data: Data) -> Tensor:
+    if data.get("count") is None:
+        raise InputError("the count feature needs graph.count, the behaviours of each item")
+    column = _column(data.count).unsqueeze(1)
+    return column if data.x is None else torch.cat([data.x, column], dim=1)
 
 
 def count_columns(graph: Data) -> "np.ndarray":

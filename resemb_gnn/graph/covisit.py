@@ -1,13 +1,20 @@
 """The item co-visit graph of a behaviour log."""
 
-import numpy as np
 import scipy.sparse
 import torch
-from torch import Tensor
 from torch_geometric.data import Data
 
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.errors import InputError
+from resemb_gnn.graph.covisit_folds import graph_with_folds
+from resemb_gnn.graph.pair_counts import (
+    count_keys,
+    graph_of,
+    heaviest,
+    pair_keys,
+    symmetric,
+    upper_counts,
+)
 
 
 def covisit_graph(
@@ -47,7 +54,8 @@ def covisit_graph(
         ``Data`` with ``edge_index`` int64 ``[2, num_edges]``, undirected, coalesced, sorted by row
         then column; ``edge_weight`` float32 ``[num_edges]``, the counts; ``count`` int64
         ``[num_nodes]``, behaviours of each item; ``num_nodes``, all items of the vocabulary. With
-        folds also ``user_fold`` int64 ``[num_users]`` and ``fold_graphs``, a list of such graphs.
+        folds also ``user_fold`` int64 ``[num_users]`` and ``fold_graphs``, such a graph for each
+        fold (:class:`~resemb_gnn.graph.fold_graphs.FoldGraphs`, with ``top_k`` a list).
 
     Raises:
         InputError: if an argument is below 1, ``folds`` below 2, or the log no ``BehaviorLog``.
@@ -72,14 +80,12 @@ def covisit_graph(
     if folds is not None and folds < 2:
         raise InputError(f"folds must be at least 2, not {folds}")
     log = log.positives()
-    graph = _build(log, window, min_count, top_k)
-    if folds is not None:
-        generator = torch.Generator().manual_seed(seed)
-        graph.user_fold = torch.randperm(log.num_users, generator=generator) % folds
-        fold = graph.user_fold[log.users]
-        graph.fold_graphs = [
-            _build(log.select(fold != f), window, min_count, top_k) for f in range(folds)
-        ]
+    if folds is None:
+        return graph_of(_adjacency(log, window, min_count, top_k), log.item_counts())
+    generator = torch.Generator().manual_seed(seed)
+    user_fold = torch.randperm(log.num_users, generator=generator) % folds
+    graph = graph_with_folds(log, user_fold, folds, window, min_count, top_k)
+    graph.user_fold = user_fold
     return graph
 
 
@@ -96,96 +102,9 @@ def check_at_least_one(**arguments: int | None) -> None:
             raise InputError(f"{name} must be at least 1, not {value}")
 
 
-def _build(log: BehaviorLog, window: int, min_count: int, top_k: int | None) -> Data:
-    adjacency = symmetric(_upper(_pair_keys(log, window), log.num_items, min_count))
-    if top_k is not None:
-        adjacency = _heaviest(adjacency, top_k)
-    return graph_of(adjacency, log.item_counts())
-
-
-def symmetric(upper: "scipy.sparse.csr_array") -> "scipy.sparse.csr_array":
-    """Adjacency matrix of counts above the diagonal; SciPy adds a transpose without sorting."""
-    full = (upper + upper.T).tocsr()
-    full.sort_indices()
-    return full
-
-
-def graph_of(adjacency: "scipy.sparse.csr_array", count: Tensor) -> Data:
-    """The graph of a symmetric matrix of counts, float32, and each item's behaviours."""
-    return Data(
-        edge_index=_edge_index(adjacency),
-        edge_weight=torch.from_numpy(adjacency.data),
-        count=count,
-        num_nodes=count.numel(),
-    )
-
-
-def _pair_keys(log: BehaviorLog, window: int) -> "np.ndarray":
-    """A key ``low * num_items + high`` for each pair of behaviours, int64."""
-    items, users = log.items.numpy(), log.users.numpy()
-    # The pairs that stand k apart: all of a user's behaviours but the first k.
-    lengths = np.diff(log.ptr.numpy())
-    sizes = [int(np.maximum(lengths - k, 0).sum()) for k in range(1, window + 1)]
-    keys = np.empty(sum(sizes), dtype=np.int64)
-    filled = 0
-    for k in range(1, window + 1):
-        same = users[k:] == users[:-k]
-        first, second = items[:-k][same], items[k:][same]
-        differ = first != second
-        first, second = first[differ], second[differ]
-        part = keys[filled : filled + first.size]
-        np.minimum(first, second, out=part)
-        part *= log.num_items
-        part += np.maximum(first, second)
-        filled += first.size
-    return keys[:filled]
-
-
-def _count_sorted(keys: "np.ndarray", min_count: int) -> "tuple[np.ndarray, np.ndarray]":
-    """The distinct keys in order and their counts, float32; sorts ``keys`` in place."""
-    keys.sort()
-    differs = np.ones(keys.size, dtype=bool)
-    np.not_equal(keys[1:], keys[:-1], out=differs[1:])
-    first = np.flatnonzero(differs)
-    counts = np.diff(first, append=keys.size)
-    if min_count > 1:
-        first, counts = first[counts >= min_count], counts[counts >= min_count]
-    return keys[first], counts.astype(np.float32)
-
-
-def _upper(keys: "np.ndarray", size: int, min_count: int) -> "scipy.sparse.csr_array":
-    """Counts of the pairs above the diagonal."""
-    keys, counts = _count_sorted(keys, min_count)
-    index = index_type(size, keys.size)
-    ptr = np.searchsorted(keys, np.arange(size + 1) * size).astype(index)
-    keys %= max(size, 1)  # the columns
-    return scipy.sparse.csr_array((counts, keys.astype(index), ptr), shape=(size, size))
-
-
-def index_type(size: int, num_pairs: int) -> "type[np.signedinteger]":
-    """32-bit indices if they do: the matrix, its transpose and their sum take the memory."""
-    return np.int32 if max(size, 2 * num_pairs) < 2**31 else np.int64
-
-
-def _heaviest(adjacency: "scipy.sparse.csr_array", top_k: int) -> "scipy.sparse.csr_array":
-    row = np.repeat(np.arange(adjacency.shape[0]), np.diff(adjacency.indptr))
-    order = np.lexsort((adjacency.indices, -adjacency.data, row))
-    rank = np.arange(row.size) - adjacency.indptr[row]  # rows keep their places when sorted
-    kept = order[rank < top_k]
-    mask = scipy.sparse.csr_array(
-        (np.ones(kept.size, dtype=bool), (row[kept], adjacency.indices[kept])),
-        shape=adjacency.shape,
-    )
-    out = adjacency.multiply(mask + mask.T).tocsr()
-    out.sort_indices()
-    return out
-
-
-def _edge_index(adjacency: "scipy.sparse.csr_array") -> Tensor:
-    edge_index = np.zeros((2, adjacency.nnz), dtype=np.int64)
-    row, column = edge_index
-    starts = adjacency.indptr[1:-1]
-    np.add.at(row, starts[starts < row.size], 1)
-    row.cumsum(out=row)
-    column[:] = adjacency.indices
-    return torch.from_numpy(edge_index)
+def _adjacency(
+    log: BehaviorLog, window: int, min_count: int, top_k: int | None
+) -> "scipy.sparse.csr_array":
+    # Nothing of a step outlives the next one: they take memory.
+    matrix = symmetric(upper_counts(*count_keys(pair_keys(log, window)), log.num_items, min_count))
+    return matrix if top_k is None else heaviest(matrix, top_k)

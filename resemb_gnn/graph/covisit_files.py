@@ -10,9 +10,10 @@ import scipy.sparse
 from torch_geometric.data import Data
 
 from resemb_gnn.errors import InputError, brief
-from resemb_gnn.graph.covisit import check_at_least_one, graph_of, index_type, symmetric
+from resemb_gnn.graph.covisit import check_at_least_one
 from resemb_gnn.graph.covisit_parts import read_files, write_parts
 from resemb_gnn.graph.covisit_query import behaviors
+from resemb_gnn.graph.pair_counts import graph_of, index_type, symmetric
 from resemb_gnn.io.atomic import whole_folder
 from resemb_gnn.io.outputs import new_place, refuse_overlap, shared_folder
 from resemb_gnn.io.parquet import check_parts, find_parts, read_parquet

@@ -1,6 +1,6 @@
 """The one path from settings to a fitted model: log, split, graph, embedding, model, fit."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,10 +9,11 @@ import torch
 from torch import nn
 from torch_geometric.data import Data
 
-from resemb_gnn.data import Features, FeatureTable, Split
+from resemb_gnn.data import BehaviorLog, Features, FeatureTable, Split
 from resemb_gnn.datasets import DataSource, load_source
 from resemb_gnn.errors import InputError, did_you_mean, shown
 from resemb_gnn.graph import ContentFeatures, NodeFeatures, PermuteNodes, covisit_graph
+from resemb_gnn.io.outputs import shared_folder
 from resemb_gnn.models import CTRModel
 from resemb_gnn.models.ctr_model import split_widths
 from resemb_gnn.models.known_features import check_embed
@@ -22,6 +23,7 @@ from resemb_gnn.pipeline.embeddings import (
     make_model,
     width_options,
 )
+from resemb_gnn.pipeline.graph_cache import graph_fingerprint, kept_graph
 from resemb_gnn.pipeline.progress import Stages
 from resemb_gnn.settings import CompareSettings, DataSettings, FitSettings, GraphSettings
 from resemb_gnn.settings.embedding import SHARED, settings_of, split_name
@@ -63,10 +65,29 @@ class Task:
         with Stages(2, self.settings.quiet) as stages:
             options = self.source, self.split, self.settings, self.settings.folds, feature
             title = "joining items" if feature is None else f"joining values of {feature}"
-            graph = stages.run(title, lambda: covisits(*options))
+
+            def make() -> Data:
+                bare = stages.run(title, lambda: covisits(*options))
+                return stages.run("node features", lambda: NodeFeatures(dim=NUM_FEATURES)(bare))
+
+            graph = self._kept(make, feature)
             # What is known of items says nothing of the values of one feature.
             table = self.graph_features if feature is None else None
-            return stages.run("node features", lambda: _with_features(graph, table))
+            return graph if table is None else ContentFeatures(table)(graph)
+
+    def _kept(self, make: Callable[[], Data], feature: str | None) -> Data:
+        """The graph with spectral features, from the settings' cache if it is there."""
+        settings = self.settings
+        if settings.cache is None:
+            return make()
+        fingerprint = graph_fingerprint(
+            history_of(self.split, feature),
+            features=NUM_FEATURES,
+            folds=settings.folds,
+            control=settings.graph,
+            **graph_options(self.source, settings),
+        )
+        return kept_graph(settings.cache, fingerprint, make)
 
     def make_model(
         self, embedding: str, settings: FitSettings | CompareSettings, seed: int
@@ -108,12 +129,6 @@ class Task:
         return ", ".join([str(self.split), *sizes])
 
 
-def _with_features(graph: Data, table: FeatureTable | None) -> Data:
-    """The graph with node features, those of items behind them."""
-    graph = NodeFeatures(dim=NUM_FEATURES)(graph)
-    return graph if table is None else ContentFeatures(table)(graph)
-
-
 def read_task(settings: FitSettings | CompareSettings, embeddings: Iterable[str]) -> Task:
     """The data and their examples, with a bar.
 
@@ -126,6 +141,8 @@ def read_task(settings: FitSettings | CompareSettings, embeddings: Iterable[str]
     # Those that choose a number of centres make them of node features.
     if settings.graph_features and not any("num_centers" in settings_of(e) for e in embeddings):
         raise InputError(f"graph_features is not read by {' or '.join(embeddings)}")
+    if settings.cache is not None:
+        shared_folder(settings.cache)
     with Stages(2, settings.quiet) as stages:
         source = stages.run(f"reading {settings.data}", lambda: read_source(settings))
         lacking = [name for name in embeddings if SHARED[split_name(name)[0]].needs_category]
@@ -202,16 +219,22 @@ def covisits(
     """The co-visit graph of the training behaviours, or of the values of a category of the items
     in their place, without node features.
     """
-    options = dict(source.graph)
-    if settings.top_k is not None:
-        options["top_k"] = settings.top_k
-    history = split.history if feature is None else split.history.of(feature)
-    graph = covisit_graph(
-        history, window=settings.window, folds=folds if folds > 1 else None, **options
-    )
+    options = graph_options(source, settings)
+    graph = covisit_graph(history_of(split, feature), folds=folds if folds > 1 else None, **options)
     if settings.graph == "covisit":
         return graph
     return PermuteNodes(seed=0, move_count=settings.graph == "permuted-with-counts")(graph)
+
+
+def graph_options(source: DataSource, settings: GraphSettings) -> dict[str, Any]:
+    """How a data set's co-visits are counted: as the settings say, or as suits it."""
+    options = dict(source.graph) | {"window": settings.window}
+    return options if settings.top_k is None else options | {"top_k": settings.top_k}
+
+
+def history_of(split: Split, feature: str | None) -> BehaviorLog:
+    """The training behaviours, or the values of a category of the items in their place."""
+    return split.history if feature is None else split.history.of(feature)
 
 
 def fit_with(

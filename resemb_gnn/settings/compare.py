@@ -114,5 +114,5 @@ class CompareSettings(EmbeddingSettings, TrainingSettings):
         to a run and stand beside it.
         """
         free = {"data", "items", "users", "embeddings", "seeds", "override"}
-        free |= {"out", "resume", "replace", "quiet", "tensorboard", "jobs"}
+        free |= {"out", "resume", "replace", "quiet", "tensorboard", "jobs", "cache"}
         return self.without(free)

@@ -37,4 +37,5 @@ class FitSettings(EmbeddingSettings, TrainingSettings):
 
     def identity(self) -> dict[str, Any]:
         """The settings that decide what the model is: what a saved model keeps of them."""
-        return self.without({"out", "replace", "resume", "quiet", "tensorboard", "device"})
+        free = {"out", "replace", "resume", "quiet", "tensorboard", "device", "cache"}
+        return self.without(free)

@@ -182,6 +182,10 @@ class TrainingSettings(GraphSettings):
         "features of items (columns of --items) to append to the graph's node features, so that"
         " items without co-visits have centres; all for every one",
     )
+    cache: str | None = setting(
+        None,
+        "folder that keeps the graph with its node features for other runs on the same behaviours",
+    )
     model: str = setting("din", "click model that the embeddings are trained in", tuple(MODELS))
     epochs: int = setting(20, "most epochs of a run; validation AUC stops it earlier")
     max_history: int = setting(50, "most recent behaviours of a history that are used")

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from benchmarks.accuracy import attributes, features_kuairand, features_shop
-from benchmarks.speed import features, negatives, ours, ranking
+from benchmarks.speed import features, negatives, ours, preparation, ranking
 from resemb_gnn.io.json_text import read_json
 
 FORMS = ("1", "4", "4, copied")
@@ -130,3 +130,22 @@ def test_kuairand(tmp_path: Path) -> None:
     words = ["--data", str(tmp_path), "--seeds", "1", "--epochs", "1", "--quiet"]
     features_kuairand.main([*words, "--out", str(path)])
     assert [run["features"] for run in read_json(path)["runs"]] == [True, False] * 2
+
+
+@pytest.mark.parametrize("kind", ["sequences", "synthetic"])
+def test_preparation(
+    kind: str, sequences: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "preparation.json"
+    words = ["--items", "300"]
+    if kind == "sequences":
+        words = ["--data", str(sequences), "--epochs", "1", "--seeds", "1"]
+    preparation.main([*words, "--rounds", "2", "--out", str(path)])
+    found = read_json(path)
+    names = [turn["name"] for turn in found["turns"]]
+    assert names == ["10 folds", "one graph", "one graph", "10 folds"]
+    assert len(found["errors"]) == 10
+    trained = ["ours", "exact"] if kind == "sequences" else []
+    assert [fit["features"] for fit in found["fits"]] == trained
+    assert all(row["ours_error"] <= row["full_error"] for row in found["errors"])
+    assert "one graph: " in capsys.readouterr().out

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.scale import engines, growth
+from benchmarks.scale import defaults, engines, growth
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -31,6 +31,28 @@ def test_growth_is_measured_stage_by_stage(tmp_path: Path, in_process: None) -> 
     before = (out / "growth.json").read_text()
     growth.main(words)
     assert json.loads((out / "growth.json").read_text()) == json.loads(before)  # not run again
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_the_defaults_take(
+    tmp_path: Path, in_process: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out" / "defaults.json"
+    words = ["--rows", "6000", "4000", "--steps", "2", "--folder", str(tmp_path / "folder")]
+    defaults.main([*words, "--out", str(out)])
+    found = json.loads(out.read_text())
+    assert [size["rows"] for size in found["sizes"]] == [4000, 6000]
+    for size in found["sizes"]:
+        assert size["complete"]
+        names = ["start", *defaults.PREPARATION, *defaults.MODELS, "done"]
+        assert [stage["stage"] for stage in size["stages"]] == names
+        stages = {stage["stage"]: stage for stage in size["stages"]}
+        assert stages["gcn"]["steps"] == stages["plain"]["steps"] == 2
+        assert all(stage["peak_bytes"] > 0 for stage in size["stages"])
+    assert capsys.readouterr().out.splitlines()[-1].startswith("| 6,000 | ")
+    before = out.read_text()
+    defaults.main([*words, "--out", str(out)])
+    assert json.loads(out.read_text()) == json.loads(before)  # not run again
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -67,7 +67,11 @@ def test_a_run_needs_what_its_parts_do(tmp_path: Path) -> None:
     task = read_task(settings, settings.embeddings)
     used = [min(2, end - start) for start, end in zip(*_bounds(task), strict=True)]
     mean = -(-sum(used) // len(used))
+    folds = sum(part.edge_index.nbytes + part.edge_weight.nbytes for part in task.graph.fold_graphs)
     expected = IMPORTS + 1000 + TABLES * 4 * 16 * 15 + SCORED * mean * BEHAVIOR
+    most = len(task.graph.fold_graphs) * 20 * task.graph.num_edges
+    assert 0 < folds <= most
+    expected += most
     assert memory_of_a_run(task, shared=1000) == expected
 
 

@@ -304,3 +304,23 @@ def test_self_loop_of_weight_zero_is_refused() -> None:
 def test_transpose():
     matrix = _matrix_with_empty_rows()
     np.testing.assert_array_equal(_dense(matrix.transpose()), _dense(matrix).T)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_gcn_adjacency_without_loops_is_that_of_a_copy_with_loops(weighted: bool) -> None:
+    """To the bit, repeated edges and nodes without edges included."""
+    generator = torch.Generator().manual_seed(0)
+    edge_index = torch.randint(20, (2, 200), generator=generator)
+    edge_index = edge_index[:, edge_index[0] != edge_index[1]]
+    weight = torch.rand(edge_index.size(1), generator=generator) if weighted else None
+    graph = Data(edge_index=edge_index, edge_weight=weight, num_nodes=22)
+    loops = torch.arange(22).expand(2, -1)
+    every = torch.ones(edge_index.size(1)) if weight is None else weight
+    with_loops = Data(
+        edge_index=torch.cat([edge_index, loops], dim=1),
+        edge_weight=torch.cat([every, torch.ones(22)]),
+        num_nodes=22,
+    )
+    found, expected = gcn_adjacency(graph), gcn_adjacency(with_loops)
+    for name in ("ptr", "index", "weight"):
+        assert torch.equal(getattr(found, name), getattr(expected, name))

@@ -1,5 +1,7 @@
 """A learnt table propagated over the co-visit graph."""
 
+from itertools import chain
+
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
@@ -72,7 +74,7 @@ class LightGCNEmbedding(ItemEmbedding):
         self.l2 = l2
         self.views = nn.ModuleList(
             GraphBuffers.both_ways(symmetric_adjacency(part))
-            for part in [*(graph.get("fold_graphs") or []), graph]
+            for part in chain(graph.get("fold_graphs") or [], [graph])
         )
         self.weight = nn.Parameter(torch.empty(self.num_embeddings, embedding_dim))
         self.user_fold = graph.get("user_fold")

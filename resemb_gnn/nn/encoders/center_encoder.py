@@ -1,7 +1,7 @@
 """What the encoders of the co-visit graph share: which centres an item belongs to."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -112,11 +112,7 @@ class CenterEncoder(nn.Module):
         self.num_centers = num_centers
         self.normalize = normalize or CenterNormalization()
         self.normalize.check(num_centers)
-        graphs = [copy.copy(part) for part in graph.get("fold_graphs") or []]
-        for part in graphs:
-            if part.x is None:
-                part.x = graph.x  # features that the log had no part in
-        self.views = nn.ModuleList(view(part) for part in [*graphs, graph])
+        self.views = nn.ModuleList(view(part) for part in _graphs(graph))
         self.make_view = view
         self.graph = _bare(graph)  # kept for items that come later, not saved
 
@@ -167,6 +163,16 @@ class CenterEncoder(nn.Module):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(num_centers={self.num_centers})"
+
+
+def _graphs(graph: Data) -> Iterator[Data]:
+    """The graphs without a fold, one at a time, and the full one."""
+    for part in graph.get("fold_graphs") or []:
+        if part.x is None:
+            part = copy.copy(part)
+            part.x = graph.x  # features that the log had no part in
+        yield part
+    yield graph
 
 
 def _bare(graph: Data) -> Data:

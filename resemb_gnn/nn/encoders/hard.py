@@ -9,6 +9,7 @@ from torch_geometric.data import Data
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph import check_graph
 from resemb_gnn.graph.adjacency import graph_dtype
+from resemb_gnn.graph.fold_graphs import nodes_of, with_attribute
 from resemb_gnn.nn.encoders.center_encoder import CenterEncoder, GraphBuffers, node_features
 
 
@@ -44,10 +45,8 @@ class HardEncoder(CenterEncoder):
                 )
         num_centers = 1 + max(int(part.max()) for part in every)
         graph = copy.copy(graph)
-        parts = [copy.copy(part) for part in graph.get("fold_graphs") or []]
-        for part, own in zip([*parts, graph], every, strict=True):
-            part.center = own.long()
-        graph.fold_graphs = parts
+        *parts, graph.center = (own.long() for own in every)
+        graph.fold_graphs = with_attribute(graph.get("fold_graphs") or [], "center", parts)
         super().__init__(graph, num_centers, _centers)
         # No parameter of this encoder tells in which type the weights are wanted.
         self.register_buffer("one", torch.ones(()), persistent=False)
@@ -79,7 +78,7 @@ class HardEncoder(CenterEncoder):
             torch.from_numpy(
                 found.predict((x if part.x is None else node_features(part).cpu()).numpy())
             )
-            for part in graph.get("fold_graphs") or []
+            for part in nodes_of(graph.get("fold_graphs") or [])
         ]
         return cls(graph, torch.from_numpy(found.labels_), folds or None)
 
