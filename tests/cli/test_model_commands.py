@@ -206,7 +206,7 @@ def test_a_quiet_export_has_an_empty_standard_error(place: Path, tmp_path: Path)
     [
         (["similar", "P-100"], ["reading", "searching"]),
         (["export", "--out", "served", "--no-index", "--no-onnx"], ["item vectors", "scorer"]),
-        (["evaluate"], ["reading", "scoring"]),
+        (["evaluate"], ["reading"]),
     ],
 )
 def test_stages_are_shown_unless_quiet(

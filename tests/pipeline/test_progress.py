@@ -1,5 +1,6 @@
 """The bar of a command's stages."""
 
+import re
 import time
 
 import pytest
@@ -41,8 +42,12 @@ def test_a_failing_stage_ends_the_clock(capsys: pytest.CaptureFixture[str]) -> N
     assert not capsys.readouterr().err
 
 
-def test_nothing_is_drawn_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    with Stages(1, quiet=False) as stages:
+def test_a_line_a_stage_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with Stages(2, quiet=False) as stages:
+        stages.run("first", lambda: None)
+        stages.run("second", lambda: None)
+    assert re.fullmatch(r"first: [\d.]+ s\nsecond: [\d.]+ s\n", capsys.readouterr().err)
+    with Stages(1, quiet=True) as stages:
         stages.run("only", lambda: None)
     assert not capsys.readouterr().err
 
