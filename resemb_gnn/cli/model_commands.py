@@ -1,7 +1,8 @@
 """The commands that train a model, or use a saved one."""
 
 import json
-from dataclasses import asdict, fields
+import os
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 from resemb_gnn.cli.command_settings import (
@@ -41,6 +42,10 @@ def run_fit(settings: FitSettings) -> None:
     if settings.tensorboard is not None and lies_in(expanded(settings.tensorboard), out):
         raise InputError(f"--tensorboard {settings.tensorboard} lies in the model's own folder")
     checkpoints = out.with_name(out.name + ".checkpoints")
+    if settings.threads is None and not os.environ.get("OMP_NUM_THREADS"):
+        # Steps are too small for two threads to gain by, and these wait for each other busily: they
+        # crawl as soon as anything else runs.
+        settings = replace(settings, threads=1)
     trained = train(settings, checkpoints=checkpoints, log=note(settings.quiet or not is_first()))
     if not is_first():  # torchrun started several, and one writes
         return
