@@ -14,9 +14,12 @@ from typing import Any
 import joblib
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import nn
-from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
+from torch.multiprocessing.spawn import (
+    ProcessExitedException,
+    ProcessRaisedException,
+    start_processes,
+)
 
 from resemb_gnn.data import Split
 from resemb_gnn.errors import InputError, TrainingError, brief
@@ -44,7 +47,7 @@ def check_processes(processes: int, device: torch.device, compile: bool) -> None
     if compile:
         raise InputError(ONE_COMPILES)
     if device.type == "cuda":
-        if device.index is not None:
+        if str(device) != "cuda":
             raise InputError(
                 f"processes={processes} with device='{device}': each process takes a GPU of its"
                 " own; name cuda alone"
@@ -80,7 +83,7 @@ def helpers(number: int, run: Run, model: nn.Module, split: Split) -> Iterator[N
     with temporary_folder(Path(beside), "processes") as folder, limited_threads(1):
         _write_job(folder / _JOB, run, model, split)
         options = (processes, folder, os.getpid(), torch.get_default_dtype())
-        context = mp.spawn(_help, options, number, join=False, daemon=True)
+        context = start_processes(_help, options, number, join=False, daemon=True)
         try:
             _wait_until_ready(context, folder, number)
             (folder / _JOB).unlink()  # they hold it open
