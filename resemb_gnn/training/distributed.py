@@ -72,15 +72,16 @@ def own_part(index: Tensor) -> Tensor | None:
 
 
 @torch.no_grad()
-def add_gradients(model: nn.Module) -> None:
-    """Sums the gradients of all processes, in place.
+def add_gradients(model: nn.Module, loss: Tensor) -> Tensor:
+    """Sums the gradients of all processes, in place, and their losses (scalars), whose sum is
+    returned.
 
     A parameter has a gradient if it has one in any process. Rows of sparse gradients are gathered,
     so that a table costs what the batch's rows cost.
     """
     parameters = [one for one in model.parameters() if one.requires_grad]
     if not parameters:
-        return
+        return total(loss)
     device = parameters[0].device
     # 0: no gradient, 1: dense, 2: sparse; in every process alike after this
     kind = torch.tensor(
@@ -95,11 +96,13 @@ def add_gradients(model: nn.Module) -> None:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
             dense.append(parameter.grad)
-    if dense:
-        flat = torch.cat([grad.flatten() for grad in dense])
-        dist.all_reduce(flat)
-        for grad, part in zip(dense, flat.split([grad.numel() for grad in dense]), strict=True):
-            grad.copy_(part.view_as(grad))
+    whole = loss.detach().reshape(1)
+    flat = torch.cat([whole, *(grad.flatten() for grad in dense)])
+    dist.all_reduce(flat)
+    whole, *parts = flat.split([1, *(grad.numel() for grad in dense)])
+    for grad, part in zip(dense, parts, strict=True):
+        grad.copy_(part.view_as(grad))
+    return whole.squeeze(0).clone()  # not a view that keeps the gradients
 
 
 def total(value: Tensor) -> Tensor:

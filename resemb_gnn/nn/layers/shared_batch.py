@@ -48,13 +48,31 @@ def normalize_across(x: Tensor, norm: nn.BatchNorm1d) -> Tensor:
     dtype = mean.dtype  # under autocast x may have come in bfloat16
     # Counts and sums of narrow types would be off by more than rounding.
     x, mean, variance = (at_least_float32(part.to(dtype)) for part in (x, mean, variance))
-    count = x.new_tensor(x.size(0))
-    dist.all_reduce(count)
+    count, own_mean, own_variance = _statistics_across(x)
     if count > 1:
-        mean = _Total.apply(x.sum(dim=0)) / count
-        variance = _Total.apply((x - mean).square().sum(dim=0)) / count
+        mean, variance = own_mean, own_variance
         _move(norm, mean.detach(), variance.detach() * count / (count - 1))
     return ((x - mean) / (variance + norm.eps).sqrt()).to(dtype)
+
+
+def _statistics_across(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Number, mean and variance of all processes' rows.
+
+    Processes wait for each other whenever they add up, so they do it once: each puts its own
+    number, mean and squares about it into a row of its own, and the parts are put together as by
+    Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample
+    Variances" (COMPSTAT 1982), which subtracts no large numbers from each other.
+    """
+    num, width = x.shape
+    own_mean = x.sum(dim=0) / max(num, 1)
+    own = torch.cat([x.new_tensor([num]), own_mean, (x - own_mean).square().sum(dim=0)])
+    before, after = dist.get_rank(), dist.get_world_size() - dist.get_rank() - 1
+    rows: Tensor = _Total.apply(nn.functional.pad(own.unsqueeze(0), (0, 0, before, after)))
+    counts, means, squares = rows.split([1, width, width], dim=1)
+    count = counts.sum()
+    mean = (counts * means).sum(dim=0) / count
+    between = (counts * (means - mean).square()).sum(dim=0)
+    return count.detach(), mean, (squares.sum(dim=0) + between) / count
 
 
 @torch.no_grad()

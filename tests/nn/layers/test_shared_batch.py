@@ -1,5 +1,5 @@
-"""Statistics over a batch of several processes, all played by this one: a sum over processes is
-twice its own, as if another held the same rows. Real ones: tests/training/test_distributed.py.
+"""Statistics over a batch of several processes, all played by this one, as if another held the
+same rows. Real ones: tests/training/test_distributed.py.
 """
 
 import contextlib
@@ -15,13 +15,20 @@ from resemb_gnn.nn.layers.shared_batch import is_shared, normalize_across, share
 
 @pytest.fixture
 def twin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two rows, one a process, the other process has them the other way round."""
     # Unseen by autograd, as the real one is.
-    monkeypatch.setattr("torch.distributed.all_reduce", lambda value: value.detach().mul_(2))
+    monkeypatch.setattr(
+        "torch.distributed.all_reduce", lambda value: value.detach().add_(value.detach().flip(0))
+    )
+    monkeypatch.setattr("torch.distributed.get_rank", lambda: 0)
+    monkeypatch.setattr("torch.distributed.get_world_size", lambda: 2)
 
 
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.distributed.all_reduce", lambda value: value)
+    monkeypatch.setattr("torch.distributed.get_rank", lambda: 0)
+    monkeypatch.setattr("torch.distributed.get_world_size", lambda: 1)
 
 
 def make_norm() -> nn.BatchNorm1d:
