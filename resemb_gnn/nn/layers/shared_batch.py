@@ -31,9 +31,9 @@ def is_shared() -> bool:
     return _shared
 
 
-def normalize_across(x: Tensor, norm: nn.BatchNorm1d) -> Tensor:
-    """Batch normalisation without weight and bias by mean and variance of all processes' rows; the
-    moving averages follow. A single row in all is normalised by the moving averages.
+def normalize_across(x: Tensor, norm: nn.BatchNorm1d, moving: bool = True) -> Tensor:
+    """Batch normalisation without weight and bias by mean and variance of all processes' rows; if
+    ``moving``, the moving averages follow. A single row in all is normalised by the moving averages.
 
     ``torch.nn.SyncBatchNorm`` does so on GPUs alone. Gradients flow through the statistics, as in
     one process.
@@ -48,14 +48,15 @@ def normalize_across(x: Tensor, norm: nn.BatchNorm1d) -> Tensor:
     dtype = mean.dtype  # under autocast x may have come in bfloat16
     # Counts and sums of narrow types would be off by more than rounding.
     x, mean, variance = (at_least_float32(part.to(dtype)) for part in (x, mean, variance))
-    count, own_mean, own_variance = _statistics_across(x)
+    count, own_mean, own_variance = statistics_across(x)
     if count > 1:
         mean, variance = own_mean, own_variance
-        _move(norm, mean.detach(), variance.detach() * count / (count - 1))
+        if moving:
+            move_averages(norm, count, mean, variance)
     return ((x - mean) / (variance + norm.eps).sqrt()).to(dtype)
 
 
-def _statistics_across(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def statistics_across(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Number, mean and variance of all processes' rows.
 
     Processes wait for each other whenever they add up, so they do it once: each puts its own
@@ -67,7 +68,7 @@ def _statistics_across(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     own_mean = x.sum(dim=0) / max(num, 1)
     own = torch.cat([x.new_tensor([num]), own_mean, (x - own_mean).square().sum(dim=0)])
     before, after = dist.get_rank(), dist.get_world_size() - dist.get_rank() - 1
-    rows: Tensor = _Total.apply(nn.functional.pad(own.unsqueeze(0), (0, 0, before, after)))
+    rows = sum_across(nn.functional.pad(own.unsqueeze(0), (0, 0, before, after)))
     counts, means, squares = rows.split([1, width, width], dim=1)
     count = counts.sum()
     mean = (counts * means).sum(dim=0) / count
@@ -76,10 +77,18 @@ def _statistics_across(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 @torch.no_grad()
-def _move(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor) -> None:
+def move_averages(norm: nn.BatchNorm1d, count: Tensor, mean: Tensor, variance: Tensor) -> None:
+    """Moves the moving averages towards mean and variance of so many rows, at least two."""
+    variance = variance * count / (count - 1)
     for average, value in ((norm.running_mean, mean), (norm.running_var, variance)):
         assert average is not None
         average.lerp_(value.to(average.dtype), norm.momentum or 0.0)
+
+
+def sum_across(x: Tensor) -> Tensor:
+    """Sum over the processes, with gradients of it."""
+    total: Tensor = _Total.apply(x)
+    return total
 
 
 class _Total(torch.autograd.Function):
@@ -93,5 +102,4 @@ class _Total(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
-        total: Tensor = _Total.apply(grad)  # by this function, so that it has a gradient too
-        return total
+        return sum_across(grad)  # by this function, so that it has a gradient too
