@@ -3,7 +3,6 @@
 import os
 import pickle
 import signal
-import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -11,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import joblib
 import torch
 import torch.distributed as dist
 from torch import nn
@@ -71,6 +69,8 @@ def helpers(number: int, run: Run, model: nn.Module, split: Split) -> Iterator[N
         InputError: if the model cannot be sent to another process.
         TrainingError: if one of the processes ends before the run does.
     """
+    import joblib  # makes a semaphore, which the processes would leave behind where they are ended
+
     processes = number + 1
     cuda = run.device == "cuda"
     if not cuda and processes > joblib.cpu_count():
@@ -94,12 +94,21 @@ def helpers(number: int, run: Run, model: nn.Module, split: Split) -> Iterator[N
         except Exception as error:
             raise (_death_in(context, run) or error) from error
         finally:
-            for process in context.processes:
-                process.kill()
-            for process in context.processes:
-                process.join()
-            if dist.is_initialized():
-                dist.destroy_process_group()
+            _stop(context)
+
+
+def _stop(context: Any) -> None:
+    """Ends what is left of the group, and what the processes have left."""
+    if dist.is_initialized():
+        dist.destroy_process_group()  # who waits for this process waits no more
+    for process in context.processes:
+        process.terminate()
+    for process in context.processes:
+        process.join(_SECONDS)
+        process.kill()
+        process.join()
+    for file in context.error_files:
+        Path(file).unlink(missing_ok=True)
 
 
 def _write_job(path: Path, run: Run, model: nn.Module, split: Split) -> None:
@@ -134,7 +143,7 @@ def _death_in(context: Any, run: Run) -> TrainingError | None:
     except ProcessExitedException as death:
         how = death.signal_name or f"exit code {death.exit_code}"
         hint = ""
-        if death.signal_name is None:
+        if death.exit_code == 1:
             hint = "; a script must call fit under if __name__ == '__main__':"
         elif death.signal_name == "SIGKILL":
             hint = " (memory may have run out: fewer processes need less)"
@@ -162,7 +171,7 @@ def _help(
             os._exit(1)
 
     signal.signal(signal.SIGINT, interrupted)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
     warnings.simplefilter("ignore")  # the first process warns
     torch.set_num_threads(1)
     torch.set_default_dtype(dtype)

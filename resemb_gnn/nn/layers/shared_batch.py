@@ -32,8 +32,8 @@ def is_shared() -> bool:
 
 
 def normalize_across(x: Tensor, norm: nn.BatchNorm1d, moving: bool = True) -> Tensor:
-    """Batch normalisation without weight and bias by mean and variance of all processes' rows; if
-    ``moving``, the moving averages follow. A single row in all is normalised by the moving averages.
+    """Batch normalisation without weight and bias by mean and variance of all processes' rows,
+    which the moving averages follow if ``moving``. A single row in all is normalised by them.
 
     ``torch.nn.SyncBatchNorm`` does so on GPUs alone. Gradients flow through the statistics, as in
     one process.
