@@ -4,6 +4,7 @@ import os
 import pickle
 import signal
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from torch.multiprocessing.spawn import (
     ProcessRaisedException,
     start_processes,
 )
+from tqdm import tqdm
 
 from resemb_gnn.data import Split
 from resemb_gnn.errors import InputError, TrainingError, brief
@@ -173,6 +175,7 @@ def _help(
     signal.signal(signal.SIGINT, interrupted)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
     warnings.simplefilter("ignore")  # the first process warns
+    tqdm.set_lock(threading.RLock())  # its own is a semaphore, left behind where this is ended
     torch.set_num_threads(1)
     torch.set_default_dtype(dtype)
     os.environ["LOCAL_RANK"] = str(number + 1)
