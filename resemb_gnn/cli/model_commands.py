@@ -135,9 +135,9 @@ def run_similar(settings: SimilarSettings) -> None:
 
 def run_export(settings: ExportSettings) -> None:
     """``resemb-gnn export``: item vectors, index and scorer for serving."""
-    from resemb_gnn.serving import export_embeddings, export_scorer, item_index, scorer
+    from resemb_gnn.serving import export, export_embeddings, export_scorer, item_index
 
-    files = (*item_index.FILES, *scorer.FILES)
+    files = (*item_index.FILES, *export.FILES)
     out = new_folder(
         settings.out, settings.replace, (item_index.TABLE,), files, what="exported model"
     )
@@ -155,6 +155,7 @@ def run_export(settings: ExportSettings) -> None:
                         onnx=settings.onnx,
                         user_ids=trained.histories.user_ids,
                         features=trained.features,
+                        candidates=settings.candidates,
                     ),
                 )
     sizes = [[file.name, f"{file.stat().st_size:,}"] for file in sorted(out.iterdir())]
