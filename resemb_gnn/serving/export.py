@@ -48,7 +48,8 @@ def export_scorer(
     and return ``logit`` as :class:`Scorer` does. The ONNX model's inputs of the context are named
     ``context.NAME``. With ``candidates``, ``candidates.pt2`` and ``candidates.onnx`` score many
     candidates of one history, as :class:`CandidateScorer` does. ``vocabularies.parquet`` holds the
-    codes of the context's values, and ``users.parquet`` the ids of the users whose features are known, in the order of their numbers.
+    codes of the context's values, and ``users.parquet`` the ids of the users whose features are
+    known, in the order of their numbers.
 
     Args:
         model: a trained model.

@@ -5,6 +5,7 @@ each: as it is, in torch.export's and in ONNX Runtime's hands.
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -48,9 +49,9 @@ def one_history(behaviors: int, candidates: int, users: bool, context: bool) -> 
     )
 
 
-def parts(batch: Batch, users: bool) -> tuple[tuple[Tensor, Tensor], dict[str, object]]:
+def parts(batch: Batch, users: bool) -> tuple[tuple[Tensor, Tensor], dict[str, Any]]:
     """Inputs of the scorer: those that the candidates share, once."""
-    more: dict[str, object] = {"user": batch.user[:1]} if users else {}
+    more: dict[str, Any] = {"user": batch.user[:1]} if users else {}
     if batch.context is not None:
         first = replace(batch, context=batch.context[torch.zeros(1, dtype=torch.long)])
         more["context"] = inputs_of(first)
@@ -85,7 +86,7 @@ def test_one_history_for_all_candidates(
             expected = model(batch.expanded())
         first, more = parts(batch, users)
         named = dict(zip(("history", "target"), first, strict=True))
-        named |= {name: value for name, value in more.items() if isinstance(value, Tensor)}
+        named |= {name: value for name, value in more.items() if name == "user"}
         named |= {f"context.{name}": value for name, value in more.get("context", {}).items()}
         (onnx,) = session.run(None, {name: value.numpy() for name, value in named.items()})
         for found in (scorer(*first, **more), program(*first, **more), torch.from_numpy(onnx)):
