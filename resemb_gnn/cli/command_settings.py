@@ -89,6 +89,7 @@ class ExportSettings(ModelSettings):
     index: bool = setting(True, "write the nearest-neighbour index (usearch)")
     scorer: bool = setting(True, "write the scorer (scorer.pt2)")
     onnx: bool = setting(True, "write the scorer as ONNX, too")
+    candidates: bool = setting(False, "write the scorer for one history and many candidates, too")
     replace: bool = setting(False, "replace what was exported to the folder before")
 
 

@@ -1,7 +1,8 @@
 """The commands that train a model, or use a saved one."""
 
 import json
-from dataclasses import asdict, fields
+import os
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 from resemb_gnn.cli.command_settings import (
@@ -41,6 +42,10 @@ def run_fit(settings: FitSettings) -> None:
     if settings.tensorboard is not None and lies_in(expanded(settings.tensorboard), out):
         raise InputError(f"--tensorboard {settings.tensorboard} lies in the model's own folder")
     checkpoints = out.with_name(out.name + ".checkpoints")
+    if settings.threads is None and not os.environ.get("OMP_NUM_THREADS"):
+        # Steps are too small for two threads to gain by, and these wait for each other busily: they
+        # crawl as soon as anything else runs.
+        settings = replace(settings, threads=1)
     trained = train(settings, checkpoints=checkpoints, log=note(settings.quiet or not is_first()))
     if not is_first():  # torchrun started several, and one writes
         return
@@ -130,9 +135,9 @@ def run_similar(settings: SimilarSettings) -> None:
 
 def run_export(settings: ExportSettings) -> None:
     """``resemb-gnn export``: item vectors, index and scorer for serving."""
-    from resemb_gnn.serving import export_embeddings, export_scorer, item_index, scorer
+    from resemb_gnn.serving import export, export_embeddings, export_scorer, item_index
 
-    files = (*item_index.FILES, *scorer.FILES)
+    files = (*item_index.FILES, *export.FILES)
     out = new_folder(
         settings.out, settings.replace, (item_index.TABLE,), files, what="exported model"
     )
@@ -150,6 +155,7 @@ def run_export(settings: ExportSettings) -> None:
                         onnx=settings.onnx,
                         user_ids=trained.histories.user_ids,
                         features=trained.features,
+                        candidates=settings.candidates,
                     ),
                 )
     sizes = [[file.name, f"{file.stat().st_size:,}"] for file in sorted(out.iterdir())]

@@ -63,6 +63,10 @@ class Batch:
         """
         if self.candidates == 1:
             return torch.arange(self.history.numel(), device=self.history.device), self.ptr
+        if self.ptr.numel() == 2:  # one history, whose length an exported program leaves open
+            length, device = self.history.numel(), self.history.device
+            place = torch.arange(length, device=device).repeat(self.candidates)
+            return place, torch.arange(self.candidates + 1, device=device) * length
         bounds = (end.repeat_interleave(self.candidates) for end in (self.ptr[:-1], self.ptr[1:]))
         return cut_windows(*bounds)
 

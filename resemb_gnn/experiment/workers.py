@@ -18,13 +18,13 @@ from typing import Any, Self
 from unittest.mock import patch
 
 import torch
-from threadpoolctl import threadpool_limits
 
 from resemb_gnn.errors import TrainingError, brief
 from resemb_gnn.experiment.board import Board, RunDisplay
 from resemb_gnn.io.atomic import temporary_folder
 from resemb_gnn.io.streams import shown_on
 from resemb_gnn.training.guards import Interrupts
+from resemb_gnn.training.threads import limited_threads
 
 _LINUX = sys.platform == "linux"
 # A fork of this process, which has threads, might hang; the server that is forked has none at work.
@@ -176,20 +176,6 @@ def _file_for_all(folder: Path) -> Iterator[Path]:
     else:
         with temporary_folder(folder, "shared") as place:
             yield place / "shared.pt"
-
-
-@contextlib.contextmanager
-def limited_threads(number: int) -> Iterator[None]:
-    """Every library computes on so many threads while it is open: sums may be rounded in another
-    order on more.
-    """
-    before = torch.get_num_threads()
-    with threadpool_limits(number):
-        torch.set_num_threads(number)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
 
 
 class _Worker:

@@ -17,6 +17,8 @@ from resemb_gnn.saved.histories import Histories
 from resemb_gnn.saved.trained_model import TrainedModel
 from resemb_gnn.settings import FitSettings
 from resemb_gnn.training import check_device, is_first
+from resemb_gnn.training.helpers import check_processes
+from resemb_gnn.training.threads import limited_threads
 
 
 def train(
@@ -26,7 +28,8 @@ def train(
     log: Callable[[str], None] = lambda line: None,
     **changes: Any,
 ) -> TrainedModel:
-    """Reads the data, builds the graph and trains one model.
+    """Reads the data, builds the graph and trains one model, in one process on as many threads as
+    PyTorch is set to unless the settings say otherwise.
 
     Args:
         settings: what to train; the defaults if ``None``.
@@ -43,7 +46,7 @@ def train(
     settings = replace(settings or FitSettings(), **changes)
     if not is_first():  # of several processes, one shows and writes
         settings = replace(settings, quiet=True, tensorboard=None)
-    check_device(settings.device)
+    check_processes(settings.processes, check_device(settings.device), settings.compile)
     if checkpoints is not None and is_first():
         shared_folder(checkpoints)
     board = None if settings.tensorboard is None else TensorBoard(settings.tensorboard)
@@ -51,15 +54,17 @@ def train(
     log(f"{task.source.name}: {task.source.log}")
     log(str(task))
     model = task.make_model(settings.embedding, settings, settings.seed)
-    result = fit_with(
-        settings,
-        model,
-        task.split,
-        seed=settings.seed,
-        on_epoch=board,
-        checkpoints=checkpoints,
-        resume=settings.resume,
-    )
+    with limited_threads(settings.threads):
+        result = fit_with(
+            settings,
+            model,
+            task.split,
+            seed=settings.seed,
+            on_epoch=board,
+            checkpoints=checkpoints,
+            resume=settings.resume,
+            processes=settings.processes,
+        )
     source = task.source
     figures = training_figures(result)
     del figures["seconds_per_epoch"]  # of the machine's: equal models have equal facts

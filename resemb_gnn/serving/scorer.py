@@ -1,33 +1,19 @@
-"""A trained click model as one file that scores without this package."""
+"""A trained click model over tables, as it is exported."""
 
 import copy
-import json
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import polars as pl
 import torch
 from torch import Tensor, nn
 
-from resemb_gnn.data import Batch, Features
-from resemb_gnn.data.feature_rows import code_table, missing_rows
+from resemb_gnn.data import Batch
+from resemb_gnn.data.feature_rows import missing_rows
 from resemb_gnn.data.features import Feature, FeatureTable
 from resemb_gnn.errors import InputError
-from resemb_gnn.io.outputs import shared_folder
-from resemb_gnn.io.saved_table import write_saved
 from resemb_gnn.models import DIEN, CTRModel
 from resemb_gnn.models.known_features import KnownFeatures
-from resemb_gnn.optional import require
 from resemb_gnn.serving.known_rows import KnownCodes, known_vectors, unchecked_table
-
-PROGRAM, ONNX, CARD = "scorer.pt2", "scorer.onnx", "scorer.json"
-USERS, VOCABULARIES = "users.parquet", "vocabularies.parquet"
-FILES = (PROGRAM, ONNX, f"{ONNX}.data", CARD, USERS, VOCABULARIES)
 
 
 class Scorer(nn.Module):
@@ -73,7 +59,7 @@ class Scorer(nn.Module):
         names = () if model.context is None else model.context.names
         if names != (() if context is None else tuple(context.features)):
             raise InputError(f"the model knows the context {list(names)}: give a table with these")
-        self._context = () if context is None else tuple(context)
+        self.features = () if context is None else tuple(context)
         self.eval().requires_grad_(False)
 
     @property
@@ -93,142 +79,35 @@ class Scorer(nn.Module):
         ptr = _sized(ptr, batch_size)
         items = self.table(torch.cat([history, target]))
         place = torch.arange(num_behaviors + batch_size, device=target.device)
-        table = self._table(context or {}, batch_size)
-        side = [] if self.users is None else [self.users(user)]
-        if self.model.context is not None:
-            side.append(self.model.context(table, target))
+        table = self.context_table(context or {}, batch_size)
+        side = self.side(target, user, table)
         # A score needs no label, and no user if it knows none.
         who = target if user is None else user
         batch = Batch(history, ptr, target, target, who, context=table)
         past, candidate = place.split([num_behaviors, batch_size])
-        logits: Tensor = self.model.score(
-            items, past, candidate, batch, torch.cat(side, dim=1) if side else None
-        )
+        logits: Tensor = self.model.score(items, past, candidate, batch, side)
         return logits
 
-    def _table(self, context: dict[str, Tensor], batch_size: int) -> FeatureTable | None:
+    def side(self, row: Tensor, user: Tensor | None, table: FeatureTable | None) -> Tensor | None:
+        """Features of users and of the rows of a context, ``[n, side_dim]``; ``None`` if the model
+        knows neither. Rows are told apart by ``row``, int64 ``[n]``.
+        """
+        parts = [] if self.users is None else [self.users(user)]
+        if self.model.context is not None:
+            parts.append(self.model.context(table, row))
+        return torch.cat(parts, dim=1) if parts else None
+
+    def context_table(self, context: dict[str, Tensor], batch_size: int) -> FeatureTable | None:
         """The context's features from the inputs."""
         found = {}
-        for one in self._context:
+        for one in self.features:
             ptr = None if one.ptr is None else _sized(context[f"{one.name}.ptr"], batch_size)
             found[one.name] = replace(one, values=context[one.name], ptr=ptr)
         return unchecked_table(found) if found else None
 
 
-def export_scorer(
-    model: CTRModel,
-    folder: str | Path,
-    *,
-    onnx: bool = True,
-    features: Features | None = None,
-    user_ids: pl.Series | None = None,
-) -> Scorer:
-    """Writes a trained click model as programs that need neither this package nor its graph.
-
-    ``scorer.pt2`` is a ``torch.export`` program (``torch.export.load(path).module()``, or compiled
-    ahead by AOTInductor); ``scorer.onnx``, with its weights in ``scorer.onnx.data``, an ONNX model
-    for ONNX Runtime and others; ``scorer.json`` names their inputs. All take ``history``, ``ptr``
-    and ``target`` (int64, item numbers), of a model with features also ``user`` and a ``context``,
-    and return ``logit`` as :class:`Scorer` does. The ONNX model's inputs of the context are named
-    ``context.NAME``. ``vocabularies.parquet`` holds the codes of the context's values, and
-    ``users.parquet`` the ids of the users whose features are known, in the order of their numbers.
-
-    Args:
-        model: a trained model.
-        folder: where to; made if it is not there.
-        onnx: write the ONNX model too.
-        features: what the model was made with; needed for its context alone.
-        user_ids: the users' own ids, to be written if the model knows users.
-
-    Returns:
-        The module that was exported.
-
-    Raises:
-        InputError: if the model cannot be exported in this way, or nothing can be written to the
-            folder.
-        ImportError: if ``onnxscript`` is not installed and ``onnx`` is not ``False``; nothing is
-            written.
-    """
-    if onnx:
-        require("onnxscript", "onnx=True", "serve")
-    folder = shared_folder(folder)
-    scorer = Scorer(model, None if features is None else features.context)
-    named = {} if scorer.users is None else {"user": _NUMBERS}
-    named |= {
-        f"context.{name}": text for one in scorer._context for name, text in _meaning(one).items()
-    }
-    program = _program(scorer)
-    folder.mkdir(parents=True, exist_ok=True)
-    torch.export.save(program, folder / PROGRAM)
-    if scorer.users is not None and user_ids is not None:
-        write_saved(pl.DataFrame({"user_id": user_ids}), folder / USERS)
-    if scorer._context:
-        write_saved(code_table(scorer._context), folder / VOCABULARIES)
-    if onnx:
-        with _without_notes():
-            torch.onnx.export(
-                program,
-                (),
-                folder / ONNX,
-                dynamo=True,
-                input_names=["history", "ptr", "target", *named],
-                output_names=["logit"],
-                external_data=True,
-                verbose=False,
-            )
-    card = {
-        "model": type(model).__name__,
-        "num_items": scorer.table.num_embeddings,
-        **({} if scorer.users is None else {"num_users": scorer.num_users}),
-        "inputs": {
-            "history": "int64 [num_behaviors], item numbers of all histories, oldest first",
-            "ptr": "int64 [batch_size + 1], history b is history[ptr[b]:ptr[b + 1]]",
-            "target": "int64 [batch_size], item number of each candidate",
-            **named,
-        },
-        "output": {"logit": "float32 [batch_size], of the click probability"},
-    }
-    (folder / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    return scorer
-
-
-_NUMBERS = f"int64 [batch_size], row in {USERS}; num_users for a user who is unknown"
-_CODES = f"the code in {VOCABULARIES}; 1 for a value that is not there, 0 for a missing one"
-
-
-def _meaning(feature: Feature) -> dict[str, str]:
-    """The inputs of a feature, and what they hold."""
-    if feature.kind == "list":
-        return {
-            feature.name: f"int64 [any], of each value of each example {_CODES.partition(',')[0]}",
-            f"{feature.name}.ptr": "int64 [batch_size + 1], where the values of each example begin",
-        }
-    if feature.kind == "category":
-        return {feature.name: f"int64 [batch_size], {_CODES}"}
-    width = "" if feature.kind == "numeric" else f", {feature.values.size(1)}"
-    return {feature.name: f"float32 [batch_size{width}], NaN where it is missing"}
-
-
-@contextmanager
-def _without_notes() -> Iterator[None]:
-    """Keeps the exporter's notes off standard error: on what it did not optimise, on torchvision,
-    which no scorer needs, and on its own use of what PyTorch has deprecated.
-    """
-    names = ("onnx_ir", "onnxscript", "torch.onnx._internal.exporter._registration")
-    loggers = [logging.getLogger(name) for name in names]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", r".*treespec, LeafSpec", FutureWarning)
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-def _program(scorer: Scorer) -> torch.export.ExportedProgram:
+def scorer_program(scorer: Scorer) -> torch.export.ExportedProgram:
+    """The scorer exported for any number of examples and behaviours."""
     num_behaviors, batch_size = torch.export.Dim("num_behaviors"), torch.export.Dim("batch_size")
     example = (
         torch.zeros(7, dtype=torch.long),
@@ -243,10 +122,10 @@ def _program(scorer: Scorer) -> torch.export.ExportedProgram:
     further: dict[str, Any] = {}
     if scorer.users is not None:
         further["user"], sizes["user"] = example[2].clone(), {0: batch_size}
-    if scorer._context:
+    if scorer.features:
         further["context"], sizes["context"] = {}, {}
-    for number, feature in enumerate(scorer._context):
-        name, values, length = feature.name, _example(feature), batch_size
+    for number, feature in enumerate(scorer.features):
+        name, values, length = feature.name, feature_example(feature, 3), batch_size
         if feature.ptr is not None:
             length = torch.export.Dim(f"num_values_{number}")
         further["context"][name], sizes["context"][name] = values, {0: length}
@@ -256,11 +135,11 @@ def _program(scorer: Scorer) -> torch.export.ExportedProgram:
     return torch.export.export(scorer, example, further, dynamic_shapes=sizes, strict=False)
 
 
-def _example(feature: Feature) -> Tensor:
-    """Values of a feature of three examples, seven of a list."""
+def feature_example(feature: Feature, rows: int) -> Tensor:
+    """Values of a feature of so many examples, seven of a list."""
     if feature.ptr is not None:
         return torch.ones(7, dtype=torch.long)
-    return missing_rows(FeatureTable({feature.name: feature}), 3).features[feature.name].values
+    return missing_rows(FeatureTable({feature.name: feature}), rows).features[feature.name].values
 
 
 def _sized(ptr: Tensor, batch_size: int) -> Tensor:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from resemb_gnn.errors import InputError
 from resemb_gnn.settings.embedding import EmbeddingSettings, changed, embedding_name, refuse_unread
 from resemb_gnn.settings.setting import setting
 from resemb_gnn.settings.shared import TrainingSettings
@@ -15,13 +16,19 @@ class FitSettings(EmbeddingSettings, TrainingSettings):
 
     Raises:
         InputError: if a value is of another type, an unknown choice or out of range, or a setting
-            is changed that the embedding does not read.
+            is changed that the embedding does not read, or ``threads`` goes with ``processes``.
     """
 
     embedding: str = setting(
         "gcn",
         "embedding to train: its shared part, and :KEPT, what an item keeps of its own",
         name_of=embedding_name,
+    )
+    processes: int = setting(
+        1, "processes that share each step's examples, one thread (or GPU) each, with one's outcome"
+    )
+    threads: int | None = setting(
+        None, "threads of a single process (default: OMP_NUM_THREADS, or else one)"
     )
     seed: int = setting(0, "seed of the start and of the order of the batches", lowest=0)
     out: str = setting("model", "folder to save the model in")
@@ -31,11 +38,16 @@ class FitSettings(EmbeddingSettings, TrainingSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.refuse_unread(changed(self))
+        if self.processes > 1 and self.threads not in (None, 1):
+            raise InputError(
+                f"threads={self.threads} goes with one process: of processes={self.processes} each"
+                " computes on one"
+            )
 
     def refuse_unread(self, given: Iterable[str]) -> None:
         refuse_unread(given, [self.embedding, *self.embedded.values()])
 
     def identity(self) -> dict[str, Any]:
         """The settings that decide what the model is: what a saved model keeps of them."""
-        free = {"out", "replace", "resume", "quiet", "tensorboard", "device", "cache"}
-        return self.without(free)
+        free = {"out", "replace", "resume", "quiet", "tensorboard"}
+        return self.without(free | {"device", "processes", "threads", "cache"})

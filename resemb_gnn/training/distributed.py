@@ -11,6 +11,8 @@ from resemb_gnn.data import Examples
 from resemb_gnn.errors import InputError
 from resemb_gnn.training.evaluation import Metrics, evaluate, metrics_of, predict
 
+_DENSE, _SPARSE = 1, 2  # layouts of gradients; 0 is none
+
 
 def join_processes(device: torch.device) -> tuple[int, int]:
     """Rank of this process and number of processes; ``(0, 1)`` for a process on its own.
@@ -72,34 +74,66 @@ def own_part(index: Tensor) -> Tensor | None:
 
 
 @torch.no_grad()
-def add_gradients(model: nn.Module) -> None:
-    """Sums the gradients of all processes, in place.
+def add_gradients(model: nn.Module, loss: Tensor) -> Tensor:
+    """Sums the gradients of all processes, in place, and their losses (scalars), whose sum is
+    returned.
 
     A parameter has a gradient if it has one in any process. Rows of sparse gradients are gathered,
-    so that a table costs what the batch's rows cost.
+    and so are those of a dense one that are not zero where they are few, so that a table costs what
+    the batch's rows cost.
     """
     parameters = [one for one in model.parameters() if one.requires_grad]
     if not parameters:
-        return
-    device = parameters[0].device
-    # 0: no gradient, 1: dense, 2: sparse; in every process alike after this
-    kind = torch.tensor(
-        [0 if p.grad is None else 1 + p.grad.is_sparse for p in parameters], device=device
-    )
-    dist.all_reduce(kind, dist.ReduceOp.MAX)
+        return total(loss)
     dense: list[Tensor] = []
-    for parameter, layout in zip(parameters, kind.tolist(), strict=True):
-        if layout == 2:
+    others = dist.get_world_size() - 1
+    for parameter, layout, longest in zip(parameters, *_agreed(parameters), strict=True):
+        if layout == _SPARSE:
             parameter.grad = _gathered(parameter)
-        elif layout == 1:
+        elif layout == _DENSE:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-            dense.append(parameter.grad)
-    if dense:
-        flat = torch.cat([grad.flatten() for grad in dense])
-        dist.all_reduce(flat)
-        for grad, part in zip(dense, flat.split([grad.numel() for grad in dense]), strict=True):
-            grad.copy_(part.view_as(grad))
+            if parameter.dim() == 2 and 2 * longest * others <= parameter.size(0):
+                _add_rows(parameter.grad, longest)
+            else:
+                dense.append(parameter.grad)
+    whole = loss.detach().reshape(1)
+    flat = torch.cat([whole, *(grad.flatten() for grad in dense)])
+    dist.all_reduce(flat)
+    whole, *parts = flat.split([1, *(grad.numel() for grad in dense)])
+    for grad, part in zip(dense, parts, strict=True):
+        grad.copy_(part.view_as(grad))
+    return whole.squeeze(0).clone()  # not a view that keeps the gradients
+
+
+def _agreed(parameters: list[nn.Parameter]) -> tuple[list[int], list[int]]:
+    """For each parameter, in every process alike: whether its gradient is none, dense or sparse,
+    and how many rows of a dense one of a table are not zero in the process that has most of them.
+    """
+    own = [
+        [0, 0] if p.grad is None else [_SPARSE, 0] if p.grad.is_sparse else [_DENSE, _height(p)]
+        for p in parameters
+    ]
+    most = torch.tensor(own, device=parameters[0].device)
+    dist.all_reduce(most, dist.ReduceOp.MAX)
+    layouts, heights = most.t().tolist()
+    return layouts, heights
+
+
+def _height(parameter: nn.Parameter) -> int:
+    """Rows of a dense gradient that are not zero, if it has rows; else any number."""
+    assert parameter.grad is not None
+    return int(parameter.grad.any(dim=1).sum()) if parameter.dim() == 2 else 0
+
+
+def _add_rows(grad: Tensor, longest: int) -> None:
+    """Sums the gradients of a table, of which no process has more rows than ``longest``."""
+    rows = grad.any(dim=1).nonzero().squeeze(1)
+    # Rows that are missing are zeros, added to the first.
+    parts = zip(_padded(rows, longest), _padded(grad[rows], longest), strict=True)
+    grad.zero_()
+    for rows, values in parts:
+        grad.index_add_(0, rows, values)
 
 
 def total(value: Tensor) -> Tensor:
@@ -128,12 +162,17 @@ def gather(part: Tensor) -> Tensor:
     own = torch.tensor([part.size(0)], device=part.device)
     sizes = [torch.empty_like(own) for _ in range(dist.get_world_size())]
     dist.all_gather(sizes, own)
-    longest = max(int(size) for size in sizes)
-    padded = part.new_zeros(longest, *part.shape[1:])
-    padded[: part.size(0)] = part
-    parts = [torch.empty_like(padded) for _ in sizes]
-    dist.all_gather(parts, padded)
+    parts = _padded(part, max(int(size) for size in sizes))
     return torch.cat([one[: int(size)] for one, size in zip(parts, sizes, strict=True)])
+
+
+def _padded(part: Tensor, longest: int) -> list[Tensor]:
+    """The parts of all processes, with zeros behind them up to the first size ``longest``."""
+    padded = part.new_zeros(max(1, longest), *part.shape[1:])
+    padded[: part.size(0)] = part
+    parts = [torch.empty_like(padded) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, padded)
+    return parts
 
 
 def _gathered(parameter: nn.Parameter) -> Tensor:

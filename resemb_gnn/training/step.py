@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from resemb_gnn.data import Batch
 from resemb_gnn.nn.layers.shared_batch import shared_batch
-from resemb_gnn.training.distributed import add_gradients, total
+from resemb_gnn.training.distributed import add_gradients
 from resemb_gnn.training.optimizer import ModelAdam
 
 
@@ -56,9 +56,9 @@ def shared_step(
         loss = loss + penalty / processes
     optimizer.zero_grad()
     loss.backward()
-    add_gradients(model)
+    whole_loss = add_gradients(model, loss)
     optimizer.step()
-    return total(loss.detach())
+    return whole_loss
 
 
 def _click_loss(model: nn.Module, batch: Batch, precision: str) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 
 from benchmarks import timing
 from benchmarks.speed import __main__ as speed
-from benchmarks.speed import ours, serving, startup
+from benchmarks.speed import cores, ours, serving, startup
 from benchmarks.speed.tables import REFERENCE, markdown
 from resemb_gnn import InputError
 
@@ -129,3 +129,13 @@ def test_a_command_that_ends_otherwise_is_not_timed(tmp_path: Path) -> None:
     process = startup.Process(timing.ROOT, ["similar"], 0, tmp_path)
     with pytest.raises(RuntimeError, match="ended with 2, not 0"):
         process()
+
+
+def test_cores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "cores.json"
+    few = ["--items", "60", "--epochs", "1", "--rounds", "1", "--examples", "500"]
+    cores.main([*few, "--embeddings", "plain", "gcn", "--processes", "1", "--out", str(out)])
+    turns = json.loads(out.read_text())["turns"]
+    assert [(turn["embedding"], turn["processes"]) for turn in turns] == [("plain", 1), ("gcn", 1)]
+    assert all(len(turn["wall"]) == len(turn["cpu"]) == 1 for turn in turns)
+    assert "gcn, 1 processes, wall" in capsys.readouterr().out

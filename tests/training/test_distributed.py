@@ -14,6 +14,7 @@ from resemb_gnn import DIN, BehaviorLog, InputError, ResEmbedding, Split, covisi
 from resemb_gnn.nn import BatchNorm, Dice, ResidualOptions
 from resemb_gnn.nn.embeddings.plain import PlainEmbedding
 from resemb_gnn.nn.layers.shared_batch import shared_batch
+from resemb_gnn.training.distributed import add_gradients
 from tests.shop import add_makers, read_shop, write_shop
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -155,6 +156,44 @@ def test_redrawn_negatives_are_the_same_in_every_process(log: BehaviorLog, tmp_p
 
 def redrawn(rank: int, log: BehaviorLog, options: dict[str, Any]) -> Any:
     return train(rank, penalized, log, 44, **options)
+
+
+class Parameters(nn.Module):
+    """A table of which each process looks up few rows or many, and what has no rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.few, self.many = nn.Embedding(100, 3), nn.Embedding(10, 3)
+        self.scale, self.unused = nn.Parameter(torch.ones(())), nn.Parameter(torch.ones(2, 2))
+
+    def loss(self, rank: int) -> torch.Tensor:
+        rows = torch.tensor([[99, 5, 7, 7], [0, 5], []][rank], dtype=torch.long)
+        weight = torch.arange(1.0, 4.0) + rank
+        looked_up = self.few(rows) @ weight
+        total = looked_up.sum() + (self.many(rows % 10) @ weight).sum()
+        return total + self.scale if rank == 1 else total
+
+
+def added(rank: int) -> Any:
+    torch.manual_seed(0)
+    model = Parameters()
+    loss = model.loss(rank)
+    loss.backward()
+    whole = add_gradients(model, loss)
+    return whole, [parameter.grad for parameter in model.parameters()]
+
+
+def test_gradients_of_all_processes_are_summed(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = Parameters()
+    expected = sum(model.loss(rank) for rank in range(3))
+    expected.backward()
+    for loss, grads in in_processes(added, tmp_path, size=3):
+        torch.testing.assert_close(loss, expected.detach())
+        for grad, parameter in zip(grads, model.parameters(), strict=True):
+            assert (grad is None) == (parameter.grad is None)
+            if grad is not None:
+                torch.testing.assert_close(grad, parameter.grad)
 
 
 def test_batches_with_fewer_examples_than_processes(log: BehaviorLog, tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_a_signal_during_evaluation(
         os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr(sys.modules["resemb_gnn.training.fit"], "evaluate", interrupt)
+        patch.setattr(sys.modules["resemb_gnn.training.run"], "evaluate", interrupt)
         with pytest.raises(KeyboardInterrupt):
             train(log, checkpoints=tmp_path)
     resumed = train(log, checkpoints=tmp_path, resume=True).state_dict()

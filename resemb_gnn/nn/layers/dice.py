@@ -8,7 +8,13 @@ from torch import Tensor, nn
 
 from resemb_gnn.nn.layers.own_precision import at_least_float32
 from resemb_gnn.nn.layers.second_derivative import differentiable_gradient
-from resemb_gnn.nn.layers.shared_batch import is_shared, normalize_across
+from resemb_gnn.nn.layers.shared_batch import (
+    is_shared,
+    move_averages,
+    normalize_across,
+    statistics_across,
+    sum_across,
+)
 
 
 class Dice(nn.Module):
@@ -48,8 +54,10 @@ class Dice(nn.Module):
         assert variance is not None
         s = s.to(self.alpha.dtype)  # under autocast, a layer before it may have given bfloat16
         if self.training and is_shared():
-            gate = normalize_across(s, norm).sigmoid()
-            return s * torch.addcmul(self.alpha, gate, 1 - self.alpha)
+            if s.dtype.itemsize < 4:
+                return _dice_across(s, self.alpha, norm)
+            shared: Tensor = _SharedDice.apply(s, self.alpha, norm)
+            return shared
         if self.training and s.size(0) > 1:
             out: Tensor = _BatchDice.apply(s, self.alpha, mean, variance, norm.momentum, norm.eps)
             return out
@@ -113,6 +121,50 @@ class _BatchDice(torch.autograd.Function):
             [True, False, False],
         )
         return grad_s.addcmul_(grad, slope), grad_alpha, None, None, None, None
+
+
+class _SharedDice(torch.autograd.Function):
+    """:class:`_BatchDice` of a batch that several processes share, each with rows of its own."""
+
+    @staticmethod
+    def forward(ctx: Any, s: Tensor, alpha: Tensor, norm: nn.BatchNorm1d) -> Tensor:
+        mean, variance = norm.running_mean, norm.running_var
+        count, own_mean, own_variance = statistics_across(s)
+        ctx.several = bool(count > 1)
+        if ctx.several:
+            mean, variance = own_mean, own_variance
+            move_averages(norm, count, mean, variance)
+        assert mean is not None
+        assert variance is not None
+        scale = (variance + norm.eps).rsqrt()
+        gate = torch.addcmul(-mean * scale, s, scale).sigmoid_()
+        slope = torch.addcmul(alpha, gate, 1 - alpha)
+        ctx.save_for_backward(s, gate, slope, alpha, mean, scale, count)
+        ctx.norm = norm
+        return s * slope
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        s, gate, slope, alpha, mean, scale, count = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            plain = partial(_dice_across, norm=ctx.norm, moving=False)  # they have moved
+            return *differentiable_gradient(plain, (s, alpha), grad), None
+        by_slope = grad * s
+        gated = by_slope * gate
+        grad_alpha = by_slope.sum(dim=0) - gated.sum(dim=0)
+        through_gate = gated.addcmul_(gated, gate, value=-1).mul_((1 - alpha) * scale)
+        grad_s = torch.addcmul(through_gate, grad, slope)
+        if ctx.several:
+            deviation = s - mean
+            own = torch.cat([through_gate.sum(dim=0), (through_gate * deviation).sum(dim=0)])
+            of_mean, of_variance = (sum_across(own) / count).chunk(2)
+            grad_s.sub_(of_mean).addcmul_(deviation, -of_variance * scale.square())
+        return grad_s, grad_alpha, None
+
+
+def _dice_across(s: Tensor, alpha: Tensor, norm: nn.BatchNorm1d, moving: bool = True) -> Tensor:
+    gate = normalize_across(s, norm, moving).sigmoid()
+    return s * torch.addcmul(alpha, gate, 1 - alpha)
 
 
 def _plain_dice(s: Tensor, alpha: Tensor, eps: float) -> Tensor:

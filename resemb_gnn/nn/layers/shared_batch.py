@@ -31,9 +31,9 @@ def is_shared() -> bool:
     return _shared
 
 
-def normalize_across(x: Tensor, norm: nn.BatchNorm1d) -> Tensor:
-    """Batch normalisation without weight and bias by mean and variance of all processes' rows; the
-    moving averages follow. A single row in all is normalised by the moving averages.
+def normalize_across(x: Tensor, norm: nn.BatchNorm1d, moving: bool = True) -> Tensor:
+    """Batch normalisation without weight and bias by mean and variance of all processes' rows,
+    which the moving averages follow if ``moving``. A single row in all is normalised by them.
 
     ``torch.nn.SyncBatchNorm`` does so on GPUs alone. Gradients flow through the statistics, as in
     one process.
@@ -48,20 +48,47 @@ def normalize_across(x: Tensor, norm: nn.BatchNorm1d) -> Tensor:
     dtype = mean.dtype  # under autocast x may have come in bfloat16
     # Counts and sums of narrow types would be off by more than rounding.
     x, mean, variance = (at_least_float32(part.to(dtype)) for part in (x, mean, variance))
-    count = x.new_tensor(x.size(0))
-    dist.all_reduce(count)
+    count, own_mean, own_variance = statistics_across(x)
     if count > 1:
-        mean = _Total.apply(x.sum(dim=0)) / count
-        variance = _Total.apply((x - mean).square().sum(dim=0)) / count
-        _move(norm, mean.detach(), variance.detach() * count / (count - 1))
+        mean, variance = own_mean, own_variance
+        if moving:
+            move_averages(norm, count, mean, variance)
     return ((x - mean) / (variance + norm.eps).sqrt()).to(dtype)
 
 
+def statistics_across(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Number, mean and variance of all processes' rows.
+
+    Processes wait for each other whenever they add up, so they do it once: each puts its own
+    number, mean and squares about it into a row of its own, and the parts are put together as by
+    Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample
+    Variances" (COMPSTAT 1982), which subtracts no large numbers from each other.
+    """
+    num, width = x.shape
+    own_mean = x.sum(dim=0) / max(num, 1)
+    own = torch.cat([x.new_tensor([num]), own_mean, (x - own_mean).square().sum(dim=0)])
+    before, after = dist.get_rank(), dist.get_world_size() - dist.get_rank() - 1
+    rows = sum_across(nn.functional.pad(own.unsqueeze(0), (0, 0, before, after)))
+    counts, means, squares = rows.split([1, width, width], dim=1)
+    count = counts.sum()
+    mean = (counts * means).sum(dim=0) / count
+    between = (counts * (means - mean).square()).sum(dim=0)
+    return count.detach(), mean, (squares.sum(dim=0) + between) / count
+
+
 @torch.no_grad()
-def _move(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor) -> None:
+def move_averages(norm: nn.BatchNorm1d, count: Tensor, mean: Tensor, variance: Tensor) -> None:
+    """Moves the moving averages towards mean and variance of so many rows, at least two."""
+    variance = variance * count / (count - 1)
     for average, value in ((norm.running_mean, mean), (norm.running_var, variance)):
         assert average is not None
         average.lerp_(value.to(average.dtype), norm.momentum or 0.0)
+
+
+def sum_across(x: Tensor) -> Tensor:
+    """Sum over the processes, with gradients of it."""
+    total: Tensor = _Total.apply(x)
+    return total
 
 
 class _Total(torch.autograd.Function):
@@ -75,5 +102,4 @@ class _Total(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
-        total: Tensor = _Total.apply(grad)  # by this function, so that it has a gradient too
-        return total
+        return sum_across(grad)  # by this function, so that it has a gradient too

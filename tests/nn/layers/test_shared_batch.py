@@ -1,5 +1,5 @@
-"""Statistics over a batch of several processes, all played by this one: a sum over processes is
-twice its own, as if another held the same rows. Real ones: tests/training/test_distributed.py.
+"""Statistics over a batch of several processes, all played by this one, as if another held the
+same rows. Real ones: tests/training/test_distributed.py.
 """
 
 import contextlib
@@ -15,13 +15,22 @@ from resemb_gnn.nn.layers.shared_batch import is_shared, normalize_across, share
 
 @pytest.fixture
 def twin(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Unseen by autograd, as the real one is.
-    monkeypatch.setattr("torch.distributed.all_reduce", lambda value: value.detach().mul_(2))
+    """Of two rows, one a process, the other process has them the other way round."""
+
+    def add(value: Tensor) -> None:  # unseen by autograd, as the real one is
+        value = value.detach()
+        value += value.flip(0) if value.dim() == 2 else value
+
+    monkeypatch.setattr("torch.distributed.all_reduce", add)
+    monkeypatch.setattr("torch.distributed.get_rank", lambda: 0)
+    monkeypatch.setattr("torch.distributed.get_world_size", lambda: 2)
 
 
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.distributed.all_reduce", lambda value: value)
+    monkeypatch.setattr("torch.distributed.get_rank", lambda: 0)
+    monkeypatch.setattr("torch.distributed.get_world_size", lambda: 1)
 
 
 def make_norm() -> nn.BatchNorm1d:
@@ -104,16 +113,18 @@ def test_layers_share_their_batch_within_the_block(layer: nn.Module) -> None:
     for parameter in layer.parameters():
         nn.init.normal_(parameter)
     whole_layer = copy.deepcopy(layer)
-    x, probe = torch.randn(4, 3), torch.randn(4, 3)
+    x, probe = (torch.randn(4, 3) + 20).requires_grad_(), torch.randn(4, 3)
     with shared_batch():
         out = layer(x)
-    expected = whole_layer(both(x))
-    torch.testing.assert_close(out, expected[:4])
-    if list(layer.parameters()):
-        (out * probe).sum().backward()
-        (expected * probe.repeat(2, 1)).sum().backward()
+    whole = both(x)
+    expected = whole_layer(whole)
+    torch.testing.assert_close(out, expected[:4], atol=1e-4, rtol=1e-4)
+    (out * probe).sum().backward()
+    (expected * probe.repeat(2, 1)).sum().backward()
+    torch.testing.assert_close(x.grad, whole.grad[:4], atol=1e-4, rtol=1e-4)
     for one, other in zip(layer.parameters(), whole_layer.parameters(), strict=True):
-        torch.testing.assert_close(2 * one.grad, other.grad)  # processes add up their gradients
+        # Processes add up their gradients.
+        torch.testing.assert_close(2 * one.grad, other.grad, atol=1e-4, rtol=1e-4)
     if isinstance(layer, BatchNorm):
         assert_same_averages(layer, whole_layer)
         assert layer.num_batches_tracked == whole_layer.num_batches_tracked == 1
