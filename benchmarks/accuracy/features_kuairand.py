@@ -86,7 +86,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     source, split = read(options.data)
     settings = CompareSettings(epochs=options.epochs, quiet=options.quiet)
     head = {
-        "command": command("benchmarks.accuracy.features_kuairand", argv, options.data),
+        "command": command(
+            "benchmarks.accuracy.features_kuairand", argv, options.data, options.out
+        ),
         "data": describe_data(source, split),
         "settings": {"epochs": options.epochs},
         "versions": versions(),

@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for name, (num, copies) in forms.items()
     ]
     results: dict[str, Any] = {
-        "command": command("benchmarks.speed.negatives", argv, options.out),
+        "command": command("benchmarks.speed.negatives", argv, options.data, options.out),
         "machine": machine(),
         "versions": versions(),
         "turns": [],
