@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     without = Task(ids_only, with_features.source, with_features.split)
     ranked = with_features.split.against(with_features.split.test, RANKED)
     head = {
-        "command": command("benchmarks.accuracy.attributes", argv, options.data),
+        "command": command("benchmarks.accuracy.attributes", argv, options.data, out),
         "data": describe_data(with_features.source, with_features.split),
         "settings": {"epochs": options.epochs, "train_negatives": NEGATIVES, "ranked": RANKED},
         "versions": versions(),
