@@ -23,10 +23,9 @@ from torch_geometric.data import Data
 import resemb_gnn as rg
 from benchmarks.runs import command
 from benchmarks.speed import ours
+from benchmarks.speed.turns import timed
 from benchmarks.synthetic_log import synthetic_log
-from benchmarks.timing import alternate, machine, spread
-from resemb_gnn.io.json_text import write_json
-from resemb_gnn.pipeline.facts import versions
+from benchmarks.timing import spread
 
 BRANDS, TAGS, COUNTRIES, TABS = 2000, 500, 30, 10
 
@@ -90,24 +89,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     with_features.adapt(split.train)
     without = {"DIN": rg.DIN(ours.plain(task)), "DIN with features": with_features}
     made = [ours.contender(name, task, model, options.steps) for name, model in without.items()]
-    results: dict[str, Any] = {
-        "command": command("benchmarks.speed.features", argv, options.out),
-        "machine": machine(),
-        "versions": versions(),
-        "data": repr(log),
-        "turns": [],
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in without}
-    for number, contender, wall, cpu in alternate(made, options.rounds):
-        seconds[contender.name].append(cpu)
-        turn = {"name": contender.name, "round": number, "wall": wall, "cpu": cpu}
-        results["turns"].append(turn)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    write_json(options.out, results)
+    line = command("benchmarks.speed.features", argv, options.out)
+    seconds = timed(made, options.rounds, options.out, command=line, data=repr(log))
     for name, values in seconds.items():
-        middle, low, high = (value / options.steps * 1e3 for value in spread(values))
+        middle, low, high = (value / options.steps * 1e3 for value in spread(values.tolist()))
         print(f"{name}: {middle:.1f} ms a step ({low:.1f} to {high:.1f})")
-    plain, rich = (np.array(values) for values in seconds.values())
+    plain, rich = seconds.values()
     middle, low, high = spread((rich / plain).tolist())
     print(f"ratio: {middle:.2f} ({low:.2f} to {high:.2f})")
 

@@ -21,9 +21,8 @@ import torch
 import resemb_gnn as rg
 from benchmarks.runs import command
 from benchmarks.speed import ours
-from benchmarks.timing import Contender, alternate, machine, spread
-from resemb_gnn.io.json_text import write_json
-from resemb_gnn.pipeline.facts import versions
+from benchmarks.speed.turns import timed
+from benchmarks.timing import Contender, spread
 from resemb_gnn.training import training_step
 
 POSITIVES, SEVERAL = 512, 4
@@ -68,21 +67,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         for kind, encoder in (("plain", None), ("gcn", "gcn"))
         for name, (num, copies) in forms.items()
     ]
-    results: dict[str, Any] = {
-        "command": command("benchmarks.speed.negatives", argv, options.data, options.out),
-        "machine": machine(),
-        "versions": versions(),
-        "turns": [],
-    }
-    seconds: dict[str, list[float]] = {one.name: [] for one in made}
-    for number, one, wall, cpu in alternate(made, options.rounds):
-        seconds[one.name].append(cpu)
-        results["turns"].append({"name": one.name, "round": number, "wall": wall, "cpu": cpu})
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    write_json(options.out, results)
+    line = command("benchmarks.speed.negatives", argv, options.data, options.out)
+    seconds = timed(made, options.rounds, options.out, command=line)
     for name, values in seconds.items():
-        base = np.array(seconds[f"{name.split(',')[0]}, 1"])
-        middle, low, high = spread((np.array(values) / base).tolist())
+        base = seconds[f"{name.split(',')[0]}, 1"]
+        middle, low, high = spread((values / base).tolist())
         step = np.median(values) / options.steps * 1e3
         print(
             f"{name}: {step:.1f} ms a step, {middle:.2f} ({low:.2f} to {high:.2f}) times that of 1"

@@ -13,7 +13,6 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,9 +21,8 @@ from torch import Tensor
 import resemb_gnn as rg
 from benchmarks.runs import command
 from benchmarks.speed import ours
-from benchmarks.timing import Contender, alternate, machine, spread
-from resemb_gnn.io.json_text import write_json
-from resemb_gnn.pipeline.facts import versions
+from benchmarks.speed.turns import timed
+from benchmarks.timing import Contender, spread
 from resemb_gnn.training import predict, rank_catalogue
 
 
@@ -74,23 +72,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     one, other = (way(positives[torch.arange(options.users)]) for way in ways.values())
     if float((one - other).abs().max()) > 1:  # rounding may swap neighbours
         raise AssertionError("the two ways rank differently")
-    results: dict[str, Any] = {
-        "command": command("benchmarks.speed.ranking", argv, options.data, options.out),
-        "machine": machine(),
-        "versions": versions(),
-        "users": options.users,
-        "turns": [],
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for number, one_way, wall, cpu in alternate([contender(name) for name in ways], options.rounds):
-        seconds[one_way.name].append(cpu)
-        turn = {"name": one_way.name, "round": number, "wall": wall, "cpu": cpu}
-        results["turns"].append(turn)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    write_json(options.out, results)
+    line = command("benchmarks.speed.ranking", argv, options.data, options.out)
+    made = [contender(name) for name in ways]
+    seconds = timed(made, options.rounds, options.out, command=line, users=options.users)
     for name, values in seconds.items():
         print(f"{name}: {options.users / np.median(values):.1f} users a second")
-    shared, copied = (np.array(seconds[name]) for name in ways)
+    shared, copied = seconds.values()
     middle, low, high = spread((copied / shared).tolist())
     print(f"ratio: {middle:.2f} ({low:.2f} to {high:.2f})")
 

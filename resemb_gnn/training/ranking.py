@@ -9,6 +9,7 @@ from resemb_gnn.data import Batch, Examples
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.streams import progress_bar
 from resemb_gnn.models import CTRModel
+from resemb_gnn.models.ctr_model import per_candidate
 from resemb_gnn.training.evaluation import predict
 
 _CHUNK = 2048  # items that are scored at once: what belongs to them stays in the cache
@@ -138,6 +139,7 @@ def _catalogue_logits(model: CTRModel, vectors: Tensor, batch: Batch) -> Tensor:
     """Logits of all items after the one history of a batch, ``[num_items]``."""
     length = batch.history.numel()
     history = torch.arange(length, device=vectors.device)
+    side = model.side_features(batch)
     found = []
     for ids in torch.arange(vectors.size(0), device=vectors.device).split(_CHUNK):
         size = ids.numel()
@@ -156,8 +158,7 @@ def _catalogue_logits(model: CTRModel, vectors: Tensor, batch: Batch) -> Tensor:
         positions = history
         if not model.shares_history:
             shared, positions = shared.expanded(), history.repeat(size)
-        side = model.side_features(shared)
-        beside_them = () if side is None else (side,)
+        beside_them = () if side is None else (per_candidate(side, size),)
         target = torch.arange(length, length + size, device=vectors.device)
         found.append(model.score(items, positions, target, shared, *beside_them))
     return torch.cat(found)
