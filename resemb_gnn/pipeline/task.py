@@ -254,6 +254,7 @@ def fit_with(
         patience=settings.patience,
         max_history=settings.max_history,
         train_negatives=settings.train_negatives,
+        ema_decay=settings.ema_decay,
         compile=settings.compile,
         precision=settings.precision,
         device=settings.device,

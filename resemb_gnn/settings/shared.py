@@ -211,6 +211,13 @@ class TrainingSettings(GraphSettings):
         "negatives a positive, drawn anew each epoch; a step holds batch_size / 2 positives with"
         " theirs (default: one, drawn once)",
     )
+    ema_decay: float | None = setting(
+        None,
+        "keep, validate and test an average of the weights over the steps, of this decay a step,"
+        " such as 0.999 (default: the weights of an epoch's end)",
+        lowest=0,
+        highest=0.999999,
+    )
     batch_size: int = setting(1024, "examples a training step")
     lr: float = setting(1e-3, "learning rate of Adam", search=Range(3e-4, 3e-3))
     patience: int = setting(2, "epochs without a better validation AUC before a run stops")

@@ -71,8 +71,7 @@ class EpochLoop:
                         loss = shared_step(self.model, part, batch, state.optimizer, self.precision)
                     else:
                         loss = training_step(self.model, batch, state.optimizer, self.precision)
-                    state.loss += loss * len(batch)
-                    state.step += 1
+                    state.end_step(loss * len(batch))
                     state.seconds = time.perf_counter() - started
                     place = f"step {state.step} of epoch {state.number}"
                     self.saver.guard.see(batch, loss, place)

@@ -31,6 +31,7 @@ def fit(
     patience: int = TrainingSettings.patience,
     max_history: int | None = TrainingSettings.max_history,
     train_negatives: int | None = TrainingSettings.train_negatives,
+    ema_decay: float | None = TrainingSettings.ema_decay,
     sparse_rows: int | None = SPARSE_ROWS,
     compile: bool = TrainingSettings.compile,
     precision: str = TrainingSettings.precision,
@@ -69,6 +70,9 @@ def fit(
             in the place of those of the split. A step then holds ``batch_size / 2`` positives, each
             with its negatives: with one it is as large as without this, and with several there are
             as many steps, of more examples. ``None``: those of the split, drawn once.
+        ema_decay: validate, test and keep an average of the weights over the steps with this decay
+            a step (:class:`~resemb_gnn.training.averaged_weights.AveragedWeights`), such as 0.999;
+            training itself is the same. ``None``: the weights at the end of an epoch.
         sparse_rows: embedding tables of at least so many rows are trained by Adam on the rows of
             the batch alone (:class:`~resemb_gnn.training.ModelAdam`); ``None`` for no table.
         compile: train with ``model.compile()``: about a fifth less time a step on a CPU, for ten
@@ -120,6 +124,7 @@ def fit(
         patience=patience,
         max_history=max_history,
         train_negatives=train_negatives,
+        ema_decay=ema_decay,
         precision=precision,
     )
     if resume and checkpoints is None:
@@ -145,6 +150,7 @@ def fit(
         patience=patience,
         max_history=max_history,
         train_negatives=train_negatives,
+        ema_decay=ema_decay,
         sparse_rows=sparse_rows,
         compile=compile,
         precision=precision,

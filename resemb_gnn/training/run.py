@@ -47,6 +47,7 @@ class Run:
     patience: int
     max_history: int | None
     train_negatives: int | None
+    ema_decay: float | None
     sparse_rows: int | None
     compile: bool
     precision: str
@@ -93,6 +94,7 @@ class Run:
             generator,
             device,
             on_epoch,
+            self.ema_decay,
         )
         saver = Saver(self.checkpoints, state, self.checkpoint_seconds, writes=rank == 0)
         score = evaluate if processes == 1 else evaluate_across
@@ -121,12 +123,14 @@ class Run:
                         while not state.stage_finished(self.epochs, self.patience):
                             loop.run(interrupts)
                             loss = state.loss.item() / size
-                            metrics = score(model, valid, max_history=self.max_history)
-                            epoch = Epoch(loss, metrics, state.seconds)
-                            if on_epoch is not None:
-                                on_epoch(state.number, epoch)
+                            with state.averaged():
+                                metrics = score(model, valid, max_history=self.max_history)
+                                epoch = Epoch(loss, metrics, state.seconds)
+                                if on_epoch is not None:
+                                    on_epoch(state.number, epoch)
                             with interrupts.held():
-                                state.end_epoch(epoch)
+                                with state.averaged():
+                                    state.end_epoch(epoch)
                                 saver.save()
                             if progress and rank == 0:
                                 display().line(f"epoch {len(state.curve)}: {epoch}")
@@ -154,6 +158,8 @@ class Run:
         }
         if self.train_negatives is not None:
             settings["train_negatives"] = self.train_negatives
+        if self.ema_decay is not None:
+            settings["ema_decay"] = self.ema_decay
         return settings
 
 

@@ -3,6 +3,7 @@
 import copy
 import random
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from resemb_gnn.training.averaged_weights import AveragedWeights
 from resemb_gnn.training.checks import embeddings_of
 from resemb_gnn.training.evaluation import Metrics
 from resemb_gnn.training.optimizer import ModelAdam
@@ -38,6 +40,9 @@ class TrainingState:
         device: where the model is.
         on_epoch: called after each epoch; if it has ``state_dict`` and ``load_state_dict``, what
             it has gathered is saved too.
+        ema_decay: decay of the average of the weights that is evaluated and kept
+            (:class:`~resemb_gnn.training.averaged_weights.AveragedWeights`), or ``None`` for the
+            weights themselves.
     """
 
     def __init__(
@@ -47,10 +52,13 @@ class TrainingState:
         generator: torch.Generator,
         device: torch.device,
         on_epoch: Callable[[int, Epoch], None] | None = None,
+        ema_decay: float | None = None,
     ) -> None:
         self.model = getattr(model, "_orig_mod", model)  # what torch.compile(model) wraps
         self.make_optimizer = make_optimizer
         self.optimizer = make_optimizer()
+        self.ema_decay = ema_decay
+        self.average = self._make_average()
         self.generator = generator
         self.on_epoch = on_epoch
         self.number = 1  # of the epoch
@@ -72,13 +80,26 @@ class TrainingState:
             return
         if self.number > 1:
             self.optimizer.renew()
+            if self.average is not None and self.optimizer.renewed:
+                self.average.restart()
         self.order = self.generator.get_state()
         self.step, self.seconds = 0, 0.0
         self.loss.zero_()
         self.begun = True
 
+    def end_step(self, loss: Tensor) -> None:
+        """Enters a step that is taken, with the sum of its loss over its examples."""
+        self.loss += loss
+        self.step += 1
+        if self.average is not None:
+            self.average.update()
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Within, the model has the weights that are evaluated and kept."""
+        return nullcontext() if self.average is None else self.average.in_place()
+
     def end_epoch(self, epoch: Epoch) -> None:
-        """Enters an epoch that is trained, evaluated and told of."""
+        """Enters an epoch that is trained, evaluated and told of. Within :meth:`averaged`."""
         self.curve.append(epoch)
         if self.best_epoch == 0 or epoch.valid.auc > self.curve[self.best_epoch - 1].valid.auc:
             self.best_epoch = self.number
@@ -103,8 +124,12 @@ class TrainingState:
         if not self._release():
             return False
         self.optimizer = self.make_optimizer()
+        self.average = self._make_average()
         self.stage_start = len(self.curve)
         return True
+
+    def _make_average(self) -> AveragedWeights | None:
+        return None if self.ema_decay is None else AveragedWeights(self.model, self.ema_decay)
 
     def _release(self) -> bool:
         released = [one.release_residual() for one in embeddings_of(self.model)]  # of all
@@ -115,6 +140,7 @@ class TrainingState:
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
             "generators": _generators(self.loss.device),
             "order": self.order,
             "position": {"epoch": self.number, "begun": self.begun, "step": self.step},
@@ -132,8 +158,11 @@ class TrainingState:
         self.stage_start = saved["stage_start"]
         if self.stage_start and self._release():
             self.optimizer = self.make_optimizer()
+            self.average = self._make_average()
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
+        if self.average is not None:
+            self.average.load_state_dict(saved["average"])
         self.order = saved["order"]
         self.generator.set_state(self.order)
         position = saved["position"]
