@@ -23,6 +23,7 @@ from resemb_gnn.nn import (
 )
 from resemb_gnn.settings.embedding import SHARED, EmbeddingSettings, split_name
 from resemb_gnn.settings.names import MODELS, find
+from resemb_gnn.settings.shared import TrainingSettings
 
 
 def make_embedding(
@@ -84,34 +85,45 @@ def make_model(
     features: Features | None = None,
     widths: Mapping[str, int] | None = None,
     embed: Mapping[str, nn.Module] | None = None,
+    attention: str = TrainingSettings.attention,
 ) -> CTRModel:
     """The click model ``name`` (one of :data:`~resemb_gnn.settings.names.MODELS`) around it, with
-    what is known of items, users and context, widths of these features' embeddings by name, and
-    embeddings for categories of the items.
+    what is known of items, users and context, widths of these features' embeddings by name,
+    embeddings for categories of the items, and the normalisation of DIN's attention.
 
     Raises:
         InputError: if a width or an embedding is named for a feature that cannot have it, or the
-            model's features are all of one width.
+            model's features are all of one width, or it has no such attention.
     """
     options: dict[str, Any] = {"item_category": item_category, "features": features}
     if embed:
         options["embed"] = embed
         widths = {one: width for one, width in (widths or {}).items() if one not in embed}
-    model: CTRModel = find(MODELS[name])(embedding, **options, **width_options(name, widths))
+    model: CTRModel = find(MODELS[name])(
+        embedding, **options, **model_options(name, widths, attention)
+    )
     return model
 
 
-def width_options(name: str, widths: Mapping[str, int] | None) -> dict[str, Any]:
-    """The widths as options of the click model ``name``; none if there are none.
+def model_options(
+    name: str, widths: Mapping[str, int] | None, attention: str = TrainingSettings.attention
+) -> dict[str, Any]:
+    """Widths, and a normalisation of attention that is not the default, as options of the click
+    model ``name``; none if there are none.
 
     Raises:
-        InputError: if the model takes none.
+        InputError: if the model takes no such option.
     """
-    if not widths:
-        return {}
-    if "widths" not in signature(find(MODELS[name])).parameters:
-        raise InputError(f"{name} has features as wide as the items: leave out their widths")
-    return {"widths": widths}
+    known, found = signature(find(MODELS[name])).parameters, {}
+    if widths:
+        if "widths" not in known:
+            raise InputError(f"{name} has features as wide as the items: leave out their widths")
+        found["widths"] = widths
+    if attention != TrainingSettings.attention:
+        if "attention_normalization" not in known:
+            raise InputError(f"attention={attention}: {name} has no attention of DIN's kind")
+        found["attention_normalization"] = attention
+    return found
 
 
 def plain_table(

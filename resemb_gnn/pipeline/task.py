@@ -21,7 +21,7 @@ from resemb_gnn.pipeline.embeddings import (
     make_embedding,
     make_feature_embeddings,
     make_model,
-    width_options,
+    model_options,
 )
 from resemb_gnn.pipeline.graph_cache import graph_fingerprint, kept_graph
 from resemb_gnn.pipeline.progress import Stages
@@ -107,6 +107,7 @@ class Task:
             self.features,
             widths_of(settings),
             embed,
+            settings.attention,
         )
 
     @property
@@ -202,7 +203,7 @@ def _check_features(settings: TrainingSettings, source: DataSource) -> None:
     """Refuses widths and embeddings that the model does not take, before the graph is built."""
     features = (source.log.features if settings.use_features else None) or Features()
     split_widths(features, widths_of(settings))
-    width_options(settings.model, widths_of(settings))
+    model_options(settings.model, widths_of(settings), settings.attention)
     check_embed(features, settings.embedded)
     for name in settings.embedded:
         if not source.log.of(name).num_items:

@@ -150,7 +150,7 @@ def _build(
             value_groups[feature] = found
     widths = widths_of(settings)
     embed = make_feature_embeddings(embedded, feature_graphs, settings, widths, value_groups)
-    return make_model(settings.model, embedding, used, features, widths, embed)
+    return make_model(settings.model, embedding, used, features, widths, embed, settings.attention)
 
 
 def _known_groups(name: str, path: Path, nodes: pl.DataFrame) -> tuple[str, Tensor | None]:

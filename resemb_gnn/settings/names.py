@@ -40,6 +40,7 @@ PRECISIONS = ("float32", "bfloat16")
 SPLITS = ("last", "time")
 UNKNOWN = ("refuse", "skip")
 FEATURE_KINDS = ("category", "numeric", "list", "vector")
+ATTENTION_NORMALIZATIONS = ("none", "softmax")
 CENTER_NORMALIZATIONS = ("softmax", "sparsemax", "entmax", "signed")
 
 

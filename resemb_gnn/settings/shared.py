@@ -4,7 +4,15 @@ from dataclasses import dataclass
 
 from resemb_gnn.errors import InputError, did_you_mean, shown
 from resemb_gnn.settings.embedding import SHARED, embedding_name, split_name
-from resemb_gnn.settings.names import FEATURE_KINDS, GRAPHS, MODELS, NEGATIVES, PRECISIONS, SPLITS
+from resemb_gnn.settings.names import (
+    ATTENTION_NORMALIZATIONS,
+    FEATURE_KINDS,
+    GRAPHS,
+    MODELS,
+    NEGATIVES,
+    PRECISIONS,
+    SPLITS,
+)
 from resemb_gnn.settings.setting import Range, Settings, setting
 
 FEATURE_SETTINGS = (
@@ -187,6 +195,11 @@ class TrainingSettings(GraphSettings):
         "folder that keeps the graph with its node features for other runs on the same behaviours",
     )
     model: str = setting("din", "click model that the embeddings are trained in", tuple(MODELS))
+    attention: str = setting(
+        "none",
+        "din: whether the weights of a history are normalised, or as in the paper not",
+        ATTENTION_NORMALIZATIONS,
+    )
     epochs: int = setting(20, "most epochs of a run; validation AUC stops it earlier")
     max_history: int = setting(50, "most recent behaviours of a history that are used")
     use_category: bool = setting(

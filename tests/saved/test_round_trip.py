@@ -56,6 +56,14 @@ def test_every_model_with_and_without_categories(
     check_same(trained, rg.load(tmp_path / "model"))
 
 
+def test_attention_of_dins_kind_is_refused_of_other_models(
+    train_on: Callable[..., rg.TrainedModel],
+) -> None:
+    assert train_on(attention="softmax").model.attention.normalization == "softmax"
+    with pytest.raises(rg.InputError, match="attention=softmax: pnn has no attention"):
+        train_on(model="pnn", attention="softmax")
+
+
 def test_a_missing_category_is_one_of_its_own(
     train_on: Callable[..., rg.TrainedModel], csv: Path, tmp_path: Path
 ) -> None:
@@ -76,6 +84,7 @@ def test_a_missing_category_is_one_of_its_own(
         {"folds": 1},
         {"category": None},
         {"graph": "permuted", "top_k": 3},
+        {"attention": "softmax", "ema_decay": 0.9},
         {"split": "time", "negatives": "popularity", "max_history": 3},
         {"learn_shrinkage": True, "residual_max_ratio": 0.5, "normalization": "sparsemax"},
         {"embedding": "kmeans", "folds": 1},

@@ -6,8 +6,7 @@ from torch import Tensor, nn
 from resemb_gnn.errors import InputError
 from resemb_gnn.nn.layers.mlp import make_activation, make_mlp
 from resemb_gnn.nn.layers.segment import repeat_rows, segment_index, segment_softmax, segment_sum
-
-ATTENTION_NORMALIZATIONS = ("none", "softmax")
+from resemb_gnn.settings.names import ATTENTION_NORMALIZATIONS
 
 
 class DINAttention(nn.Module):
