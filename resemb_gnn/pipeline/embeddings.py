@@ -114,7 +114,8 @@ def model_options(
     Raises:
         InputError: if the model takes no such option.
     """
-    known, found = signature(find(MODELS[name])).parameters, {}
+    known = signature(find(MODELS[name])).parameters
+    found: dict[str, Any] = {}
     if widths:
         if "widths" not in known:
             raise InputError(f"{name} has features as wide as the items: leave out their widths")
