@@ -4,7 +4,7 @@ A basket's products stand in a file by their ids, and an engine's rows in no ord
 by either would tell a model where in the basket an item stood.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from hashlib import md5
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ _DIGITS = 16  # hexadecimal ones of the digest: 64 bits
 
 
 def break_ties(
-    rows: pl.DataFrame, by: list[str], user_ids: pl.Series, item_ids: pl.Series
+    rows: pl.DataFrame, by: Sequence[str], user_ids: pl.Series, item_ids: pl.Series
 ) -> pl.DataFrame:
     """Sorted rows, with those that are alike in ``by`` in an order drawn from the ids of user and
     item: the first 64 bits of the MD5 digest of ``"USER<tab>ITEM"``, then by item and label. It is
@@ -48,9 +48,9 @@ def break_ties(
     return rows[order]
 
 
-def _digests(texts: Iterable[str]) -> pl.Series:
-    digests = b"".join(md5(text.encode(), usedforsecurity=False).digest() for text in texts)
-    return pl.Series(np.frombuffer(digests, dtype=">u8")[::2].astype(np.uint64))
+def _digests(texts: pl.Series) -> pl.Series:
+    every = (md5(text.encode(), usedforsecurity=False).digest() for text in texts.to_list())
+    return pl.Series(np.frombuffer(b"".join(every), dtype=">u8")[::2].astype(np.uint64))
 
 
 def tie_order(user: "Column", item: "Column") -> "StringValue":

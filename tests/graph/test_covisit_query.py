@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from resemb_gnn import BehaviorLog, InputError, covisit_edges, covisit_graph
+from tests.ties import tie_key
 from tests.time_columns import TIME_COLUMNS
 
 ibis = pytest.importorskip("ibis", reason="needs the extra engines")
@@ -99,7 +100,7 @@ def test_behaviors_come_in_the_order_of_their_exact_times(table_of, kind, data):
     frame = pl.DataFrame({"u": [0] * size, "i": range(size), "t": times.column})
     log = BehaviorLog.from_frame(frame, "u", "i", "t")
     edges = covisit_edges(table_of(frame), "u", "i", "t", window=1)
-    order = sorted(range(size), key=times.exact.__getitem__)
+    order = sorted(range(size), key=lambda i: (times.exact[i], tie_key(0, i)))
     expected = sorted((*sorted(pair), 1) for pair in pairwise(order))
     assert queried_edges(edges) == named_edges(log, window=1) == expected
 
