@@ -356,14 +356,13 @@ def test_rare_targets_by_a_loop(log: BehaviorLog) -> None:
 
 
 def test_rankings_and_predictions(table: Path, tmp_path: Path) -> None:
-    """Run side by side they are those of a comparison resumed; figures of each run from its own
-    file.
+    """Each run's file holds what its figures were computed of, whether it was made at once or by a
+    resumed comparison.
     """
-    more = {"ranking": 9, "save_predictions": True, "ranking_users": 30}
-    results = compare(settings(table, tmp_path / "out", jobs=2, **more))
-    compare(settings(table, tmp_path / "again", seeds=1, **more))
-    again = compare(settings(table, tmp_path / "again", resume=True, **more))
-    assert without_times(again) == without_times(results)
+    more = {"ranking": 9, "save_predictions": True, "ranking_users": 30, "epochs": 1}
+    first = compare(settings(table, tmp_path / "out", seeds=1, **more))
+    results = compare(settings(table, tmp_path / "out", resume=True, **more))
+    assert results["runs"][:2] == first["runs"]
     assert read_results(tmp_path / "out" / "results.json") == results
     task = read_task(settings(table, tmp_path, **more), ["plain"])
     test = task.split.test
