@@ -393,7 +393,7 @@ def test_rankings_and_predictions(table: Path, tmp_path: Path) -> None:
     page = (tmp_path / "out" / "report.html").read_text()
     assert "Ranking among 9 drawn items" in page
     assert "AUC, over users" in page
-    with pytest.raises(InputError, match="ranking was 9 and is all"):
+    with pytest.raises(InputError, match="ranking was '9' and is 'all'"):
         compare(settings(table, tmp_path / "out", resume=True, **more | {"ranking": "all"}))
     (tmp_path / "out" / "predictions" / "gcn-1.parquet").write_bytes(b"damaged")
     with pytest.raises(InputError, match=r"gcn-1.parquet cannot be read"):
