@@ -23,10 +23,12 @@ class BehaviorLog:
     r"""Users' behaviours as flat tensors in user-then-time order (compressed sparse rows).
 
     The behaviours of user ``u`` stand at ``ptr[u]:ptr[u + 1]``, oldest first, told apart as finely
-    as the table does; behaviours of the same time keep their order of input. A repeated row is a
-    repeated behaviour and is kept.
+    as the table does. Behaviours of one time (a basket) have no order of their own:
+    :meth:`from_frame` lays them in one that is drawn from the ids of user and item
+    (:mod:`resemb_gnn.data.tie_order`), and histories of a split end before them. A repeated row
+    is a repeated behaviour and is kept.
     Users and items are numbered from 0 in the sorted order of their ids, so a log does not
-    depend on the order of its rows.
+    depend on the order of its rows; those alike in user, item, time and label keep theirs.
 
     Args:
         items: item of each behaviour, int64 ``[num_behaviors]``.

@@ -11,6 +11,7 @@ from resemb_gnn.data.feature_values import split_lists
 from resemb_gnn.data.features import Features, FeatureTable, read_features
 from resemb_gnn.data.log_features import check_kinds, read_table_of
 from resemb_gnn.data.log_warnings import warn_of_disguised_labels, warn_of_varying_category
+from resemb_gnn.data.tie_order import break_ties
 from resemb_gnn.data.time_features import (
     KIND_OF_TIME,
     check_time_features,
@@ -67,6 +68,7 @@ def read_log_table(
         )
     by = [name for name in ("user", "time", "finer") if name in parts]
     rows = pl.DataFrame(parts).with_row_index("row").sort(by, maintain_order=True)
+    rows = break_ties(rows, by, user_ids, item_ids)
     order = rows["row"].cast(pl.Int64).to_torch()
     of_user, of_item, numbers = (rows[name].to_torch() for name in ("user", "item", "time"))
     context_table = own[order]

@@ -103,16 +103,17 @@ def split_log(
 ) -> Split:
     """Cuts a log into training, validation and test examples.
 
-    Each positive behaviour that has at least one before it is a target, and its history is all
-    that its user did before. In a log without labels it is followed by ``num_negatives`` drawn
+    The history of a row is the user's positive behaviours of strictly earlier time: those of its
+    own time (a basket, a page of impressions) have no order, and would tell of each other. In a
+    log without labels each row with a history is a target, followed by ``num_negatives`` drawn
     items, never its target nor an item of its history; they are drawn once, here. In a log
-    with labels every row is an example with its own label, and its history is the user's
-    positive behaviours of strictly earlier time (it may be empty).
+    with labels every row is an example with its own label, and its history may be empty.
 
     Args:
         log: the log.
         by: ``"last"``: the last row of each user tests, the one before validates, the rest
-            trains; a user with fewer than three rows trains only. ``"time"``: rows from
+            trains; a user with fewer than three rows trains only. Which of the rows of one time
+            are last is drawn (:class:`~resemb_gnn.data.BehaviorLog`). ``"time"``: rows from
             ``test_from`` on test, rows from ``valid_from`` on before it validate.
         valid_from: a time as in the log (number, date or ISO string). If neither point is
             given, they are the times that 80 % and 90 % of the rows precede.
@@ -269,17 +270,15 @@ def _as_time(value: float | str | date) -> float:
 
 
 def _windows(log: "BehaviorLog", positives: "BehaviorLog") -> tuple[Tensor, Tensor]:
-    """Window into the positives that precedes each row of the log."""
+    """Window into the positives of earlier time than each row of the log."""
     users = log.users
     start = positives.ptr[users]
     rows = torch.arange(log.num_behaviors)
-    if log.labels is None:
-        return start, rows
-    # Positives before the first row of the same user and time, so that rows shown together
-    # do not tell each other's labels.
     new = torch.ones_like(rows, dtype=torch.bool)
     new[1:] = (users[1:] != users[:-1]) | (log.times[1:] != log.times[:-1])
     first_of_time = torch.where(new, rows, 0).cummax(0).values
+    if log.labels is None:
+        return start, first_of_time
     clicks_before = torch.nn.functional.pad(log.labels.long().cumsum(0), (1, 0))
     return start, clicks_before[first_of_time]
 

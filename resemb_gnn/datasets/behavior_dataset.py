@@ -84,6 +84,7 @@ class BehaviorDataset(Dataset):
         return {
             "data": type(self).__name__,
             "version": self.version,
+            "ties": "drawn",  # behaviours of one time once kept their order in the file
             "options": self.options(),
             "sha256": {name: file_digest(path) for name, path in self.raw_files.items()},
         }

@@ -18,9 +18,10 @@ def read_complete_journey(min_buyers: int = 10) -> BehaviorLog:
     them show that the software works, not how shoppers behave.
 
     A behaviour is a household's first purchase of a product, since shoppers buy the same things
-    week after week and repeats would be all there is to predict. Purchases of one basket have
-    the same time and keep the package's order. Products with fewer than ``min_buyers`` households
-    over the whole year are left out. The category is the product's ``product_category``.
+    week after week and repeats would be all there is to predict. Purchases of one basket have the
+    same time and no order: the package lists them by product id. Products with fewer than
+    ``min_buyers`` households over the whole year are left out. The category is the product's
+    ``product_category``.
 
     Features of a product are ``manufacturer_id``, ``department``, ``brand``, ``product_type`` and
     ``package_size``; of a household ``age``, ``income``, ``home_ownership``, ``marital_status``,

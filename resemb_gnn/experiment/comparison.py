@@ -14,6 +14,7 @@ from resemb_gnn.errors import InputError
 from resemb_gnn.experiment.board import Board
 from resemb_gnn.experiment.capacity import bound_by_memory, jobs_by_cores
 from resemb_gnn.experiment.geometry import ItemGeometry
+from resemb_gnn.experiment.ranking import check_ranking
 from resemb_gnn.experiment.results import (
     SCHEMA,
     read_results,
@@ -21,6 +22,7 @@ from resemb_gnn.experiment.results import (
     write_results,
 )
 from resemb_gnn.experiment.run import Run, geometry_path, make_run
+from resemb_gnn.experiment.user_intervals import user_intervals
 from resemb_gnn.experiment.workers import Workers
 from resemb_gnn.io.atomic import write_atomically
 from resemb_gnn.io.outputs import shared_folder
@@ -63,6 +65,7 @@ def compare(
     if settings.tensorboard is not None:
         shared_folder(settings.tensorboard)
     task = read_task(settings, settings.embeddings)
+    check_ranking(task, settings)
     log(f"{task.source.name}: {task.source.log}")
     results = new_results(task, settings)
     threads = results["settings"]["threads"] = 1
@@ -92,6 +95,11 @@ def compare(
                     if number > 1:
                         _longest_first(todo, results)
                     board.aside(log, _told(run, record))
+    over_users = user_intervals(results, folder)
+    if over_users:
+        _take_runs(path, results)
+        results["over_users"] = over_users
+        write_results(path, results)
     from resemb_gnn.experiment.report.text import (  # matplotlib takes a second to import
         html,
         markdown,
@@ -118,15 +126,14 @@ def _refuse_taken(folder: Path, settings: CompareSettings) -> None:
             f"{taken[0]} exists: add --resume to go on with it, --replace to begin anew, or choose"
             " another --out"
         )
-    for name in ("results.md", "report.html", "geometry"):
+    for name in ("results.md", "report.html", "geometry", "predictions"):
         if not taken and (folder / name).exists():
             raise InputError(f"{folder / name} exists, of no comparison: choose another --out")
 
 
 def _keep(path: Path, results: dict[str, Any], runs: list[Run], record: dict[str, Any]) -> None:
     """Puts a run into results.json where it would stand if all had been made one by one."""
-    if path.exists():  # another process may have put runs there meanwhile
-        results["runs"] = read_results(path)["runs"]
+    _take_runs(path, results)
     place = {(run.embedding, run.seed): number for number, run in enumerate(runs)}
     own = place[record["embedding"], record["seed"]]
     kept = results["runs"]
@@ -137,6 +144,12 @@ def _keep(path: Path, results: dict[str, Any], runs: list[Run], record: dict[str
     )
     kept.insert(next(later, len(kept)), record)
     write_results(path, results)
+
+
+def _take_runs(path: Path, results: dict[str, Any]) -> None:
+    """The runs of the file: another process may have put some there meanwhile."""
+    if path.exists():
+        results["runs"] = read_results(path)["runs"]
 
 
 def _forget_checkpoints(run: Run, folder: Path) -> None:
@@ -172,9 +185,11 @@ def _remove(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
     for path in (folder / "geometry").glob("*.npz"):
         path.unlink()
+    for path in (folder / "predictions").glob("*.parquet"):
+        path.unlink()
     for path in (folder / "checkpoints").glob("*"):
         CheckpointFolder(path).remove()
-    for name in ("geometry", "checkpoints"):
+    for name in ("geometry", "predictions", "checkpoints"):
         with contextlib.suppress(OSError):  # something else is there, or it is not there
             (folder / name).rmdir()
 

@@ -42,7 +42,11 @@ def read_results(path: Path) -> dict[str, Any]:
         wrong = _wrong_part(run)
         if wrong is not None:
             raise InputError(f"{path}: run {number} (from 0): {wrong}")
-    results["runs"] = map_numbers(results["runs"], to_file=False)
+    over_users = results.get("over_users", {})
+    if not _is_nested(over_users, depth=3):
+        raise InputError(f"{path}: over_users is {shown(over_users)}, not figures by embedding")
+    for name in {"runs", "over_users"} & results.keys():
+        results[name] = map_numbers(results[name], to_file=False)
     return results
 
 
@@ -58,6 +62,11 @@ def _wrong_part(run: Any) -> str | None:
     for name in sorted((_METRICS | _FIGURES) & run.keys()):
         if not _is_figure(name, run[name]):
             return f"{name} is {shown(run[name])}, not a figure"
+    ranking = run.get("ranking", {})
+    if not isinstance(ranking, dict) or not all(
+        name == "among" or _is_number(value) for name, value in ranking.items()
+    ):
+        return f"ranking is {shown(ranking)}, not figures"
     curve = run.get("curve") or []
     if not isinstance(curve, list):
         return f"curve is {shown(curve)}, not a list of epochs"
@@ -72,6 +81,13 @@ def _is_figure(name: str, value: Any) -> bool:
     if name in _METRICS and isinstance(value, dict):
         return all(map(_is_number, value.values()))
     return _is_number(value)
+
+
+def _is_nested(value: Any, depth: int) -> bool:
+    """Whether it is numbers by name, by name and so on, so many times."""
+    if not depth:
+        return _is_number(value)
+    return isinstance(value, dict) and all(_is_nested(one, depth - 1) for one in value.values())
 
 
 def _is_number(value: Any) -> bool:

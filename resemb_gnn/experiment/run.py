@@ -9,15 +9,18 @@ from torch import nn
 
 from resemb_gnn.data import Examples, Split
 from resemb_gnn.experiment.geometry import item_geometry
+from resemb_gnn.experiment.predictions import predictions_path, write_predictions
+from resemb_gnn.experiment.ranking import ranking_figures
 from resemb_gnn.io.outputs import shared_folder
 from resemb_gnn.io.paths import expanded
+from resemb_gnn.models import CTRModel
 from resemb_gnn.nn import ResEmbedding
 from resemb_gnn.pipeline.facts import training_figures
 from resemb_gnn.pipeline.task import Task, fit_with
 from resemb_gnn.pipeline.tensorboard import TensorBoard
 from resemb_gnn.settings import CompareSettings
 from resemb_gnn.theory import GapCurve
-from resemb_gnn.training import FitResult, evaluate
+from resemb_gnn.training import FitResult, evaluate, predict
 
 RARE = 3  # training behaviours
 
@@ -54,6 +57,7 @@ def make_run(task: Task, run: Run) -> dict[str, Any]:
     settings = task.settings
     assert isinstance(settings, CompareSettings)
     split, folder = task.split, shared_folder(settings.out)
+    device = torch.device(settings.device)
     own = settings.of(run.embedding)
     model = task.make_model(run.embedding, own, run.seed)
     gaps = GapCurve(model, split.train_sample, max_history=settings.max_history)
@@ -71,9 +75,16 @@ def make_run(task: Task, run: Run) -> dict[str, Any]:
         item_geometry(model.embedding.cpu(), count=task.graph.count).save(
             geometry_path(folder, run.embedding)
         )
+    if settings.save_predictions:
+        path = predictions_path(folder, run.file_name)
+        logit = predict(result.model, split.test.to(device), max_history=settings.max_history)
+        write_predictions(path, task.source.log, split.test, logit)
     overrides = settings.overrides(run.embedding)
     record = run_record(run.embedding, settings.model, run.seed, overrides, result)
     record["test_rare"] = _rare_metrics(result.model, split, settings)
+    if settings.ranking is not None:
+        assert isinstance(result.model, CTRModel)
+        record["ranking"] = ranking_figures(result.model, task, settings)
     for epoch, gap in zip(record["curve"], gaps.gaps, strict=True):
         epoch["gap"] = gap.logloss
     return record

@@ -10,6 +10,9 @@ import numpy as np
 BASELINE = "plain"
 CONFIDENCE = 0.95
 
+METRICS = ("auc", "gauc", "logloss")
+RANKING = ("hr_1", "hr_5", "hr_10", "ndcg_5", "ndcg_10", "mrr")
+
 Results = dict[str, Any]
 Run = dict[str, Any]
 
@@ -50,6 +53,7 @@ class Row:
         gap: test log loss less that of equally drawn training examples.
         valid_auc: validation AUC at the chosen epoch.
         seconds_per_epoch: training time of an epoch, evaluation not counted.
+        seconds_to_best: training time up to the chosen epoch, of all stages, likewise.
         num_parameters: learnable numbers of the model (the seeds share it).
     """
 
@@ -62,13 +66,84 @@ class Row:
     gap: Stat
     valid_auc: Stat
     seconds_per_epoch: Stat
+    seconds_to_best: Stat
     num_parameters: float
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """An embedding's differences to ``plain``, by metric: ``auc``, ``gauc`` and ``logloss``.
+
+    Args:
+        embedding: name of the embedding.
+        over_seeds: mean over the seeds that both have, and its t-interval: what another start and
+            another order of the batches would change.
+        over_users: the same mean of the runs with saved predictions, and its interval over users
+            (:mod:`~resemb_gnn.experiment.user_intervals`): what another sample of users would
+            change; a metric is missing where there are none.
+    """
+
+    embedding: str
+    over_seeds: dict[str, Difference]
+    over_users: dict[str, Difference]
+
+
+@dataclass(frozen=True)
+class RankingRow:
+    """How high an embedding's runs rank what users went on to.
+
+    Args:
+        embedding: name of the embedding.
+        figures: each of :data:`RANKING` over the seeds.
+        differences: each less that of ``plain`` with the same seed; empty for ``plain`` itself,
+            and where no seed is shared.
+    """
+
+    embedding: str
+    figures: dict[str, Stat]
+    differences: dict[str, Difference]
 
 
 def summary(results: Results) -> list[Row]:
     """One row an embedding, in the order in which they first appear among the runs."""
     arms = by_embedding(results)
     return [_row(name, runs, arms.get(BASELINE, [])) for name, runs in arms.items()]
+
+
+def contrasts(results: Results) -> list[Contrast]:
+    """One an embedding that shares a seed with ``plain``."""
+    arms = by_embedding(results)
+    known = results.get("over_users", {})
+    return [
+        Contrast(name, found, _over_users(known.get(name, {})))
+        for name, runs in arms.items()
+        if (found := _differences(name, runs, arms, "test", METRICS))
+    ]
+
+
+def rankings(results: Results) -> list[RankingRow]:
+    """One an embedding whose runs were ranked."""
+    arms = {
+        name: ranked
+        for name, runs in by_embedding(results).items()
+        if (ranked := [run for run in runs if run.get("ranking")])
+    }
+    return [
+        RankingRow(
+            name,
+            {key: describe([number(run, "ranking", key) for run in runs]) for key in RANKING},
+            _differences(name, runs, arms, "ranking", RANKING),
+        )
+        for name, runs in arms.items()
+    ]
+
+
+def seconds_to_best(run: Run) -> float:
+    """Seconds of training up to the chosen epoch, of all stages; NaN if the run does not tell."""
+    best, curve = number(run, "best_epoch"), run.get("curve") or []
+    if not 1 <= best <= len(curve):
+        return math.nan
+    return math.fsum(number(epoch, "seconds") for epoch in curve[: int(best)])
 
 
 def by_embedding(results: Results) -> dict[str, list[Run]]:
@@ -133,5 +208,32 @@ def _row(name: str, runs: list[Run], baseline: list[Run]) -> Row:
         gap=stat("gap"),
         valid_auc=stat("valid", "auc"),
         seconds_per_epoch=stat("seconds_per_epoch"),
+        seconds_to_best=describe([seconds_to_best(run) for run in runs]),
         num_parameters=stat("num_parameters").mean,
     )
+
+
+def _differences(
+    name: str, runs: list[Run], arms: dict[str, list[Run]], part: str, keys: Sequence[str]
+) -> dict[str, Difference]:
+    """Differences to ``plain`` of some figures of a part of the runs; empty if there are none."""
+    if name == BASELINE:
+        return {}
+    baseline = arms.get(BASELINE, [])
+    found = {key: paired_differences(runs, baseline, part, key) for key in keys}
+    return {key: difference(values) for key, values in found.items() if values}
+
+
+def _over_users(known: dict[str, Any]) -> dict[str, Difference]:
+    """The intervals over users as results.json has them."""
+
+    def figure(metric: str, name: str) -> float:
+        return number(known, metric, name)
+
+    return {
+        key: Difference(
+            figure(key, "mean"), figure(key, "low"), figure(key, "high"), int(figure(key, "seeds"))
+        )
+        for key in METRICS
+        if math.isfinite(figure(key, "seeds"))
+    }

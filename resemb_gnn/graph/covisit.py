@@ -32,7 +32,9 @@ def covisit_graph(
                  x_{us} = i,\ x_{ut} = j\}, \quad i \ne j
 
     with :math:`x_{us}` the item of behaviour :math:`s` of user :math:`u` (each unordered pair of
-    behaviours counts once).
+    behaviours counts once). Behaviours of one time stand in an order that is drawn for each user
+    (:class:`~resemb_gnn.data.BehaviorLog`): of a basket larger than the window a part of the pairs
+    is counted, which part does not depend on the ids' or the file's order.
 
     **Folds.** A training target stands near its own history in the log, so the full graph joins
     the two by an edge that tells the label; a test target has no such edge, and a model that

@@ -21,8 +21,6 @@ from resemb_gnn.io.paths import expanded
 from resemb_gnn.io.saved_table import whole_numbers
 from resemb_gnn.optional import require
 
-# Columns that DuckDB adds: the place of a row orders behaviours of one time.
-_ORDER = ("file of the row", "file_row_number")
 _EDGES = pl.Schema({"item": pl.Int64, "neighbor": pl.Int64, "weight": pl.Float32})
 
 
@@ -58,8 +56,8 @@ def write_covisit_graph(
         out: the folder to write; it must not be there yet.
         user: column of the users' ids (integers or strings, or whole numbers of another type).
         item: column of the items' ids, likewise.
-        time: column of times, as in ``BehaviorLog.from_frame``; behaviours of one time keep their
-            order of input.
+        time: column of times, as in ``BehaviorLog.from_frame``; so is the order of behaviours of
+            one time.
         window: how many places apart two behaviours may stand.
         min_count: leave out pairs that were visited together less often.
         top_k: keep each item's so many heaviest edges; an edge stays if either end keeps it.
@@ -73,8 +71,8 @@ def write_covisit_graph(
     Raises:
         InputError: if an argument is below 1, ``out`` exists, lies in the log or cannot be written,
             the log cannot be read or is empty, or a column, an id, a time or a label is missing or
-            of the wrong kind, or DuckDB has another use for a name: ``file_row_number`` as a
-            column, a backslash in a folder's. Nothing is left.
+            of the wrong kind, or a folder's name has a backslash, for which DuckDB has another
+            use. Nothing is left.
         ImportError: if ``ibis`` with DuckDB is not installed.
     """
     check_at_least_one(
@@ -109,8 +107,7 @@ def write_covisit_graph(
         )
         try:
             try:
-                table = read_files(backend, files, filename=_ORDER[0], file_row_number=True)
-                rows = behaviors(table, user, item, time, label, _ORDER)
+                rows = behaviors(read_files(backend, files), user, item, time, label)
             except duckdb.Error as error:
                 raise InputError(f"{log} cannot be read: {brief(error)}") from error
             parts = Path(work) / "parts"

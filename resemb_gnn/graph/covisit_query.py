@@ -7,6 +7,7 @@ counts are those of :func:`~resemb_gnn.graph.covisit_graph`.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from resemb_gnn.data.tie_order import tie_order
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph.covisit import check_at_least_one
 from resemb_gnn.graph.query_times import order_by_time
@@ -41,9 +42,9 @@ def covisit_edges(
         min_count: leave out pairs that were visited together less often.
         top_k: keep each item's so many heaviest edges; an edge stays if either end keeps it.
         label: column of labels, 0 or 1; only rows of label 1 count.
-        order: column or columns that tell the order of a user's behaviours of one time, such as
-            Spark's ``_metadata.row_index``: a table's rows have none of their own. Behaviours that
-            are alike in these too come in the order of their items.
+        order: column or columns that tell the order of a user's behaviours of one time, if there
+            are such. Behaviours that are alike in these too come in the order that
+            ``BehaviorLog.from_frame`` draws (:mod:`resemb_gnn.data.tie_order`).
 
     Returns:
         Table of ``item``, ``neighbor`` (ids, ``item < neighbor``; where all are whole numbers, as
@@ -68,7 +69,7 @@ def behaviors(
     order: str | Sequence[str] = (),
 ) -> "Table":
     """The log as columns ``user``, ``item``, ``order0`` and so on (by which a user's rows are in
-    order: the time, then the columns of ``order``) and ``counts`` (bool).
+    order: the time, the columns of ``order``, what ties fall by) and ``counts`` (bool).
 
     Raises:
         InputError: as :func:`covisit_edges`.
@@ -85,7 +86,8 @@ def behaviors(
         role: table[name].cast("int64") if name in integers else table[name]
         for role, name in (("user", user), ("item", item))
     }
-    keys = [*times, *(table[name] for name in order)]
+    ties = tie_order(ids["user"], ids["item"])
+    keys = [*times, *(table[name] for name in order), ties]
     return table.select(
         **ids,
         **{f"order{place}": key for place, key in enumerate(keys)},

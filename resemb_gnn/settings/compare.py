@@ -29,6 +29,19 @@ def number_of_jobs(text: str) -> str:
     return str(int(text))
 
 
+def ranked_among(text: str) -> str:
+    """``all``, or a whole number above 0, in one spelling.
+
+    Raises:
+        InputError: if it is neither.
+    """
+    if text == "all":
+        return text
+    if not (text.isascii() and text.isdecimal() and int(text)):
+        raise InputError(f"ranking={shown(text)} is neither a whole number above 0 nor all")
+    return str(int(text))
+
+
 @dataclass(frozen=True, kw_only=True)
 class CompareSettings(EmbeddingSettings, TrainingSettings):
     """Settings of :func:`~resemb_gnn.experiment.compare`; ``resemb-gnn compare --help`` lists them.
@@ -56,18 +69,33 @@ class CompareSettings(EmbeddingSettings, TrainingSettings):
         " many as there are cores (on cuda one) and as memory suffices for",
         name_of=number_of_jobs,
     )
+    ranking: str | None = setting(
+        None,
+        "also rank each positive test example's item, among so many drawn ones that its user never"
+        " acted on (99, as S3-Rec does), or among all others (all, which takes minutes)",
+        name_of=ranked_among,
+    )
+    ranking_users: int | None = setting(None, "rank those of so many drawn users alone")
+    save_predictions: bool = setting(
+        False,
+        "keep each run's test predictions (predictions/*.parquet), from which the report tells how"
+        " far differences depend on the users that were drawn",
+    )
     out: str = setting("runs/compare", "folder of results.json, results.md and report.html")
     resume: bool = setting(False, "go on with the comparison that stands in the folder")
     replace: bool = setting(False, "replace the comparison that stands in the folder")
 
     def __post_init__(self) -> None:
-        given: Any = self.jobs
-        if isinstance(given, int) and not isinstance(given, bool):
-            object.__setattr__(self, "jobs", str(given))
+        for name in ("jobs", "ranking"):
+            given: Any = getattr(self, name)
+            if isinstance(given, int) and not isinstance(given, bool):
+                object.__setattr__(self, name, str(given))
         super().__post_init__()
         if not self.embeddings:
             raise InputError("name at least one embedding to compare")
         self.refuse_unread(changed(self))
+        if self.ranking_users is not None and self.ranking is None:
+            raise InputError(f"ranking_users={self.ranking_users} is read with ranking alone")
         if self.resume and self.replace:
             raise InputError("resume goes on with the comparison that replace would replace")
         for text in self.override:
@@ -115,4 +143,5 @@ class CompareSettings(EmbeddingSettings, TrainingSettings):
         """
         free = {"data", "items", "users", "embeddings", "seeds", "override"}
         free |= {"out", "resume", "replace", "quiet", "tensorboard", "jobs", "cache"}
+        free |= {"save_predictions"}
         return self.without(free)

@@ -61,8 +61,57 @@ def gauc(score: Tensor, label: Tensor, user: Tensor) -> float:
         0.4
     """
     _check_shapes(score=score, label=label, user=user)
-    each, size = _auc_by_group(score, label, user)
+    each, size, _ = _auc_by_group(score, label, user)
     return float((each * size).sum() / size.sum()) if size.size else float("nan")
+
+
+class WeightedAuc:
+    r"""AUC of rows with weights, quick for many weights of the same rows, which are sorted once.
+
+    .. math::
+        \frac{\sum_{i : y_i = 1} \sum_{j : y_j = 0} w_i w_j
+              ([s_i > s_j] + [s_i = s_j] / 2)}
+             {\sum_{i : y_i = 1} w_i \sum_{j : y_j = 0} w_j}
+
+    Args:
+        score: ``[n]``, none of them NaN.
+        label: 0 or 1, ``[n]``.
+
+    Examples:
+        >>> import numpy as np
+        >>> area = WeightedAuc(np.array([0.1, 0.4, 0.4, 0.8]), np.array([0, 0, 1, 1]))
+        >>> area(np.array([1, 1, 1, 1])), area(np.array([1, 0, 3, 1]))
+        (0.875, 1.0)
+    """
+
+    def __init__(self, score: "np.ndarray", label: "np.ndarray") -> None:
+        self.positive = np.flatnonzero(label > 0)
+        negative = np.flatnonzero(label <= 0)
+        self.negative = negative[np.argsort(score[negative])]
+        negatives, positives = score[self.negative], score[self.positive]
+        self.below = np.searchsorted(negatives, positives, "left")
+        self.not_above = np.searchsorted(negatives, positives, "right")
+
+    def __call__(self, weight: "np.ndarray") -> float:
+        """The AUC with such weights, 0 or more, ``[n]``; NaN if a label's weights are all 0."""
+        own = weight[self.positive]
+        under = np.concatenate([[0.0], weight[self.negative].cumsum(dtype=np.float64)])
+        pairs = own.sum(dtype=np.float64) * under[-1]
+        if not pairs:
+            return float("nan")
+        return float(own @ (under[self.below] + under[self.not_above]) / (2 * pairs))
+
+
+def user_aucs(score: Tensor, label: Tensor, user: Tensor) -> "tuple[np.ndarray, np.ndarray]":
+    """AUC of each user, float64, in the order of their numbers, and those users that have one: both
+    a positive and a negative (int64). Both are empty if a score is NaN.
+
+    Raises:
+        InputError: if the shapes differ.
+    """
+    _check_shapes(score=score, label=label, user=user)
+    each, _, users = _auc_by_group(score, label, user)
+    return each, users
 
 
 def log_loss(logit: Tensor, label: Tensor) -> float:
@@ -83,14 +132,16 @@ def _check_shapes(**parts: Tensor) -> None:
     check_lengths(**parts)
 
 
-def _auc_by_group(score: Tensor, label: Tensor, group: Tensor) -> "tuple[np.ndarray, np.ndarray]":
-    """AUC and size of each group that has both labels."""
+def _auc_by_group(
+    score: Tensor, label: Tensor, group: Tensor
+) -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
+    """AUC, size and number of each group that has both labels."""
     scores, groups = score.cpu().numpy(), group.cpu().numpy()
     order = np.argsort(scores, kind="stable")
     order = order[np.argsort(groups[order], kind="stable")]
     scores, groups = scores[order], groups[order]
     if np.isnan(scores).any():  # a score that is none has no rank
-        return np.empty(0), np.empty(0)
+        return np.empty(0), np.empty(0), np.empty(0, dtype=np.int64)
     positive = label.cpu().numpy()[order] > 0
     starts = np.flatnonzero(np.diff(groups, prepend=groups[:1] - 1))
     new_value = np.ones(scores.size, dtype=bool)
@@ -107,4 +158,4 @@ def _auc_by_group(score: Tensor, label: Tensor, group: Tensor) -> "tuple[np.ndar
     pairs = positives * (size - positives)
     both = pairs > 0
     above = rank_sum[both] - positives[both] * (positives[both] + 1) / 2
-    return above / pairs[both], size[both]
+    return above / pairs[both], size[both], groups[starts][both]

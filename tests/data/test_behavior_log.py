@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 
 from resemb_gnn import BehaviorLog, InputError
+from tests.ties import tie_key
 
 COLUMNS = ["user", "item", "time", "kind", "click"]
 KINDS = ["polars", "pandas", "csv", "csv.gz", "parquet"]
@@ -34,11 +35,13 @@ def _write(frame, kind, folder):
 
 
 def _naive(rows):
-    """Items, times and labels of each user's rows, by plain Python; ``sorted`` is stable."""
+    """Times, items and labels of each user's rows, by plain Python."""
     by_user = {}
-    for user, item, time, _, label in rows:
+    for user, item, time, _, label in sorted(
+        rows, key=lambda row: (row[2], tie_key(row[0], row[1]), row[4])
+    ):
         by_user.setdefault(user, []).append((time, item, label))
-    return {user: sorted(behaviors, key=lambda row: row[0]) for user, behaviors in by_user.items()}
+    return by_user
 
 
 def _decoded(log):
@@ -118,7 +121,7 @@ def test_from_frame_of_every_kind(tmp_path, kind, dates):
     )
 )
 @settings(max_examples=60, deadline=None)
-def test_from_frame_sorts_by_time_and_keeps_the_order_of_ties(rows):
+def test_from_frame_sorts_by_time_and_draws_the_order_of_ties(rows):
     frame = pl.DataFrame(rows, schema=COLUMNS, orient="row")
     log = BehaviorLog.from_frame(frame, "user", "item", "time", label="click")
     assert _decoded(log) == _naive(rows)

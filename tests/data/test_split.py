@@ -62,16 +62,14 @@ def _naive(rows, part_of, train_targets=None):
         for place, item in enumerate(items):
             if part[place] == "train" and place not in training:
                 continue
-            if labels is None:
-                if place:
-                    parts[part[place]].append((user, items[:place], item, 1.0))
-            else:
-                history = [
-                    items[p]
-                    for p in range(len(items))
-                    if labels[user][p] and times[user][p] < times[user][place]
-                ]
-                parts[part[place]].append((user, history, item, float(labels[user][place])))
+            history = [
+                items[p]
+                for p in range(len(items))
+                if (labels is None or labels[user][p]) and times[user][p] < times[user][place]
+            ]
+            if labels is not None or history:
+                label = 1.0 if labels is None else float(labels[user][place])
+                parts[part[place]].append((user, history, item, label))
     return parts, graph
 
 

@@ -9,6 +9,7 @@ import torch
 import resemb_gnn.datasets.kuairand as module
 from resemb_gnn import InputError
 from resemb_gnn.datasets import KuaiRandPure, load_source
+from tests.ties import tie_key
 
 LOG_HEADER = (
     "user_id,video_id,date,hourmin,time_ms,is_click,is_like,is_follow,is_comment,is_forward,"
@@ -84,7 +85,7 @@ def rows(lines, column):
     key = [
         (int(p["user_id"]), int(p["video_id"]), int(p["time_ms"]), float(p[column])) for p in parts
     ]
-    return sorted(key, key=lambda row: (row[0], row[2]))
+    return sorted(key, key=lambda row: (row[0], row[2], tie_key(*row[:2])))
 
 
 @pytest.mark.parametrize("label", ["is_click", "long_view"])

@@ -16,8 +16,10 @@ from resemb_gnn.experiment import compare
 from resemb_gnn.experiment.comparison import command
 from resemb_gnn.experiment.results import read_results
 from resemb_gnn.models import CTRModel
+from resemb_gnn.pipeline.task import read_task
 from resemb_gnn.settings import CompareSettings
 from resemb_gnn.theory import GapCurve
+from resemb_gnn.training.metrics import auc, log_loss
 
 
 @pytest.fixture
@@ -351,3 +353,68 @@ def test_rare_targets_by_a_loop(log: BehaviorLog) -> None:
     rare = module.rare_targets(split)
     expected = [t for t in split.test.target.tolist() if items.count(t) <= module.RARE]
     assert rare.target.tolist() == expected
+
+
+def test_rankings_and_predictions(table: Path, tmp_path: Path) -> None:
+    """Each run's file holds what its figures were computed of, whether it was made at once or by a
+    resumed comparison.
+    """
+    more = {"ranking": 9, "save_predictions": True, "ranking_users": 30, "epochs": 1}
+    first = compare(settings(table, tmp_path / "out", seeds=1, **more))
+    results = compare(settings(table, tmp_path / "out", resume=True, **more))
+    assert results["runs"][:2] == first["runs"]
+    assert read_results(tmp_path / "out" / "results.json") == results
+    task = read_task(settings(table, tmp_path, **more), ["plain"])
+    test = task.split.test
+    for run in results["runs"]:
+        assert run["ranking"]["among"] == 9
+        assert run["ranking"]["examples"] == 30
+        assert 0 <= run["ranking"]["hr_1"] <= run["ranking"]["mrr"] <= run["ranking"]["hr_10"] == 1
+        name = f"{run['embedding']}-{run['seed']}.parquet"
+        found = pl.read_parquet(tmp_path / "out" / "predictions" / name)
+        logit, label = (found[part].to_torch() for part in ("logit", "label"))
+        assert float(auc(logit, label)) == run["test"]["auc"]
+        assert log_loss(logit, label.float()) == run["test"]["logloss"]
+        rows = pl.read_parquet(table)[found["row"]]
+        assert found["user"].to_list() == rows["u"].to_list()
+        assert found["time"].to_list() == rows["t"].to_list()
+        bought = (rows["i"] == found["item"]).to_list()
+        assert bought == (found["label"] == 1).to_list()
+        assert test.label.tolist() == found["label"].to_list()
+    over_users = results["over_users"]["gcn"]
+    for metric in ("auc", "gauc", "logloss"):
+        plain, gcn = (
+            np.mean([run["test"][metric] for run in results["runs"] if run["embedding"] == name])
+            for name in ("plain", "gcn")
+        )
+        found = over_users[metric]
+        assert found["mean"] == pytest.approx(gcn - plain, abs=1e-6)
+        assert found["low"] < found["mean"] < found["high"]
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Ranking among 9 drawn items" in page
+    assert "AUC, over users" in page
+    with pytest.raises(InputError, match="ranking was '9' and is 'all'"):
+        compare(settings(table, tmp_path / "out", resume=True, **more | {"ranking": "all"}))
+    (tmp_path / "out" / "predictions" / "gcn-1.parquet").write_bytes(b"damaged")
+    with pytest.raises(InputError, match=r"gcn-1.parquet cannot be read"):
+        compare(settings(table, tmp_path / "out", resume=True, **more))
+
+
+def test_the_whole_catalogue_is_ranked(table: Path, tmp_path: Path) -> None:
+    more = {"ranking": "all", "embeddings": ("plain",), "seeds": 1, "epochs": 1}
+    run = compare(settings(table, tmp_path / "out", **more))["runs"][0]
+    task = read_task(settings(table, tmp_path, **more), ["plain"])
+    assert run["ranking"]["among"] == "all"
+    assert run["ranking"]["examples"] == int(task.split.test.label.sum())
+    assert 0 < run["ranking"]["hr_10"] <= 1
+
+
+def test_a_log_with_labels_is_not_ranked(table: Path, tmp_path: Path) -> None:
+    labelled = tmp_path / "labelled.parquet"
+    pl.read_parquet(table).with_columns(y=pl.int_range(pl.len()) % 2).write_parquet(labelled)
+    with pytest.raises(InputError, match="ranking=99: labelled.parquet has labels"):
+        compare(settings(labelled, tmp_path / "out", label="y", ranking=99))
+    with pytest.raises(InputError, match="ranking_users=3 is read with ranking alone"):
+        settings(table, tmp_path, ranking_users=3)
+    with pytest.raises(InputError, match="ranking='some' is neither a whole number above 0 nor"):
+        settings(table, tmp_path, ranking="some")

@@ -10,7 +10,16 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resemb_gnn.experiment.summary import Row, describe, difference, missing_seeds, summary
+from resemb_gnn.experiment.summary import (
+    Difference,
+    Row,
+    contrasts,
+    describe,
+    difference,
+    missing_seeds,
+    rankings,
+    summary,
+)
 
 
 def frame_of(results: dict[str, Any]) -> pd.DataFrame:
@@ -37,6 +46,7 @@ def test_means_and_deviations_against_pandas(make_results: Callable) -> None:
             assert stat.mean == pytest.approx(group[column].mean())
             assert stat.std == pytest.approx(group[column].std())
         assert row.num_parameters == group["num_parameters"].iloc[0]
+        assert row.seconds_to_best.mean == pytest.approx(3.1 * group["best_epoch"].mean())
         assert row.seeds == (0, 1, 2, 3)
 
 
@@ -109,3 +119,32 @@ def test_missing_seeds(make_results: Callable) -> None:
     results["runs"] = results["runs"][:3]  # plain 0, gcn 0, plain 1
     assert missing_seeds(results) == {"gcn": [1]}
     assert missing_seeds({"runs": []}) == {}
+
+
+def test_rankings_pair_the_seeds(make_results: Callable) -> None:
+    """A run that was not ranked is left out."""
+    results = make_results(("plain", "gcn"), seeds=3)
+    assert rankings(results) == []
+    for place, run in enumerate(results["runs"][1:]):
+        run["ranking"] = {"among": 99, "examples": 7, "hr_10": place / 10}
+    plain, gcn = sorted(rankings(results), key=lambda row: row.embedding != "plain")
+    assert plain.figures["hr_10"].mean == pytest.approx((0.1 + 0.3) / 2)
+    assert gcn.figures["hr_10"].mean == pytest.approx((0.0 + 0.2 + 0.4) / 3)
+    assert math.isnan(gcn.figures["mrr"].mean)
+    assert plain.differences == {}
+    assert gcn.differences["hr_10"].num_pairs == 2
+    assert gcn.differences["hr_10"].mean == pytest.approx(0.1)
+
+
+def test_differences_over_seeds_and_over_users(make_results: Callable) -> None:
+    results = make_results(("plain", "gcn", "gat"), seeds=3)
+    results["over_users"] = {"gcn": {"auc": {"mean": 0.1, "low": 0.0, "high": 0.2, "seeds": 3}}}
+    gcn, gat = contrasts(results)
+    assert gcn.over_users == {"auc": Difference(0.1, 0.0, 0.2, 3)}
+    assert gat.over_users == {}
+    assert gat.over_seeds["auc"] == summary(results)[2].difference
+    base, own = (
+        [run["test"]["logloss"] for run in results["runs"] if run["embedding"] == name]
+        for name in ("plain", "gcn")
+    )
+    assert gcn.over_seeds["logloss"] == difference(np.subtract(own, base).tolist())

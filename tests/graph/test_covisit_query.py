@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from resemb_gnn import BehaviorLog, InputError, covisit_edges, covisit_graph
+from tests.ties import tie_key
 from tests.time_columns import TIME_COLUMNS
 
 ibis = pytest.importorskip("ibis", reason="needs the extra engines")
@@ -68,7 +69,7 @@ def test_edges_are_those_of_the_in_memory_builder(
         frame = frame.with_columns(pl.col("item").cast(pl.String))
     settings = {"window": window, "min_count": min_count, "top_k": top_k}
     log = BehaviorLog.from_frame(frame, "user", "item", "time")
-    edges = covisit_edges(table_of(frame), "user", "item", "time", order="row", **settings)
+    edges = covisit_edges(table_of(frame), "user", "item", "time", **settings)
     assert queried_edges(edges) == named_edges(log, **settings)
 
 
@@ -78,7 +79,7 @@ def test_ids_that_are_strings(table_of, pairs):
     frame = pl.DataFrame([("a", "z"), *pairs], schema=["user", "item"], orient="row")
     frame = frame.with_columns(time=pl.lit(0.5))
     log = BehaviorLog.from_frame(frame, "user", "item", "time")
-    edges = covisit_edges(table_of(frame), "user", "item", "time", order="row", top_k=1)
+    edges = covisit_edges(table_of(frame), "user", "item", "time", top_k=1)
     assert queried_edges(edges) == named_edges(log, top_k=1)
 
 
@@ -98,8 +99,8 @@ def test_behaviors_come_in_the_order_of_their_exact_times(table_of, kind, data):
     size = len(times.exact)
     frame = pl.DataFrame({"u": [0] * size, "i": range(size), "t": times.column})
     log = BehaviorLog.from_frame(frame, "u", "i", "t")
-    edges = covisit_edges(table_of(frame), "u", "i", "t", window=1, order="row")
-    order = sorted(range(size), key=times.exact.__getitem__)
+    edges = covisit_edges(table_of(frame), "u", "i", "t", window=1)
+    order = sorted(range(size), key=lambda i: (times.exact[i], tie_key(0, i)))
     expected = sorted((*sorted(pair), 1) for pair in pairwise(order))
     assert queried_edges(edges) == named_edges(log, window=1) == expected
 
@@ -109,7 +110,7 @@ def test_times_that_differ_by_nanoseconds_are_told_apart(table_of, zone):
     times = pl.Series([3000, 2001, 2000, 0]).cast(pl.Datetime("ns", zone))
     frame = pl.DataFrame({"u": [0] * 4, "i": [1, 2, 3, 4], "t": times})
     log = BehaviorLog.from_frame(frame, "u", "i", "t")
-    edges = covisit_edges(table_of(frame), "u", "i", "t", window=1, order="row")
+    edges = covisit_edges(table_of(frame), "u", "i", "t", window=1)
     assert queried_edges(edges) == named_edges(log, window=1) == [(1, 2, 1), (2, 3, 1), (3, 4, 1)]
 
 
@@ -206,9 +207,9 @@ def test_what_is_an_id_to_the_log_is_one_to_the_query(table_of, ids, column):
         log = BehaviorLog.from_frame(frame, "u", "i", "t")
     except InputError:
         with pytest.raises(InputError, match=f"'{column}'"):
-            covisit_edges(table_of(frame), "u", "i", "t", order="row")
+            covisit_edges(table_of(frame), "u", "i", "t")
         return
-    edges = covisit_edges(table_of(frame), "u", "i", "t", order="row")
+    edges = covisit_edges(table_of(frame), "u", "i", "t")
     assert queried_edges(edges) == named_edges(log)
 
 

@@ -85,7 +85,7 @@ def _queried(edges):
 def test_edges_are_those_of_the_in_memory_builder(table_of, settings):
     frame = frame_of(seed=len(settings))
     log = BehaviorLog.from_frame(frame, "user", "item", "time")
-    edges = covisit_edges(table_of(frame), "user", "item", "time", order="place", **settings)
+    edges = covisit_edges(table_of(frame), "user", "item", "time", **settings)
     expected = _named(log, **settings)
     assert len(expected) > 20
     assert _queried(edges) == expected
@@ -100,7 +100,7 @@ def test_behaviors_come_in_the_order_of_their_exact_times(table_of, kind, data):
     times = data.draw(TIME_COLUMNS[kind])
     size = len(times.exact)
     frame = pl.DataFrame({"u": [0] * size, "i": range(size), "t": times.column})
-    edges = covisit_edges(table_of(frame), "u", "i", "t", window=1, order="place")
+    edges = covisit_edges(table_of(frame), "u", "i", "t", window=1)
     order = sorted(range(size), key=times.exact.__getitem__)
     assert _queried(edges) == sorted((*sorted(pair), 1) for pair in pairwise(order))
 
@@ -108,9 +108,7 @@ def test_behaviors_come_in_the_order_of_their_exact_times(table_of, kind, data):
 def test_only_rows_of_label_one_count(table_of):
     frame = frame_of(seed=7)
     log = BehaviorLog.from_frame(frame, "user", "item", "time", label="label")
-    edges = covisit_edges(
-        table_of(frame), "user", "item", "time", order="place", label="label", window=3
-    )
+    edges = covisit_edges(table_of(frame), "user", "item", "time", label="label", window=3)
     assert _queried(edges) == _named(log, window=3)
 
 

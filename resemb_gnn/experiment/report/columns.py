@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from resemb_gnn.experiment.summary import BASELINE, Difference, Row, Stat
 from resemb_gnn.io.text_tables import NONE
@@ -28,22 +29,26 @@ class Column:
     """
 
     title: str
-    cell: Callable[[Row], Cell]
+    cell: Callable[[Any], Cell]
     meaning: str
     brief: bool = True
 
 
 def _stat(field: str, digits: int = 4) -> Callable[[Row], Cell]:
     def cell(row: Row) -> Cell:
-        stat: Stat = getattr(row, field)
-        text = format_number(stat.mean, f".{digits}f")
-        return Cell(text if math.isnan(stat.std) else f"{text} ± {stat.std:.{digits}f}", stat.mean)
+        return stat_cell(getattr(row, field), digits)
 
     return cell
 
 
-def _difference(row: Row) -> Cell:
-    found: Difference | None = row.difference
+def stat_cell(stat: Stat, digits: int = 4) -> Cell:
+    """Mean and standard deviation, if there is one."""
+    text = format_number(stat.mean, f".{digits}f")
+    return Cell(text if math.isnan(stat.std) else f"{text} ± {stat.std:.{digits}f}", stat.mean)
+
+
+def difference_cell(found: Difference | None) -> Cell:
+    """The difference and its interval, if there is one."""
     if found is None or math.isnan(found.mean):
         return Cell(NONE, math.nan)
     text = f"{found.mean:+.4f}"
@@ -70,7 +75,7 @@ COLUMNS = (
     ),
     Column(
         f"Difference to {BASELINE}",
-        _difference,
+        lambda row: difference_cell(row.difference),
         f"Test AUC less that of {BASELINE} with the same seed: the mean of these pairs and, in"
         " brackets, its 95 % t-interval. The interval covers what varies from seed to seed, not"
         " what another sample of users would change.",
@@ -87,7 +92,6 @@ COLUMNS = (
         _stat("test_logloss"),
         "Mean cross-entropy of the test examples in nats; smaller is better. Always answering"
         " one half gives 0.693.",
-        brief=False,
     ),
     Column(
         "Gap",
@@ -106,6 +110,12 @@ COLUMNS = (
         "s / epoch",
         _stat("seconds_per_epoch", 1),
         "Seconds of training an epoch, evaluation not counted.",
+        brief=False,
+    ),
+    Column(
+        "s to best",
+        _stat("seconds_to_best", 1),
+        "Seconds of training up to the chosen epoch, of all stages, evaluation not counted.",
     ),
     Column(
         "Parameters",

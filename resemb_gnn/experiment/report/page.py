@@ -20,7 +20,15 @@ from resemb_gnn.experiment.report.figures import (
 )
 from resemb_gnn.experiment.report.item_figures import center_usage_figure, geometry_figure
 from resemb_gnn.experiment.report.plotting import shorten, to_svg
-from resemb_gnn.experiment.summary import BASELINE, Results, Run, number, summary
+from resemb_gnn.experiment.report.tables import further_tables
+from resemb_gnn.experiment.summary import (
+    BASELINE,
+    Results,
+    Run,
+    number,
+    seconds_to_best,
+    summary,
+)
 from resemb_gnn.io.text_tables import pairs
 from resemb_gnn.pipeline.feature_card import feature_pairs
 
@@ -53,6 +61,7 @@ def html(results: Results, geometries: dict[str, ItemGeometry]) -> str:
         columns=COLUMNS,
         rows=[[column.cell(row) for column in COLUMNS] for row in summary(results)],
         protocol=PROTOCOL,
+        further=further_tables(results),
         figure_groups=list(_figure_groups(results, geometries)),
         run_titles=list(_run_cells({"embedding": "", "seed": 0})),
         runs=[_run_cells(run).values() for run in runs],
@@ -161,7 +170,7 @@ def _run_cells(run: Run) -> dict[str, Cell]:
         value = number(run, *path)
         return Cell(format_number(value, spec), value)
 
-    best = number(run, "best_epoch")
+    best, spent = number(run, "best_epoch"), seconds_to_best(run)
     epochs = f"{format_number(best, '.0f')} of {format_number(number(run, 'epochs'), '.0f')}"
     return {
         "Embedding": Cell(str(run["embedding"]), str(run["embedding"])),
@@ -173,6 +182,7 @@ def _run_cells(run: Run) -> dict[str, Cell]:
         "Gap": figure("gap"),
         "Valid. AUC": figure("valid", "auc"),
         "Epoch chosen": Cell(epochs, best),
+        "s to best": Cell(format_number(spent, ".1f"), spent),
         "Examples / s": figure("examples_per_second", spec=",.0f"),
     }
 

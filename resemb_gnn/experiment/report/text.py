@@ -1,8 +1,11 @@
 """The report of a comparison: for the terminal, as Markdown, and as a page."""
 
+from collections.abc import Iterator
+
 from resemb_gnn.experiment.report.columns import COLUMNS, PROTOCOL
 from resemb_gnn.experiment.report.contents import data_card, incomplete, report_title
 from resemb_gnn.experiment.report.page import html
+from resemb_gnn.experiment.report.tables import further_tables
 from resemb_gnn.experiment.summary import BASELINE, Results, Row, summary
 from resemb_gnn.io.text_tables import (
     aligned,
@@ -18,14 +21,20 @@ __all__ = ["Row", "html", "markdown", "summary", "text_table"]
 
 
 def text_table(results: Results) -> str:
-    """The main columns, aligned for a terminal."""
+    """The main columns, aligned for a terminal, and further tables where there are such."""
     columns = [column for column in COLUMNS if column.brief]
     rows = [[column.title for column in columns]]
     rows += [[one_line(c.cell(row).text) for c in columns] for row in summary(results)]
     notes = [
         f"mean ± standard deviation over seeds; [95 % interval of the difference to {BASELINE}]"
     ]
-    return "\n".join([aligned(rows), *notes, *incomplete(results)])
+    further = [
+        f"\n{table.title}\n"
+        + aligned([table.titles, *([one_line(c.text) for c in row] for row in table.rows)])
+        for table in further_tables(results)
+        if table.brief
+    ]
+    return "\n".join([aligned(rows), *notes, *incomplete(results), *further])
 
 
 def markdown(results: Results) -> str:
@@ -38,6 +47,7 @@ def markdown(results: Results) -> str:
         *map(escape_markdown, incomplete(results)),
         markdown_table(titles, rows),
         PROTOCOL,
+        *_further(results),
         "\n".join(f"- **{column.title}**: {column.meaning}" for column in COLUMNS),
         "## Data",
         escape_markdown(str(data.get("description", ""))),
@@ -51,3 +61,10 @@ def markdown(results: Results) -> str:
         markdown_table(["package", "version"], pairs(results["versions"])),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _further(results: Results) -> Iterator[str]:
+    for table in further_tables(results):
+        yield f"## {table.title}"
+        yield markdown_table(table.titles, [[cell.text for cell in row] for row in table.rows])
+        yield table.meaning

@@ -97,6 +97,23 @@ def test_one_seed_shows_no_spread(make_results: Callable) -> None:
     assert "seed 0" in Page(html(results, {})).text
 
 
+def test_further_tables(make_results: Callable) -> None:
+    results = make_results(("plain", "gcn"))
+    figures = {"mean": 0.1, "low": 0.05, "high": 0.2, "seeds": 3}
+    for place, run in enumerate(results["runs"]):
+        run["ranking"] = {"among": 99, "examples": 7, "hr_10": 0.5 + place / 10}
+    results["over_users"] = {"gcn": dict.fromkeys(("auc", "gauc", "logloss"), figures)}
+    for text in (text_table(results), markdown(results), Page(html(results, {})).text):
+        assert "Differences to plain" in text
+        assert text.count("+0.1000 [+0.0500, +0.2000]") == 3
+        assert "AUC, over users" in text
+        assert "Ranking among 99 drawn items" in text
+        assert "0.7000 ± 0.2000" in text  # of HR@10 of plain
+        assert not re.search(r"\bnan\b", text)
+    for text in (markdown(results), Page(html(results, {})).text):
+        assert "what another sample of users would change" in text
+
+
 def test_markdown(results: dict[str, Any]) -> None:
     text = markdown(results)
     table = text.split("\n\n")[1].splitlines()

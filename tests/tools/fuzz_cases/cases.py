@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from resemb_gnn import BehaviorLog
+from tests.ties import tie_key
 
 INT64 = range(-(2**63), 2**63)
 ODD: tuple[str, ...] = ("007", "+5", "-0", "1e3", " 7", "7 ", "NA", "null", "NaN", "None", "true")
@@ -124,7 +125,10 @@ def form_of_rows(rows: list[Row], category: bool, label: bool) -> Any:
     for user, item, time, kind, click in rows:
         users[user].append((item, time, float(click) if label else None))
         counts[item][kind] += 1
-    behaviors = {user: sorted(did, key=lambda one: one[1]) for user, did in users.items()}
+    behaviors = {
+        user: sorted(did, key=lambda one: (one[1], tie_key(user, one[0]), one[2]))
+        for user, did in users.items()
+    }
     if not category:
         return behaviors, None
 

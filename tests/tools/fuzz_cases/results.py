@@ -20,12 +20,14 @@ FIGURES = {"auc": 0.7, "gauc": None, "logloss": 0.6}
 RUN = {"embedding": "plain", "model": "din", "seed": 0, "test": FIGURES, "valid": FIGURES}
 RUN |= {"train": FIGURES, "gap": 0.1, "best_epoch": 3, "epochs": 5, "seconds_per_epoch": 5.5}
 RUN |= {"examples_per_second": 1e4, "num_parameters": 100}
+RUN["ranking"] = {"among": 99, "examples": 5, "hr_10": 0.5, "mrr": None}
 RUN["curve"] = [{"train_loss": 0.5, "valid": FIGURES}]
 RESULTS: dict[str, Any] = {
     "schema": 1,
     "data": {"name": "log", "description": "A log.", "num_users": 5, "fingerprint": "00ff"},
     "settings": {"model": "din", "epochs": 20, "graph": None},
     "runs": [RUN, RUN | {"embedding": "gcn"}, RUN | {"embedding": "gcn", "seed": 1}],
+    "over_users": {"gcn": {"auc": {"mean": 0.1, "low": None, "high": 0.2, "seeds": 2}}},
     "versions": {"python": "3.11", "torch": "2"},
     "command": "resemb-gnn compare",
 }
