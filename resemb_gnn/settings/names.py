@@ -40,7 +40,7 @@ PRECISIONS = ("float32", "bfloat16")
 SPLITS = ("last", "time")
 UNKNOWN = ("refuse", "skip")
 FEATURE_KINDS = ("category", "numeric", "list", "vector")
-CENTER_NORMALIZATIONS = ("softmax", "sparsemax", "entmax", "signed")
+CENTER_NORMALIZATIONS = ("softmax", "sparsemax", "entmax", "relu", "signed")
 
 
 def find(place: str) -> Any:
