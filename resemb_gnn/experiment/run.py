@@ -146,5 +146,5 @@ def _has_geometry(embedding: nn.Module) -> TypeGuard[ResEmbedding]:
     return (
         isinstance(embedding, ResEmbedding)
         and embedding.centers.requires_grad
-        and embedding.encoder.normalize.normalization != "signed"
+        and embedding.encoder.normalize.shares
     )

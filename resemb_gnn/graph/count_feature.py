@@ -1,5 +1,7 @@
 """The items' counts as a node feature."""
 
+import copy
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -38,11 +40,31 @@ def append_counts(data: Data) -> Data:
     return data
 
 
+def counts_alone(data: Data) -> Data:
+    """A copy of a graph, and of its folds, whose node features are the counts as
+    :class:`CountFeature` has them, and nothing else.
+
+    Raises:
+        InputError: as :class:`CountFeature`.
+    """
+    check_graph(data, ("count", "fold_graphs"))
+    data = copy.copy(data)
+    data.x, data.content = _counts(data), None
+    if "fold_graphs" in data:
+        parts = [_counts(part) for part in nodes_of(data.fold_graphs)]
+        data.fold_graphs = with_attribute(data.fold_graphs, "x", parts)
+    return data
+
+
 def _appended(data: Data) -> Tensor:
+    column = _counts(data)
+    return column if data.x is None else torch.cat([data.x, column], dim=1)
+
+
+def _counts(data: Data) -> Tensor:
     if data.get("count") is None:
         raise InputError("the count feature needs graph.count, the behaviours of each item")
-    column = _column(data.count).unsqueeze(1)
-    return column if data.x is None else torch.cat([data.x, column], dim=1)
+    return _column(data.count).unsqueeze(1)
 
 
 def count_columns(graph: Data) -> "np.ndarray":

@@ -10,10 +10,12 @@ from resemb_gnn.nn.embeddings.table_options import TableOptions
 from resemb_gnn.nn.encoders.average import AverageEncoder, ItemAverageEncoder
 from resemb_gnn.nn.encoders.center_encoder import CenterEncoder
 from resemb_gnn.nn.encoders.center_normalization import CenterNormalization, entmax
+from resemb_gnn.nn.encoders.features import FeatureEncoder
 from resemb_gnn.nn.encoders.full_graph import FullGraphEncoder
 from resemb_gnn.nn.encoders.gat import GATEncoder
 from resemb_gnn.nn.encoders.gcn import GCNEncoder
 from resemb_gnn.nn.encoders.hard import HardEncoder
+from resemb_gnn.nn.encoders.semantic import SemanticEncoder
 from resemb_gnn.nn.encoders.sign import SIGNEncoder
 from resemb_gnn.nn.layers.augru import AUGRU
 from resemb_gnn.nn.layers.batch_norm import BatchNorm
@@ -33,6 +35,7 @@ __all__ = [
     "CenterNormalization",
     "DINAttention",
     "Dice",
+    "FeatureEncoder",
     "FullGraphEncoder",
     "GATEncoder",
     "GCNEncoder",
@@ -45,6 +48,7 @@ __all__ = [
     "ResEmbedding",
     "ResidualOptions",
     "SIGNEncoder",
+    "SemanticEncoder",
     "TableEmbedding",
     "TableOptions",
     "as_item_embedding",

@@ -12,13 +12,16 @@ from torch_geometric.data import Data
 from resemb_gnn.data import Features
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph import NodeFeatures
+from resemb_gnn.graph.count_feature import counts_alone
 from resemb_gnn.models import CTRModel
 from resemb_gnn.nn import (
+    FeatureEncoder,
     HardEncoder,
     LightGCNEmbedding,
     PlainEmbedding,
     ResEmbedding,
     ResidualOptions,
+    SemanticEncoder,
     TableOptions,
 )
 from resemb_gnn.settings.embedding import SHARED, EmbeddingSettings, split_name
@@ -133,6 +136,8 @@ def plain_table(
     """A table with one row an item, trained or started as ``own`` says."""
     if own == "held":
         return _residual_alone(graph, settings)
+    if own == "count":
+        return _beside_counts(graph, settings)
     options: dict[str, Any] = {"std": settings.table_std}
     if own == "l2":
         options["l2"] = settings.l2
@@ -160,29 +165,45 @@ def lightgcn(
 def res_embedding(
     shared: str, own: str, graph: Data, settings: EmbeddingSettings, item_category: Tensor | None
 ) -> nn.Module:
-    """Centres by the encoder ``shared``, with a residual as ``own`` says."""
-    encoder: str | nn.Module = shared
-    options = residual_arguments(own, settings)
-    if shared == "category":
-        assert item_category is not None
-        encoder = HardEncoder(graph, item_category)
-    elif shared == "kmeans":
-        encoder = HardEncoder.kmeans(graph, settings.num_centers)
-    elif shared == "average":
-        options["num_centers"] = None  # one an item
-    else:
-        options |= {
-            "num_centers": settings.num_centers,
-            "temperature": settings.temperature,
-            "normalization": settings.normalization,
-            "heads": settings.heads,
-        }
-    embedding = ResEmbedding(
-        graph, settings.embedding_dim, encoder=encoder, center_std=settings.center_std, **options
-    )
+    """What items share by ``shared``, with a residual as ``own`` says."""
+    options = _shared_arguments(shared, graph, settings, item_category)
+    options |= residual_arguments(own, settings) | {"center_std": settings.center_std}
+    embedding = ResEmbedding(graph, settings.embedding_dim, **options)
     if own == "none":
         embedding.residual.requires_grad_(False)
     return embedding
+
+
+def _shared_arguments(
+    shared: str, graph: Data, settings: EmbeddingSettings, item_category: Tensor | None
+) -> dict[str, Any]:
+    """The arguments of :class:`~resemb_gnn.ResEmbedding` that say what items share."""
+    match shared:
+        case "category":
+            assert item_category is not None
+            return {"encoder": HardEncoder(graph, item_category)}
+        case "kmeans":
+            return {"encoder": HardEncoder.kmeans(graph, settings.num_centers)}
+        case "semantic":
+            return {"encoder": SemanticEncoder(graph, settings.num_centers, settings.levels)}
+        case "average":
+            return {"encoder": "average", "num_centers": None}  # one an item
+        case "mlp":  # hidden units are centres whose weights need not sum to 1
+            width = settings.num_centers
+            return {"encoder": "sign", "num_centers": width, "normalization": "relu"}
+        case "linear":
+            return {"encoder": FeatureEncoder(graph, constant=True)}
+        case "frozen" | "spectral":
+            encoder = FeatureEncoder(graph, hops=2 if shared == "frozen" else 0)
+            centers = settings.start_scale * encoder.projection(settings.embedding_dim)
+            return {"encoder": encoder, "fixed_centers": centers}
+    return {
+        "encoder": shared,
+        "num_centers": settings.num_centers,
+        "temperature": settings.temperature,
+        "normalization": settings.normalization,
+        "heads": settings.heads,
+    }
 
 
 def residual_arguments(own: str, settings: EmbeddingSettings) -> dict[str, Any]:
@@ -205,6 +226,20 @@ def residual_arguments(own: str, settings: EmbeddingSettings) -> dict[str, Any]:
             "shrinkage": settings.shrinkage or None,
         }
     return free | {"residual_options": options}
+
+
+def _beside_counts(graph: Data, settings: EmbeddingSettings) -> ResEmbedding:
+    """A table and, added to its rows, the items' log counts times a learnt vector."""
+    graph = counts_alone(graph)
+    return ResEmbedding(
+        graph,
+        settings.embedding_dim,
+        encoder=FeatureEncoder(graph, hops=0),
+        center_std=0.0,
+        residual_std=settings.table_std,
+        residual_penalty=0.0,
+        shrinkage=None,
+    )
 
 
 def _residual_alone(graph: Data, settings: EmbeddingSettings) -> ResEmbedding:

@@ -26,7 +26,7 @@ from resemb_gnn.pipeline.embeddings import (
 from resemb_gnn.pipeline.graph_cache import graph_fingerprint, kept_graph
 from resemb_gnn.pipeline.progress import Stages
 from resemb_gnn.settings import CompareSettings, DataSettings, FitSettings, GraphSettings
-from resemb_gnn.settings.embedding import SHARED, settings_of, split_name
+from resemb_gnn.settings.embedding import SHARED, split_name
 from resemb_gnn.settings.shared import FEATURE_SETTINGS, TrainingSettings, by_name
 from resemb_gnn.training import FitResult, fit
 
@@ -139,8 +139,8 @@ def read_task(settings: FitSettings | CompareSettings, embeddings: Iterable[str]
             reads.
     """
     embeddings = list(embeddings)
-    # Those that choose a number of centres make them of node features.
-    if settings.graph_features and not any("num_centers" in settings_of(e) for e in embeddings):
+    shared = [SHARED[split_name(name)[0]] for name in embeddings]
+    if settings.graph_features and not any(one.reads_features for one in shared):
         raise InputError(f"graph_features is not read by {' or '.join(embeddings)}")
     if settings.cache is not None:
         shared_folder(settings.cache)

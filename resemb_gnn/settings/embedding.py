@@ -31,7 +31,7 @@ class EmbeddingSettings(Settings):
     embedding_dim: int = _setting(32, "width of the item embeddings")
     num_centers: int = _setting(
         64,
-        "number of centres (average: one an item)",
+        "number of centres (average: one an item; mlp: hidden units; semantic: codes a level)",
         search=(8, 16, 32, 64, 128, 256, 512, 1024),
     )
     temperature: float = _setting(
@@ -43,10 +43,14 @@ class EmbeddingSettings(Settings):
         choices=CENTER_NORMALIZATIONS,
         search=CENTER_NORMALIZATIONS,
     )
+    levels: int = _setting(
+        3, "semantic: number of codes of an item", highest=16, search=(1, 2, 3, 4)
+    )
     heads: int = _setting(1, "groups of centres with weights of their own", search=(1, 2, 4, 8))
     center_std: float | None = _setting(
         None,
-        "standard deviation of the centres at the start (default: 0.4; average: 0.01)",
+        "standard deviation of the centres at the start (default: 0.4; average: 0.01; mlp, linear,"
+        " relu and signed weights: Glorot's)",
         lowest=0,
         search=Range(1e-3, 1),
     )
@@ -105,7 +109,10 @@ class EmbeddingSettings(Settings):
         search=Range(1e-5, 1e-1),
     )
     start_scale: float = _setting(
-        0.1, "plain:spectral: factor on the spectral features", lowest=0, search=Range(3e-3, 1)
+        0.1,
+        "plain:spectral, spectral, frozen: factor on the features",
+        lowest=0,
+        search=Range(3e-3, 1),
     )
     num_layers: int = _setting(2, "lightgcn: number of propagations", highest=64, search=(1, 2, 3))
 
@@ -134,6 +141,7 @@ class Shared:
         reads: the settings that it reads whatever is kept.
         tuned: the few of them that are worth searching first.
         needs_category: whether it cannot do without categories of the items.
+        reads_features: whether it reads the graph's node features, whatever was put into them.
     """
 
     build: str
@@ -141,6 +149,7 @@ class Shared:
     reads: tuple[str, ...] = ()
     tuned: tuple[str, ...] = ()
     needs_category: bool = False
+    reads_features: bool = False
 
 
 _RESIDUAL = (
@@ -154,23 +163,37 @@ _HOLD = ("shrinkage", "learn_shrinkage", "residual_penalty")
 _HELD = Own((*_RESIDUAL, *_HOLD), ("shrinkage", "residual_penalty"))
 # One centre an item: how wide the centres start counts for more than shrinkage.
 _HELD_BY_ITEM = Own(_HELD.reads, ("center_std", "residual_penalty"))
-_RESIDUALS = {
-    "held": _HELD,
-    "none": Own((), ("center_std",)),
-    "free": Own(_RESIDUAL, ("center_std",)),
-    "staged": Own(("residual_std",), ("center_std",)),
-}
+
+
+def _residuals(default: str = "held", start: str = "center_std") -> dict[str, Own]:
+    """What may stand beside a shared part whose scale at the start is the setting ``start``."""
+    every = {
+        "held": _HELD,
+        "none": Own((), (start,)),
+        "free": Own(_RESIDUAL, (start,)),
+        "staged": Own(("residual_std",), (start,)),
+    }
+    return {default: every[default], **every}
+
+
 _TABLES = {
     "free": Own(("table_std",), ("table_std",)),
     "l2": Own(("table_std", "l2"), ("l2",)),
     "adamar": Own(("table_std", "table_decay"), ("table_decay",)),
     "meda": Own(("table_std",), ("table_std",)),
     "spectral": Own(("table_std", "start_scale"), ("start_scale",)),
+    "count": Own(("table_std",), ("table_std",)),
     # The residual alone, shrunk and penalised as beside centres; no central part to be a ratio of.
     "held": Own(tuple(name for name in _HELD.reads if name != "residual_max_ratio"), _HELD.tuned),
 }
 _WEIGHTS = ("num_centers", "temperature", "normalization", "heads", "center_std")
 _RES = "resemb_gnn.pipeline.embeddings:res_embedding"
+
+
+def _of_features(reads: tuple[str, ...], tuned: tuple[str, ...], *residual: str) -> Shared:
+    """A shared part made of node features, with residuals as :func:`_residuals` takes them."""
+    return Shared(_RES, _residuals(*residual), reads, tuned, reads_features=True)
+
 
 SHARED = {
     "plain": Shared("resemb_gnn.pipeline.embeddings:plain_table", _TABLES),
@@ -180,13 +203,16 @@ SHARED = {
         ("num_layers",),
         ("num_layers",),
     ),
-    "category": Shared(_RES, _RESIDUALS, ("center_std",), needs_category=True),
-    "kmeans": Shared(_RES, _RESIDUALS, ("num_centers", "center_std"), ("num_centers",)),
-    **{
-        name: Shared(_RES, _RESIDUALS, _WEIGHTS, ("num_centers", "temperature"))
-        for name in ENCODERS
-    },
-    "average": Shared(_RES, _RESIDUALS | {"held": _HELD_BY_ITEM}, ("center_std",)),  # one an item
+    "category": Shared(_RES, _residuals(), ("center_std",), needs_category=True),
+    "kmeans": _of_features(("num_centers", "center_std"), ("num_centers",)),
+    **{name: _of_features(_WEIGHTS, ("num_centers", "temperature")) for name in ENCODERS},
+    "average": Shared(_RES, _residuals() | {"held": _HELD_BY_ITEM}, ("center_std",)),  # one an item
+    # Rivals of the centres over the same features; by themselves unless they are a table's start.
+    "mlp": _of_features(("num_centers", "center_std"), ("num_centers",), "none"),
+    "linear": _of_features(("center_std",), (), "none"),
+    "frozen": _of_features(("start_scale",), (), "none", "start_scale"),
+    "spectral": _of_features(("start_scale",), (), "free", "start_scale"),
+    "semantic": _of_features(("num_centers", "levels", "center_std"), ("num_centers",), "none"),
 }
 """Where shared parts come from. A new one is a line here, beside its own file."""
 

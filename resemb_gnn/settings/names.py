@@ -41,7 +41,7 @@ SPLITS = ("last", "time")
 UNKNOWN = ("refuse", "skip")
 FEATURE_KINDS = ("category", "numeric", "list", "vector")
 ATTENTION_NORMALIZATIONS = ("none", "softmax")
-CENTER_NORMALIZATIONS = ("softmax", "sparsemax", "entmax", "signed")
+CENTER_NORMALIZATIONS = ("softmax", "sparsemax", "entmax", "relu", "signed")
 
 
 def find(place: str) -> Any:

@@ -31,11 +31,13 @@ def center_usage(embedding: ResEmbedding) -> Tensor:
     number of centres.
 
     Raises:
-        InputError: if the weights are signed.
+        InputError: if the weights are no shares, as with ``relu`` and ``signed``.
     """
     weights = embedding.encoder.normalize
-    if weights.normalization == "signed":
-        raise InputError("signed centre weights do not say how much a centre is used")
+    if not weights.shares:
+        raise InputError(
+            f"{weights.normalization} centre weights do not say how much a centre is used"
+        )
     device = embedding.centers.device
     dtype = embedding.centers.dtype
     z = torch.zeros(embedding.num_centers, 1, device=device, dtype=dtype, requires_grad=True)

@@ -50,6 +50,12 @@ def symmetric_matrix(graph: Data) -> Tensor:
     return scale[:, None] * matrix * scale
 
 
+def hop_rows(graph: Data) -> Tensor:
+    """The features at 0, 1 and 2 hops side by side."""
+    matrix = symmetric_matrix(graph)
+    return torch.cat([graph.x, matrix @ graph.x, matrix @ matrix @ graph.x], dim=1)
+
+
 def dense_weights(
     encoder: str, num_centers: int | None, graph: Data, parameters: dict[str, Tensor], t: float
 ) -> Tensor:

@@ -9,7 +9,13 @@ from torch_geometric.data import Data
 from torch_geometric.nn import GATConv, GCNConv
 
 from resemb_gnn import ResEmbedding
-from resemb_gnn.nn import HardEncoder, LightGCNEmbedding, PlainEmbedding, ResidualOptions
+from resemb_gnn.nn import (
+    HardEncoder,
+    LightGCNEmbedding,
+    PlainEmbedding,
+    ResidualOptions,
+    SemanticEncoder,
+)
 
 DIM = 4
 EVERY_OPTION = ResidualOptions(learn_shrinkage=True, max_norm=0.6, max_ratio=0.9)
@@ -39,6 +45,7 @@ RES_EMBEDDINGS: dict[str, Callable[[Data], ResEmbedding]] = {
     "GATConv": _res(lambda graph: GATConv(graph.x.size(1), 4)),
     "entmax": _res("gcn", normalization="entmax", heads=2),
     "sparsemax": _res("gat", normalization="sparsemax"),
+    "semantic": _res(lambda graph: SemanticEncoder(graph, 4, 2)),
     "signed": _res("gcn", normalization="signed", shrinkage=None),
     "every-option": _res("gcn", residual_options=EVERY_OPTION, shrinkage=3.0),
 }

@@ -81,7 +81,7 @@ def test_other_types_are_no_ids(kind: str, dtype: torch.dtype) -> None:
 
 # Their sizes do not depend on the numbers: a step need not wait for the device, and a tensor of the
 # meta device, which holds none, shows that no number is asked for.
-@pytest.mark.parametrize("kind", ["gcn", "sign", "hard", "signed", "LightGCN", "plain"])
+@pytest.mark.parametrize("kind", ["gcn", "sign", "hard", "signed", "semantic", "LightGCN", "plain"])
 def test_the_check_does_not_wait_for_the_device(kind: str) -> None:
     torch.manual_seed(0)
     emb = EMBEDDINGS[kind](random_graph(0)).to("meta")

@@ -1,5 +1,6 @@
 """Every arm by name: what it is made of, what it reads of the settings, that it trains."""
 
+import copy
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from resemb_gnn.nn import as_item_embedding
 from resemb_gnn.pipeline.embeddings import make_embedding
 from resemb_gnn.settings import CompareSettings, FitSettings
 from resemb_gnn.settings.embedding import (
+    SHARED,
     EmbeddingSettings,
     embedding_name,
     embedding_names,
@@ -25,6 +27,7 @@ from resemb_gnn.settings.embedding import (
     tuned_of,
 )
 from resemb_gnn.settings.setting import Range
+from tests.embedding_kinds import KINDS
 
 EMBEDDINGS = embedding_names()
 SETTINGS = EmbeddingSettings(embedding_dim=8, num_centers=6)
@@ -34,6 +37,7 @@ OTHER: dict[str, Any] = {
     "temperature": 0.5,
     "normalization": "entmax",
     "heads": 2,
+    "levels": 2,
     "center_std": 0.07,
     "residual_std": 0.2,
     "shrinkage": 5.0,
@@ -79,7 +83,7 @@ def portrait(embedding: nn.Module, num_items: int) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("name", EMBEDDINGS)
+@pytest.mark.parametrize("name", KINDS)
 def test_an_arm_reads_the_settings_that_it_declares(
     name: str, graph: Data, log: BehaviorLog
 ) -> None:
@@ -113,7 +117,10 @@ def test_search_spaces(name: str) -> None:
 def test_a_name_is_two_choices() -> None:
     assert split_name("gcn") == split_name("gcn:held") == ("gcn", "held")
     assert split_name("plain") == ("plain", "free")
+    assert split_name("spectral") == ("spectral", "free")
     assert embedding_name("gcn:held") == "gcn"
+    assert embedding_name("mlp:none") == "mlp"
+    assert embedding_name("linear:held") == "linear:held"
     assert embedding_name("sign:staged") == "sign:staged"
     assert len(set(EMBEDDINGS)) == len(EMBEDDINGS)
     assert [embedding_name(name) for name in EMBEDDINGS] == EMBEDDINGS
@@ -146,7 +153,7 @@ def test_a_setting_that_the_embedding_does_not_read_is_refused() -> None:
     CompareSettings(embeddings=("plain", "gcn"), num_centers=8)  # one of them reads it
 
 
-@pytest.mark.parametrize("name", EMBEDDINGS)
+@pytest.mark.parametrize("name", KINDS)
 def test_an_arm_trains(name: str, graph: Data, log: BehaviorLog) -> None:
     embedding = build(name, graph, log)
     start = {key: value.clone() for key, value in embedding.named_parameters()}
@@ -156,7 +163,7 @@ def test_an_arm_trains(name: str, graph: Data, log: BehaviorLog) -> None:
         assert torch.equal(value, start[key]) != value.requires_grad, key
 
 
-@pytest.mark.parametrize("name", EMBEDDINGS)
+@pytest.mark.parametrize("name", KINDS)
 def test_only_arms_of_the_graph_see_the_graph(name: str, graph: Data, log: BehaviorLog) -> None:
     permuted = NodeFeatures(8)(PermuteNodes(seed=0)(covisit_graph(log.split().history)))
     ids = torch.arange(log.num_items)
@@ -165,6 +172,16 @@ def test_only_arms_of_the_graph_see_the_graph(name: str, graph: Data, log: Behav
     shared, own = split_name(name)
     without = shared == "category" or (shared == "plain" and own != "spectral")
     assert torch.allclose(one, other) == without
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_who_reads_the_node_features(name: str, graph: Data, log: BehaviorLog) -> None:
+    other = copy.copy(graph)
+    other.x = graph.x.flip(0)
+    ids = torch.arange(log.num_items)
+    with torch.no_grad():
+        one, another = build(name, graph, log)(ids), build(name, other, log)(ids)
+    assert torch.allclose(one, another) != SHARED[name].reads_features
 
 
 def category_of(log: BehaviorLog) -> Tensor:
@@ -195,10 +212,53 @@ def test_what_the_arms_are_made_of(graph: Data, log: BehaviorLog) -> None:
     scale = graph.count / (graph.count + 5)
     assert torch.allclose(residual_only(ids), scale[:, None] * residual_only.residual)
     assert isinstance(residual_only, ResEmbedding)
+
+    mlp, sign = made("mlp:held"), made("sign", normalization="relu")
+    assert torch.equal(mlp(ids), sign(ids))
+    counted = made("plain:count", table_std=0.3)
+    nn.init.normal_(counted.centers)
+    log_count = graph.count.log1p()
+    column = (log_count - log_count.mean()) / log_count.std(correction=0)
+    table = counted.residual + column[:, None] * counted.centers
+    torch.testing.assert_close(counted(ids), table, atol=1e-5, rtol=1e-5)
+    column = graph.fold_graphs[1].x[:, -1]
+    table = counted.residual + column[:, None] * counted.centers
+    torch.testing.assert_close(counted(ids, fold=1), table, atol=1e-5, rtol=1e-5)
     assert made("average").num_centers == log.num_items
     assert made("plain:adamar", table_decay=0.2).tables["weight"].decay == 0.2
     assert made("plain:meda").tables["weight"].renew
     assert made("plain:l2", l2=0.3).l2 == 0.3
+
+
+@pytest.mark.parametrize("kept", ["free", "held"])
+def test_a_table_started_over_folds(kept: str, graph: Data, log: BehaviorLog) -> None:
+    """``spectral`` is the start of ``plain:spectral`` as a fold sees it, and a residual."""
+    settings = replace(SETTINGS, start_scale=0.5, residual_std=0.3, shrinkage=5.0)
+    emb: Any = build(f"spectral:{kept}", graph, log, settings)
+    ids = torch.arange(log.num_items)
+    scale = (graph.count / (graph.count + 5))[:, None] if kept == "held" else 1.0
+    for fold, part in (None, graph), (2, graph.fold_graphs[2]):
+        torch.testing.assert_close(emb(ids, fold=fold), 0.5 * part.x + scale * emb.residual)
+    penalty = emb.penalty(ids)  # towards the start
+    if kept == "held":
+        torch.testing.assert_close(penalty, emb.residual.square().sum(dim=1).mean())
+    else:
+        assert penalty is None
+
+
+def test_the_frozen_map_is_a_projection_of_what_the_learnt_one_reads(
+    graph: Data, log: BehaviorLog
+) -> None:
+    frozen: Any = build("frozen", graph, log, replace(SETTINGS, start_scale=0.5))
+    linear: Any = build("linear", graph, log)
+    ids = torch.arange(log.num_items)
+    rows = linear.center_weights(ids)[:, :-1]
+    assert torch.equal(frozen.center_weights(ids), rows)
+    axes = frozen.centers / 0.5
+    torch.testing.assert_close(axes.T @ axes, torch.eye(8), atol=1e-5, rtol=0.0)
+    torch.testing.assert_close(frozen(ids), 0.5 * rows @ axes, atol=1e-5, rtol=1e-5)
+    assert not any(parameter.requires_grad for parameter in frozen.parameters())
+    assert linear.centers.requires_grad
 
 
 def test_categories_are_needed_and_asked_for_in_time(

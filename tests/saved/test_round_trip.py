@@ -13,8 +13,8 @@ from torch import Tensor
 
 import resemb_gnn as rg
 from resemb_gnn.nn import ResEmbedding
-from resemb_gnn.settings.embedding import embedding_names
 from resemb_gnn.settings.names import MODELS
+from tests.embedding_kinds import KINDS
 
 
 def every_pair(trained: rg.TrainedModel) -> tuple[pl.Series, pl.Series]:
@@ -37,7 +37,7 @@ def check_same(trained: rg.TrainedModel, loaded: rg.TrainedModel) -> None:
         assert torch.equal(trained.graph[name], loaded.graph[name])
 
 
-@pytest.mark.parametrize("embedding", embedding_names())
+@pytest.mark.parametrize("embedding", KINDS)
 def test_every_embedding(
     embedding: str, train_on: Callable[..., rg.TrainedModel], tmp_path: Path
 ) -> None:

@@ -142,3 +142,17 @@ def as_item_embedding(module: nn.Module) -> ItemEmbedding:
         InputError: if it has no ``embedding_dim``.
     """
     return module if isinstance(module, ItemEmbedding) else _Adapted(module)
+
+
+def check_rows(name: str, rows: Tensor | None, *shape: int) -> None:
+    """Refuses rows that are given for a table, if there are any, of another shape.
+
+    Raises:
+        InputError: if they have it, or hold a value that is not finite.
+    """
+    if rows is None:
+        return
+    if rows.shape != shape:
+        raise InputError(f"{name} has shape {list(rows.shape)}, not {list(shape)}")
+    if not bool(rows.isfinite().all()):
+        raise InputError(f"{name} holds a value that is not finite")

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from resemb_gnn.errors import InputError
-from resemb_gnn.nn.embeddings.item_embedding import ItemEmbedding
+from resemb_gnn.nn.embeddings.item_embedding import ItemEmbedding, check_rows
 from resemb_gnn.nn.embeddings.table_options import TableOptions
 from resemb_gnn.nn.layers.mean_square import mean_square
 
@@ -43,12 +43,7 @@ class PlainEmbedding(ItemEmbedding, nn.Embedding):  # type: ignore[misc]
         for name, value in (("std", std), ("l2", l2)):
             if not value >= 0:
                 raise InputError(f"{name} must be at least 0, not {value}")
-        if start is not None and start.shape != (num_embeddings, embedding_dim):
-            raise InputError(
-                f"start has shape {list(start.shape)}, not [{num_embeddings}, {embedding_dim}]"
-            )
-        if start is not None and not bool(start.isfinite().all()):
-            raise InputError("start holds a value that is not finite")
+        check_rows("start", start, num_embeddings, embedding_dim)
         self.std = std
         self.l2 = l2
         self.options = options or TableOptions()

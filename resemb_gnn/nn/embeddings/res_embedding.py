@@ -1,6 +1,7 @@
 """Res-embedding: an item's embedding is its mix of centres plus a small residual."""
 
 import copy
+import math
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,7 @@ from torch_geometric.data import Data
 from resemb_gnn.errors import InputError
 from resemb_gnn.graph import FeatureExtension, check_graph
 from resemb_gnn.nn.embeddings import cold_items
-from resemb_gnn.nn.embeddings.item_embedding import ItemEmbedding
+from resemb_gnn.nn.embeddings.item_embedding import ItemEmbedding, check_rows
 from resemb_gnn.nn.embeddings.residual import ResidualOptions, Shrinkage
 from resemb_gnn.nn.embeddings.table_options import TableOptions
 from resemb_gnn.nn.encoders.average import ItemAverageEncoder
@@ -55,12 +56,13 @@ class ResEmbedding(ItemEmbedding):
             parameters are drawn anew with the rest; or a
             :class:`~resemb_gnn.nn.CenterEncoder`, which brings its own weights and centres.
         temperature: divides the encoder's logits; the smaller, the harder the assignment.
-        normalization: how logits become weights: ``"softmax"``, ``"sparsemax"``, ``"entmax"`` or
-            ``"signed"`` (:class:`~resemb_gnn.nn.CenterNormalization`).
+        normalization: how logits become weights: ``"softmax"``, ``"sparsemax"``, ``"entmax"``,
+            ``"relu"`` or ``"signed"`` (:class:`~resemb_gnn.nn.CenterNormalization`).
         heads: groups of centres with weights of their own, which divide ``num_centers``.
         center_std: standard deviation of the centres at the start. By default 0.4 for shared
             centres, and 0.01 with one centre an item, where the start has nothing to tell apart
-            and a wide one is memorised.
+            and a wide one is memorised; where weights are of any sum (``"relu"``, ``"signed"``),
+            as Glorot starts a layer.
         residual_std: standard deviation of the residuals at the start.
         shrinkage: :math:`n_0`, in behaviours, or ``None``.
         residual_penalty: :math:`\lambda` of :meth:`penalty`.
@@ -68,6 +70,8 @@ class ResEmbedding(ItemEmbedding):
             (:class:`~resemb_gnn.nn.ResidualOptions`).
         feature_dim: number of node features, if they are made; at least 2.
         hidden: widths of further layers of ``encoder="gcn"``.
+        fixed_centers: centres that are given, ``[num_centers, embedding_dim]``, and not trained;
+            ``None`` for drawn ones that are.
 
     Shapes:
         - **input:** item ids, int64 ``[*]``; fold, int or ``None``
@@ -94,6 +98,7 @@ class ResEmbedding(ItemEmbedding):
     """
 
     num_embeddings: int
+    fixed_centers: Tensor | None
     _extension: FeatureExtension | None = None
     embed_new = cold_items.embed_new
     update = cold_items.update
@@ -115,6 +120,7 @@ class ResEmbedding(ItemEmbedding):
         residual_options: ResidualOptions | None = None,
         feature_dim: int = 32,
         hidden: tuple[int, ...] = (),
+        fixed_centers: Tensor | None = None,
     ) -> None:
         super().__init__()
         check_values(
@@ -145,9 +151,13 @@ class ResEmbedding(ItemEmbedding):
             hidden,
         )
         self.num_centers = self.encoder.num_centers
-        if center_std is None:
+        if center_std is None and not self.encoder.normalize.shares:
+            center_std = math.sqrt(2 / (self.num_centers + embedding_dim))
+        elif center_std is None:
             center_std = 0.4 if num_centers is not None else 0.01
         self.center_std = center_std
+        check_rows("fixed_centers", fixed_centers, self.num_centers, embedding_dim)
+        self.register_buffer("fixed_centers", fixed_centers, persistent=False)
         self.centers = nn.Parameter(torch.empty(self.num_centers, embedding_dim))
         self.residual = nn.Parameter(torch.empty(self.num_embeddings, embedding_dim))
         self.shrinkage: Shrinkage | None = None
@@ -162,7 +172,12 @@ class ResEmbedding(ItemEmbedding):
     def reset_parameters(self) -> None:
         """Draws centres, residuals and the encoder's parameters anew."""
         self.encoder.reset_parameters()
-        nn.init.normal_(self.centers, std=self.center_std)
+        if self.fixed_centers is None:
+            nn.init.normal_(self.centers, std=self.center_std)
+        else:
+            with torch.no_grad():
+                self.centers.copy_(self.fixed_centers)
+            self.centers.requires_grad_(False)
         staged = self.options.staged
         nn.init.normal_(self.residual, std=0.0 if staged else self.residual_std)
         if staged:
@@ -222,7 +237,7 @@ class ResEmbedding(ItemEmbedding):
     def center_weights(self, ids: Tensor) -> Tensor:
         """Centre weights :math:`w_i`, ``[*] -> [*, num_centers]``.
 
-        Rows sum to 1, with several heads to their number; signed weights to anything.
+        Rows sum to 1, with several heads to their number; relu and signed weights to anything.
         """
         return self.encoder(ids.flatten()).view(*ids.shape, self.num_centers)
 
@@ -268,6 +283,7 @@ class ResEmbedding(ItemEmbedding):
             shrinkage=None if self.shrinkage is None else self.shrinkage.start,
             residual_penalty=self.residual_penalty,
             residual_options=self.options,
+            fixed_centers=self.fixed_centers,
         )
         other.sparse = self.sparse
         return other.to(self.residual)

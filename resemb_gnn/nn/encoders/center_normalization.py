@@ -1,4 +1,4 @@
-"""From logits to centre weights: softmax, its sparse relatives, several heads, or no limit."""
+"""From logits to centre weights: softmax, its sparse relatives, several heads, or any sum."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +22,7 @@ class CenterNormalization:
     ``sparsemax``   the point of the simplex nearest to :math:`z_i`; most weights are zero
                     (Martins and Astudillo, ICML 2016)
     ``entmax``      between the two, with :math:`\alpha = 1.5` (Peters et al., ACL 2019)
+    ``relu``        :math:`w_i = \max(0, z_i)`: weights of any sum, as the hidden units of a network
     ``signed``      :math:`w_i = z_i`: weights of either sign and any sum
     ==============  ====================================================================
 
@@ -38,7 +39,8 @@ class CenterNormalization:
         - **output:** ``[n, num_centers]``
 
     Raises:
-        InputError: if the normalisation is unknown, or ``heads`` below 1 or not 1 with ``signed``.
+        InputError: if the normalisation is unknown, or ``heads`` below 1, or not 1 with
+            ``relu`` or ``signed``.
     """
 
     normalization: str = "softmax"
@@ -52,8 +54,15 @@ class CenterNormalization:
             )
         if self.heads < 1:
             raise InputError(f"heads must be at least 1, not {self.heads}")
-        if self.heads > 1 and self.normalization == "signed":
-            raise InputError("signed weights are not normalised: heads must be 1")
+        if self.heads > 1 and not self.shares:
+            raise InputError(f"{self.normalization} weights are not normalised: heads must be 1")
+
+    @property
+    def shares(self) -> bool:
+        """Whether a weight says how much of an item is at a centre: none is negative, and those of
+        a head sum to 1.
+        """
+        return self.normalization not in ("relu", "signed")
 
     def check(self, num_centers: int) -> None:
         """Refuses a number of centres that the heads cannot share.
@@ -67,6 +76,8 @@ class CenterNormalization:
     def __call__(self, logits: Tensor) -> Tensor:
         if self.normalization == "signed":
             return logits
+        if self.normalization == "relu":
+            return logits.relu()
         heads = logits.unflatten(-1, (self.heads, -1))
         if self.normalization == "softmax":
             weights = heads.softmax(dim=-1)

@@ -20,8 +20,9 @@ class SIGNEncoder(CenterEncoder):
         w_i = \mathrm{softmax}\left(\left([X, \hat A X, \dots, \hat A^L X]_i W + b\right)
               / \tau\right), \qquad \hat A = D^{-1/2} (A + I) D^{-1/2}
 
-    Unlike ``gcn``, an item keeps its own features apart from its neighbours'. Node features are
-    fixed and propagated once; a step costs a dense layer on the rows asked for.
+    Unlike ``gcn``, an item keeps its own features apart from its neighbours'. With ``relu`` in the
+    softmax's place, the centres are the second layer of a network of two over these features. Node
+    features are fixed and propagated once; a step costs a dense layer on the rows asked for.
 
     Args:
         graph: co-visit graph with node features ``x`` ``[num_nodes, num_features]``.
@@ -54,8 +55,22 @@ class SIGNEncoder(CenterEncoder):
         return torch.addmm(self.bias / self.temperature, rows, self.weight / self.temperature)
 
 
-def _propagate(graph: Data, hops: int) -> GraphBuffers:
-    adjacency, layers = gcn_adjacency(graph), [node_features(graph)]
+def hop_features(graph: Data, hops: int) -> Tensor:
+    r"""Node features propagated 0 to ``hops`` times side by side, :math:`[X, \hat A X, \dots]`.
+
+    Returns:
+        ``[num_nodes, (hops + 1) * num_features]``.
+
+    Raises:
+        InputError: if the graph has no features.
+    """
+    layers = [node_features(graph)]
+    if hops:
+        adjacency = gcn_adjacency(graph)
     for _ in range(hops):
         layers.append(adjacency.matmul(layers[-1]))
-    return GraphBuffers(propagated=torch.cat(layers, dim=1))
+    return torch.cat(layers, dim=1)
+
+
+def _propagate(graph: Data, hops: int) -> GraphBuffers:
+    return GraphBuffers(propagated=hop_features(graph, hops))
