@@ -1,0 +1,54 @@
+"""The metrics of every run over drawn users: what intervals of any two arms are made of."""
+
+from pathlib import Path
+
+import numpy as np
+
+from resemb_gnn.experiment.predictions import predictions_path, read_predictions
+from resemb_gnn.experiment.results import read_results
+from resemb_gnn.experiment.run import Run
+from resemb_gnn.experiment.summary import METRICS, Difference, by_embedding
+from resemb_gnn.experiment.user_intervals import DRAWS, metric_draws
+from resemb_gnn.io.atomic import publish, temporary_file
+
+FILE = "draws.npz"
+Draws = dict[str, "np.ndarray"]
+
+
+def keep_draws(folder: Path) -> None:
+    """Writes draws.npz of a set: of each run that has predictions, under its file's name, the
+    metrics of all users and of 1,000 draws of users, the same draws for every run, float32
+    ``[3, 1001]``. Runs that stand there are kept.
+    """
+    path = folder / FILE
+    found = read_draws(folder) if path.exists() else {}
+    for name, runs in by_embedding(read_results(folder / "results.json")).items():
+        for run in runs:
+            key = Run(name, run["seed"]).file_name
+            table = predictions_path(folder, key)
+            if key not in found and table.exists():
+                found[key] = metric_draws(read_predictions(table), DRAWS, seed=0).astype(np.float32)
+    with temporary_file(folder, FILE) as file:
+        np.savez_compressed(file, **found)  # type: ignore[arg-type]
+        publish(file, path)
+
+
+def read_draws(folder: Path) -> Draws:
+    """What :func:`keep_draws` wrote."""
+    with np.load(folder / FILE) as file:
+        return dict(file)
+
+
+def over_users(
+    draws: Draws, arm: str, other: str, metric: str, seeds: int, confidence: float = 0.95
+) -> Difference | None:
+    """Mean over the seeds that both arms have of a metric less the other's, with its interval over
+    users; ``None`` if they share no seed.
+    """
+    pairs = [(Run(arm, seed).file_name, Run(other, seed).file_name) for seed in range(seeds)]
+    shared = [draws[one] - draws[two] for one, two in pairs if one in draws and two in draws]
+    if not shared:
+        return None
+    values = np.mean(shared, axis=0, dtype=np.float64)[METRICS.index(metric)]
+    low, high = np.quantile(values[1:], [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Difference(float(values[0]), float(low), float(high), len(shared))

@@ -1,0 +1,177 @@
+"""CONTEST.md, from the raw files of the contest alone.
+
+python -m benchmarks.accuracy.contest.report --readme README.md    # its table, too
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.accuracy.contest.__main__ import RESULTS
+from benchmarks.accuracy.contest.draws import Draws, over_users, read_draws
+from benchmarks.accuracy.contest.rule import ARMS, FORMS, SEEDS, SETS
+from benchmarks.tables import mean_and_std, section, table
+from resemb_gnn.experiment.results import read_results
+from resemb_gnn.experiment.summary import (
+    Difference,
+    by_embedding,
+    difference,
+    number,
+    paired_differences,
+    seconds_to_best,
+)
+from resemb_gnn.io.atomic import write_atomically
+from resemb_gnn.io.text_tables import NONE
+
+Runs = dict[str, list[dict[str, Any]]]
+MARKS = (
+    "<!-- table: python -m benchmarks.accuracy.contest.report --readme README.md -->",
+    "<!-- end of table -->",
+)
+# Of the papers' own tables: their draw of the 99 and their split's last item, our files.
+PUBLISHED = {
+    "beauty": {"SASRec": (0.4696, 0.3156), "FDSA": (0.5096, 0.3324), "S3-Rec": (0.5506, 0.3732)},
+    "sports": {"SASRec": (0.4622, 0.2869), "FDSA": (0.5136, 0.3170), "S3-Rec": (0.5614, 0.3538)},
+}
+
+
+def mean(runs: Sequence[dict[str, Any]], *path: str) -> float:
+    return float(np.mean([number(run, *path) for run in runs]))
+
+
+def points(found: Difference | None) -> str:
+    """A difference in points of a hundred with its interval; bold if that leaves out zero."""
+    if found is None:
+        return NONE
+    text = f"{100 * found.mean:+.2f} [{100 * found.low:+.2f}, {100 * found.high:+.2f}]"
+    return f"**{text}**" if found.low > 0 or found.high < 0 else text
+
+
+def chosen_form(sets: dict[str, Runs]) -> str | None:
+    """The form with the best validation AUC over the sets, if all have run on all of them."""
+    have = [
+        form for form in FORMS if all(len(runs.get(form, [])) == SEEDS for runs in sets.values())
+    ]
+    if len(sets) < len(SETS) or len(have) < len(FORMS):
+        return None
+    return max(
+        have, key=lambda form: np.mean([mean(runs[form], "valid", "auc") for runs in sets.values()])
+    )
+
+
+def set_table(name: str, runs: Runs, draws: Draws) -> list[str]:
+    """A set's arms in the order of the rule."""
+    ranked = any(run.get("ranking") for some in runs.values() for run in some)
+    titles = ["embedding", "seeds", "valid AUC", "AUC", "GAUC", "GAUC less `plain`'s, over users"]
+    titles += ["over seeds", "log loss", *(("HR@10", "NDCG@10") if ranked else ())]
+    rows = []
+    for arm in (arm for arm in ARMS if arm in runs):
+        own = runs[arm]
+        seeds = paired_differences(own, runs.get("plain", []), "test", "gauc")
+        versus = arm != "plain" and "plain" in runs
+        rows.append(
+            [
+                f"`{arm}`",
+                len(own),
+                f"{mean(own, 'valid', 'auc'):.4f}",
+                mean_and_std([number(run, "test", "auc") for run in own]),
+                f"{mean(own, 'test', 'gauc'):.4f}",
+                points(over_users(draws, arm, "plain", "gauc", SEEDS)) if versus else NONE,
+                points(difference(seeds)) if versus and len(seeds) > 1 else NONE,
+                f"{mean(own, 'test', 'logloss'):.4f}",
+                *(f"{mean(own, 'ranking', key):.4f}" for key in ("hr_10", "ndcg_10") if ranked),
+                f"{np.mean([seconds_to_best(run) for run in own]):.0f}",
+            ]
+        )
+    for rival, figures in PUBLISHED.get(name, {}).items():
+        shown = [f"{figure:.4f}" for figure in figures]
+        rows.append([f"*{rival}, published*", *[NONE] * 7, *shown, NONE])
+    return table([*titles, "seconds to the chosen epoch"], rows)
+
+
+def verdicts(form: str, sets: dict[str, Runs], draws: dict[str, Draws]) -> list[str]:
+    """The form against every other arm: win, level or loss in GAUC, and by how much."""
+    rows = []
+    for arm in (arm for arm in ARMS if arm != form):
+        cells = []
+        for name, runs in sets.items():
+            found = over_users(draws[name], form, arm, "gauc", SEEDS) if arm in runs else None
+            word = ""
+            if found is not None:
+                word = "win " if found.low > 0 else "loss " if found.high < 0 else "level "
+            cells.append(word + points(found).replace("**", ""))
+        rows.append([f"`{arm}`", *cells])
+    return table([f"`{form}` against", *(SETS[name].title for name in sets)], rows)
+
+
+def page(sets: dict[str, Runs], draws: dict[str, Draws]) -> list[str]:
+    """Lines of CONTEST.md."""
+    lines = [
+        "# The contest",
+        "",
+        "Made by `python -m benchmarks.accuracy.contest.report` from the raw files in"
+        " `results/contest`; the rule is in [contest/README.md](contest/README.md). Differences"
+        " are in points (hundredths) of GAUC with 95 % intervals, bold where these leave out zero;"
+        " *over users*: what another sample of test users would change, seeds held fixed; *over"
+        " seeds*: what another start and order of the batches would.",
+        "",
+    ]
+    form = chosen_form(sets)
+    for one in FORMS if form is None else (form,):
+        if all(one in runs for runs in sets.values()):
+            title = f"`{one}` against every other arm"
+            lines += section(title, verdicts(one, sets, draws))
+    for name, runs in sets.items():
+        lines += section(SETS[name].title, set_table(name, runs, draws[name]))
+    return lines
+
+
+def readme_table(sets: dict[str, Runs], draws: dict[str, Draws]) -> list[str]:
+    """GAUC points over ``plain``, over users."""
+    rows = []
+    for arm, meaning in ARMS.items():
+        cells = []
+        for name, runs in sets.items():
+            found = over_users(draws[name], arm, "plain", "gauc", SEEDS) if arm in runs else None
+            if arm == "plain":
+                cells.append(f"{mean(runs[arm], 'test', 'gauc'):.3f}")
+            elif found is None:
+                cells.append(NONE)
+            else:
+                sure = found.low > 0 or found.high < 0
+                text = f"{100 * found.mean:+.1f}"
+                cells.append(f"**{text}**" if sure else text)
+        rows.append([f"`{arm}`: {meaning}", *cells])
+    return table(["DIN with", *(SETS[name].title for name in sets)], rows)
+
+
+def write_between(path: Path, lines: list[str]) -> None:
+    """Puts the lines in the place of those between the file's two marks."""
+    before, _, rest = path.read_text(encoding="utf-8").partition(MARKS[0])
+    _, mark, after = rest.partition(MARKS[1])
+    if not mark:
+        raise SystemExit(f"{path} lacks the lines {MARKS[0]!r} and {MARKS[1]!r}")
+    write_atomically(path, "\n".join([before + MARKS[0], "", *lines, "", MARKS[1] + after]))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/accuracy/CONTEST.md"))
+    parser.add_argument("--readme", type=Path, help="file whose table to make anew")
+    options = parser.parse_args(argv)
+    there = [name for name in SETS if (options.results / name / "results.json").exists()]
+    sets = {
+        name: by_embedding(read_results(options.results / name / "results.json")) for name in there
+    }
+    draws = {name: read_draws(options.results / name) for name in there}
+    write_atomically(options.out, "\n".join(page(sets, draws)))
+    if options.readme is not None:
+        write_between(options.readme, readme_table(sets, draws))
+
+
+if __name__ == "__main__":
+    main()
