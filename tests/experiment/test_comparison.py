@@ -412,7 +412,7 @@ def test_the_whole_catalogue_is_ranked(table: Path, tmp_path: Path) -> None:
 def test_a_log_with_labels_is_not_ranked(table: Path, tmp_path: Path) -> None:
     labelled = tmp_path / "labelled.parquet"
     pl.read_parquet(table).with_columns(y=pl.int_range(pl.len()) % 2).write_parquet(labelled)
-    with pytest.raises(InputError, match="ranking=99: labelled.parquet has labels"):
+    with pytest.raises(InputError, match=r"ranking=99: labelled\.parquet has labels"):
         compare(settings(labelled, tmp_path / "out", label="y", ranking=99))
     with pytest.raises(InputError, match="ranking_users=3 is read with ranking alone"):
         settings(table, tmp_path, ranking_users=3)
