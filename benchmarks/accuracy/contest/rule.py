@@ -19,7 +19,8 @@ ARMS = {
 FORMS = ("gcn", "sign:none", "sign:staged", "mlp", "mlp:staged")  # the default is one of these
 SEEDS = 3
 EPOCHS = 12
-_LISTS = ("--train-negatives", "4", "--lr", "0.004", "--ranking", "99", "--no-use-features")
+_LISTS = ("--train-negatives", "4", "--attention", "softmax", "--lr", "0.004")
+_LISTS += ("--ranking", "99", "--no-use-features")
 
 
 @dataclass(frozen=True)
