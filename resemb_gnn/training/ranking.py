@@ -5,14 +5,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from resemb_gnn.data import Batch, Examples
+from resemb_gnn.data import Examples
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.streams import progress_bar
 from resemb_gnn.models import CTRModel
-from resemb_gnn.models.ctr_model import per_candidate
+from resemb_gnn.training.catalogue import Catalogue
 from resemb_gnn.training.evaluation import predict
-
-_CHUNK = 2048  # items that are scored at once: what belongs to them stays in the cache
 
 
 @dataclass(frozen=True)
@@ -103,21 +101,16 @@ def rank_catalogue(
     Raises:
         InputError: if the embedding does not tell its number of items, or a score is not a number.
     """
-    size = model.items.num_embeddings
-    if size is None:
-        raise InputError(f"{type(model.embedding).__name__} does not tell its number of items")
     touched_items, ends = _by_user(touched, int(examples.user.max()) + 1)
     device = examples.target.device
     training = model.training
     model.eval()
-    vectors = torch.cat(
-        [model.item_features(part) for part in torch.arange(size, device=device).split(_CHUNK)]
-    )
+    catalogue = Catalogue(model)
     ranks = []
     with progress_bar(total=len(examples), desc="ranking", unit="ex", disable=not progress) as bar:
         for index in torch.arange(len(examples), device=device):
             batch = examples.batch(index[None], max_history)
-            logit = _catalogue_logits(model, vectors, batch)
+            logit = catalogue.logits(batch)[0]
             own = logit[batch.target]
             user = int(batch.user)
             logit[touched_items[ends[user] : ends[user + 1]]] = -torch.inf
@@ -133,35 +126,6 @@ def _by_user(touched: tuple[Tensor, Tensor], num_users: int) -> tuple[Tensor, li
     users, items = touched
     ends = users.bincount(minlength=num_users).cumsum(0).tolist()
     return items[users.sort(stable=True).indices], [0, *ends]
-
-
-def _catalogue_logits(model: CTRModel, vectors: Tensor, batch: Batch) -> Tensor:
-    """Logits of all items after the one history of a batch, ``[num_items]``."""
-    length = batch.history.numel()
-    history = torch.arange(length, device=vectors.device)
-    side = model.side_features(batch)
-    found = []
-    for ids in torch.arange(vectors.size(0), device=vectors.device).split(_CHUNK):
-        size = ids.numel()
-        each = torch.zeros_like(ids)
-        shared = Batch(
-            batch.history,
-            batch.ptr,
-            ids,
-            batch.label[each],
-            batch.user[each],
-            row=None if batch.row is None else batch.row[each],
-            context=None if batch.context is None else batch.context[each],
-            candidates=size,
-        )
-        items = torch.cat([vectors[batch.history], vectors[ids]])
-        positions = history
-        if not model.shares_history:
-            shared, positions = shared.expanded(), history.repeat(size)
-        beside_them = () if side is None else (per_candidate(side, size),)
-        target = torch.arange(length, length + size, device=vectors.device)
-        found.append(model.score(items, positions, target, shared, *beside_them))
-    return torch.cat(found)
 
 
 def _rank(logit: Tensor) -> Tensor:

@@ -69,6 +69,8 @@ class DINAttention(nn.Module):
         history = segment_index(ptr, key_index.numel())
         behavior = keys.index_select(0, key_index)  # [num_behaviors, dim]
         weight = self._weights(query, keys, key_index, ptr, candidates, history, behavior)
+        if candidates > 1 and ptr.numel() == 2:  # of one history, a sum is a product
+            return weight.t() @ behavior
         weighted = weight.unsqueeze(2) * behavior.unsqueeze(1)
         return segment_sum(weighted.flatten(1), ptr, history).view(query.shape)
 
@@ -101,6 +103,17 @@ class DINAttention(nn.Module):
             return repeat_rows(rows, ptr, history).unflatten(1, (candidates, -1))
 
         w_query, w_key, w_difference, w_product = self.first.weight.split(self.dim, dim=1)
+        if candidates > 1 and ptr.numel() == 2:
+            # One history: its behaviours are part of the weights, and no row a pair is made before
+            # the hidden layer: (w_query + w_difference + w_product * k_t) q.
+            bias = torch.addmm(self.first.bias, behavior, (w_key - w_difference).t())
+            weight = torch.addcmul(w_query + w_difference, w_product, behavior.unsqueeze(1))
+            hidden = torch.addmm(bias.flatten(), query, weight.flatten(0, 1).t())
+            rows = hidden.view(query.size(0) * behavior.size(0), bias.size(1))
+            score = self.rest(self.activation(rows)).view(query.size(0), behavior.size(0)).t()
+            if self.normalization == "softmax":
+                score = segment_softmax(score / self.dim**0.5, ptr, history)
+            return score
         per_query = torch.addmm(self.first.bias, query, (w_query + w_difference).t())
         per_key = (keys @ (w_key - w_difference).t()).index_select(0, key_index)
         product = (beside(query) * behavior.unsqueeze(1)).flatten(0, 1)  # a row a pair
