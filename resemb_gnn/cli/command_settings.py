@@ -3,6 +3,7 @@
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
+from resemb_gnn.errors import InputError, shown
 from resemb_gnn.settings import DataSettings, GraphSettings
 from resemb_gnn.settings.names import UNKNOWN
 from resemb_gnn.settings.setting import Settings, setting
@@ -71,6 +72,45 @@ class PredictSettings(ModelSettings):
         "users and items that the model does not know: refuse them, or leave their score empty",
         UNKNOWN,
     )
+
+
+def named_value(text: str) -> str:
+    """``NAME=VALUE``, the value of a context feature.
+
+    Raises:
+        InputError: if it is not of this form.
+    """
+    if not text.partition("=")[0] or "=" not in text:
+        raise InputError(f"context_values={shown(text)} is not of the form NAME=VALUE")
+    return text
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecommendSettings(ModelSettings):
+    """Settings of ``resemb-gnn recommend``."""
+
+    users: str | None = setting(
+        None, "table with a column of users' ids (default: all users of the model)"
+    )
+    candidates: str | None = setting(
+        None, "table with a column of items' ids to choose from (default: all items of the model)"
+    )
+    user: str | None = setting(None, "column of the users' ids (default: as in training, or user)")
+    item: str | None = setting(None, "column of the items' ids (default: as in training, or item)")
+    k: int = setting(20, "items a user")
+    include_seen: bool = setting(False, "leave in what stands in a user's stored history")
+    retrieve: int | None = setting(
+        None,
+        "score so many candidates alone, found by a rough score first: many times faster for"
+        " thousands of users, and not exact (default: score every item)",
+    )
+    context_values: tuple[str, ...] | None = setting(
+        None,
+        "of a model with context features: a value of each, NAME=VALUE, that is to hold for all",
+        name_of=named_value,
+    )
+    out: str = setting(MISSING, ".csv or .parquet for user, rank, item and score")
+    replace: bool = setting(False, "replace the file that --out names, if it is there")
 
 
 @dataclass(frozen=True, kw_only=True)

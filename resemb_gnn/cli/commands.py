@@ -9,6 +9,7 @@ from resemb_gnn.cli.command_settings import (
     ExportSettings,
     GraphCommandSettings,
     PredictSettings,
+    RecommendSettings,
     SimilarSettings,
 )
 from resemb_gnn.settings import CompareSettings, FitSettings
@@ -52,9 +53,17 @@ COMMANDS = {
     "predict": Command(
         "resemb_gnn.cli.model_commands:run_predict",
         PredictSettings,
+    RecommendSettings,
         "click probabilities of users and candidate items",
         "Reads a file with a user and a candidate item a row and writes it with the probability"
         " that the user acts on the item.",
+    ),
+    "recommend": Command(
+        "resemb_gnn.cli.recommend:run_recommend",
+        RecommendSettings,
+        "the best items for many users",
+        "Writes the items that the model scores highest for each user, of those that the user has"
+        " not acted on.",
     ),
     "similar": Command(
         "resemb_gnn.cli.model_commands:run_similar",

@@ -41,6 +41,10 @@ class Histories:
         kept = log.select(from_end <= most)
         return cls(kept.user_ids, kept.items, kept.ptr)
 
+    def of_user(self, user: int) -> Tensor:
+        """Items of a user by number, int64 ``[n]``."""
+        return self.items[int(self.ptr[user]) : int(self.ptr[user + 1])]
+
     def examples(self, user: Tensor, target: Tensor) -> Examples:
         """One example a pair of user number and candidate, int64 ``[n]`` each; labels are zero."""
         label = torch.zeros(target.numel())

@@ -1,5 +1,6 @@
 """A trained model with all that it takes to use it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from resemb_gnn.io.ids import id_column
 from resemb_gnn.models import CTRModel
 from resemb_gnn.saved.histories import Histories
 from resemb_gnn.saved.ids import number_ids
+from resemb_gnn.saved.recommending import recommend
 from resemb_gnn.saved.saving import save
 from resemb_gnn.serving import ItemIndex
 from resemb_gnn.settings import FitSettings
@@ -155,6 +157,54 @@ class TrainedModel:
         check_lengths(users=range(size), context=found)
         with naming("the context"):
             return table.encode(found, self.settings.list_separator)
+
+    def recommend(
+        self,
+        users: pl.Series | list[Any] | None = None,
+        k: int = 20,
+        *,
+        candidates: pl.Series | list[Any] | None = None,
+        include_seen: bool = False,
+        retrieve: int | None = None,
+        context: Mapping[str, Any] | None = None,
+        progress: bool = False,
+    ) -> pl.DataFrame:
+        """The ``k`` items that :meth:`predict` scores highest for each user, of equal ones those
+        that come first in :attr:`item_ids`.
+
+        Every item is scored, its embedding and a user's history read once.
+
+        Args:
+            users: the users' own ids, each answered once; all that the model knows if ``None``.
+            k: how many a user; there are fewer rows where fewer items are left.
+            candidates: own ids of the items to choose from; all if ``None``.
+            include_seen: leave those in that stand in the user's stored history (the last
+                ``settings.max_history`` positive behaviours).
+            retrieve: score so many candidates alone, found by the scores of a few anchors
+                (:class:`~resemb_gnn.serving.AnchorScores`): many times faster for thousands of
+                users, and not sure to find every one of the best.
+            context: one value for each of :attr:`context_names`, if there are some, which holds
+                for all users and items.
+            progress: show a progress bar.
+
+        Returns:
+            ``user``, ``rank`` (from 1), ``item`` and ``score`` (click probability, float32), user
+            by user in the order asked for, best first.
+
+        Raises:
+            InputError: if a user or candidate is unknown, a context value is missing or of another
+                kind than in training, ``k`` is below 1 or ``retrieve`` below ``k``.
+        """
+        return recommend(
+            self,
+            users,
+            k,
+            candidates=candidates,
+            include_seen=include_seen,
+            retrieve=retrieve,
+            context=context,
+            progress=progress,
+        )
 
     def evaluate(self, examples: Examples, *, progress: bool = False) -> Metrics:
         """AUC, per-user AUC and log loss of examples over this model's item numbers."""

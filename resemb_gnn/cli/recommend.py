@@ -1,0 +1,43 @@
+"""The command that writes the best items of many users."""
+
+import polars as pl
+
+from resemb_gnn.cli.command_settings import RecommendSettings
+from resemb_gnn.cli.outputs import new_table
+from resemb_gnn.io.frame import naming, read_columns
+from resemb_gnn.io.tables import write_table
+from resemb_gnn.pipeline.progress import Stages
+from resemb_gnn.saved import load
+from resemb_gnn.settings.shared import by_name
+
+
+def run_recommend(settings: RecommendSettings) -> None:
+    """``resemb-gnn recommend``: the items that a model scores highest for each user."""
+    out = new_table(settings.out, settings.replace)
+    values = by_name(settings.context_values)
+    with Stages(1, settings.quiet) as stages:
+        trained = stages.run(
+            f"reading {settings.model}", lambda: load(settings.model, device=settings.device)
+        )
+    columns = trained.settings
+    users = _ids(settings.users, settings.user or columns.user or "user")
+    items = _ids(settings.candidates, settings.item or columns.item or "item")
+    with naming(settings.model):
+        table = trained.recommend(
+            users,
+            settings.k,
+            candidates=items,
+            include_seen=settings.include_seen,
+            retrieve=settings.retrieve,
+            context=values,
+            progress=not settings.quiet,
+        )
+    write_table(table, out)
+    asked = len(trained.histories.user_ids) if users is None else users.n_unique()
+    print(f"{settings.out} holds {len(table):,} items for {asked:,} users", end="")
+    fewer = asked - table.filter(pl.col("rank") == settings.k).height
+    print(f", fewer than {settings.k} for {fewer:,} of them." if fewer else ".")
+
+
+def _ids(path: str | None, column: str) -> pl.Series | None:
+    return None if path is None else read_columns(path, [column])[column]
