@@ -53,7 +53,6 @@ COMMANDS = {
     "predict": Command(
         "resemb_gnn.cli.model_commands:run_predict",
         PredictSettings,
-        RecommendSettings,
         "click probabilities of users and candidate items",
         "Reads a file with a user and a candidate item a row and writes it with the probability"
         " that the user acts on the item.",

@@ -4,17 +4,17 @@ import polars as pl
 
 from resemb_gnn.cli.command_settings import RecommendSettings
 from resemb_gnn.cli.outputs import new_table
+from resemb_gnn.errors import InputError
 from resemb_gnn.io.frame import naming, read_columns
 from resemb_gnn.io.tables import write_table
 from resemb_gnn.pipeline.progress import Stages
 from resemb_gnn.saved import load
-from resemb_gnn.settings.shared import by_name
 
 
 def run_recommend(settings: RecommendSettings) -> None:
     """``resemb-gnn recommend``: the items that a model scores highest for each user."""
     out = new_table(settings.out, settings.replace)
-    values = by_name(settings.context_values)
+    values = _values(settings.context_values or ())
     with Stages(1, settings.quiet) as stages:
         trained = stages.run(
             f"reading {settings.model}", lambda: load(settings.model, device=settings.device)
@@ -41,3 +41,14 @@ def run_recommend(settings: RecommendSettings) -> None:
 
 def _ids(path: str | None, column: str) -> pl.Series | None:
     return None if path is None else read_columns(path, [column])[column]
+
+
+def _values(pairs: tuple[str, ...]) -> dict[str, str | None]:
+    """The context's values by name, as a CSV would hold them: an empty one is missing."""
+    found: dict[str, str | None] = {}
+    for pair in pairs:
+        name, _, value = pair.partition("=")
+        if name in found:
+            raise InputError(f"{name!r} comes twice in --context-values")
+        found[name] = value or None
+    return found

@@ -9,7 +9,7 @@ import torch
 
 from benchmarks import timing
 from benchmarks.speed import __main__ as speed
-from benchmarks.speed import cores, ours, serving, startup
+from benchmarks.speed import cores, ours, recommend, serving, startup
 from benchmarks.speed.tables import REFERENCE, markdown
 from resemb_gnn import InputError
 
@@ -139,3 +139,18 @@ def test_cores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [(turn["embedding"], turn["processes"]) for turn in turns] == [("plain", 1), ("gcn", 1)]
     assert all(len(turn["wall"]) == len(turn["cpu"]) == 1 for turn in turns)
     assert "gcn, 1 processes, wall" in capsys.readouterr().out
+
+
+def test_recommending_both_ways(
+    sequences: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of few items all are anchors, so what is retrieved holds the exact best."""
+    out = tmp_path / "recommend.json"
+    words = ["--data", str(sequences), "--k", "3", "--retrieve", "10", "--embedding", "plain"]
+    recommend.main([*words, "--users", "10", "--block", "5", "--out", str(out)])
+    found = json.loads(out.read_text())
+    names = [turn["name"] for turn in found["turns"]]
+    assert names == ["retrieve 10", "exact", "exact"]
+    assert found["agreement"]["users"] == 10
+    assert found["agreement"]["recall"] > 0.9
+    assert capsys.readouterr().out == recommend.summary(found) + "\n"

@@ -110,7 +110,9 @@ class DINAttention(nn.Module):
             weight = torch.addcmul(w_query + w_difference, w_product, behavior.unsqueeze(1))
             hidden = torch.addmm(bias.flatten(), query, weight.flatten(0, 1).t())
             rows = hidden.view(query.size(0) * behavior.size(0), bias.size(1))
-            score = self.rest(self.activation(rows)).view(query.size(0), behavior.size(0)).t()
+            score: Tensor = (
+                self.rest(self.activation(rows)).view(query.size(0), behavior.size(0)).t()
+            )
             if self.normalization == "softmax":
                 score = segment_softmax(score / self.dim**0.5, ptr, history)
             return score
@@ -120,7 +122,7 @@ class DINAttention(nn.Module):
         # With one candidate this expands and copies nothing.
         per_key = per_key.unsqueeze(1).expand(-1, candidates, -1).flatten(0, 1)
         hidden = torch.addmm(per_key, product, w_product.t()) + beside(per_query).flatten(0, 1)
-        score: Tensor = self.rest(self.activation(hidden)).view(-1, candidates)
+        score = self.rest(self.activation(hidden)).view(-1, candidates)
         if self.normalization == "softmax":
             score = segment_softmax(score / self.dim**0.5, ptr, history)
         return score
