@@ -103,26 +103,26 @@ class DINAttention(nn.Module):
             return repeat_rows(rows, ptr, history).unflatten(1, (candidates, -1))
 
         w_query, w_key, w_difference, w_product = self.first.weight.split(self.dim, dim=1)
-        if candidates > 1 and ptr.numel() == 2:
-            # One history: its behaviours are part of the weights, and no row a pair is made before
-            # the hidden layer: (w_query + w_difference + w_product * k_t) q.
+        one_history = candidates > 1 and ptr.numel() == 2
+        if one_history:
+            # Its behaviours are part of the weights, (w_query + w_difference + w_product * k_t) q,
+            # and no row a pair is made before the hidden layer.
             bias = torch.addmm(self.first.bias, behavior, (w_key - w_difference).t())
             weight = torch.addcmul(w_query + w_difference, w_product, behavior.unsqueeze(1))
             hidden = torch.addmm(bias.flatten(), query, weight.flatten(0, 1).t())
-            rows = hidden.view(query.size(0) * behavior.size(0), bias.size(1))
-            score: Tensor = (
-                self.rest(self.activation(rows)).view(query.size(0), behavior.size(0)).t()
-            )
-            if self.normalization == "softmax":
-                score = segment_softmax(score / self.dim**0.5, ptr, history)
-            return score
-        per_query = torch.addmm(self.first.bias, query, (w_query + w_difference).t())
-        per_key = (keys @ (w_key - w_difference).t()).index_select(0, key_index)
-        product = (beside(query) * behavior.unsqueeze(1)).flatten(0, 1)  # a row a pair
-        # With one candidate this expands and copies nothing.
-        per_key = per_key.unsqueeze(1).expand(-1, candidates, -1).flatten(0, 1)
-        hidden = torch.addmm(per_key, product, w_product.t()) + beside(per_query).flatten(0, 1)
-        score = self.rest(self.activation(hidden)).view(-1, candidates)
+            hidden = hidden.view(query.size(0) * behavior.size(0), bias.size(1))
+        else:
+            per_query = torch.addmm(self.first.bias, query, (w_query + w_difference).t())
+            per_key = (keys @ (w_key - w_difference).t()).index_select(0, key_index)
+            product = (beside(query) * behavior.unsqueeze(1)).flatten(0, 1)  # a row a pair
+            # With one candidate this expands and copies nothing.
+            per_key = per_key.unsqueeze(1).expand(-1, candidates, -1).flatten(0, 1)
+            hidden = torch.addmm(per_key, product, w_product.t()) + beside(per_query).flatten(0, 1)
+        score: Tensor = self.rest(self.activation(hidden))
+        if one_history:
+            score = score.view(query.size(0), behavior.size(0)).t()
+        else:
+            score = score.view(-1, candidates)
         if self.normalization == "softmax":
             score = segment_softmax(score / self.dim**0.5, ptr, history)
         return score
