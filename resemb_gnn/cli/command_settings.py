@@ -50,6 +50,8 @@ class EvaluateSettings(ModelSettings):
     kinds: tuple[str, ...] | None = _as_in_training("kinds")
     list_separator: str | None = _as_in_training("list_separator")
     split: str | None = _as_in_training("split")
+    valid_from: str | None = _as_in_training("valid_from")
+    test_from: str | None = _as_in_training("test_from")
     negatives: str | None = _as_in_training("negatives")
     json: bool = setting(False, "print JSON instead of a table")
 

@@ -9,7 +9,7 @@ from resemb_gnn.graph import QUANTILES, GraphSummary, edge_list, summarize_graph
 from resemb_gnn.io.tables import write_table
 from resemb_gnn.io.text_tables import aligned
 from resemb_gnn.pipeline.progress import Stages
-from resemb_gnn.pipeline.task import covisits, read_source
+from resemb_gnn.pipeline.task import covisits, make_split, read_source
 
 
 def run_graph(settings: GraphCommandSettings) -> None:
@@ -17,9 +17,7 @@ def run_graph(settings: GraphCommandSettings) -> None:
     out = None if settings.out is None else new_table(settings.out, settings.replace)
     with Stages(4 if out is None else 5, settings.quiet) as stages:
         source = stages.run(f"reading {settings.data}", lambda: read_source(settings))
-        split = stages.run(
-            "splitting", lambda: source.make_split(settings.split, settings.negatives)
-        )
+        split = stages.run("splitting", lambda: make_split(source, settings))
         graph = stages.run("joining items", lambda: covisits(source, split, settings))
         found = stages.run("describing", lambda: summarize_graph(graph))
         if out is not None:

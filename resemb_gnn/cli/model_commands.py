@@ -22,18 +22,20 @@ from resemb_gnn.io.outputs import lies_in, new_folder
 from resemb_gnn.io.paths import expanded
 from resemb_gnn.io.tables import is_table, write_table
 from resemb_gnn.io.text_tables import aligned
+from resemb_gnn.pipeline.facts import shown_figure, why_undefined
 from resemb_gnn.pipeline.progress import Stages
-from resemb_gnn.pipeline.task import read_source
+from resemb_gnn.pipeline.task import make_split, read_source
 from resemb_gnn.saved import TrainedModel, load, train
 from resemb_gnn.saved.layout import model_place
 from resemb_gnn.saved.new_log import is_training_data, renumbered
 from resemb_gnn.settings import DataSettings, FitSettings
+from resemb_gnn.settings.names import SPLITS
 from resemb_gnn.settings.shared import FEATURE_SETTINGS
 from resemb_gnn.training import is_first
 from resemb_gnn.training.checkpoint import CheckpointFolder
 
 SCORE = "score"  # the column that predict adds
-FIGURES = {"auc": "AUC", "gauc": "AUC by user", "logloss": "log loss"}
+FIGURES = {"auc": "AUC", "gauc": "GAUC", "logloss": "log loss"}
 
 
 def run_fit(settings: FitSettings) -> None:
@@ -54,8 +56,9 @@ def run_fit(settings: FitSettings) -> None:
     CheckpointFolder(checkpoints).remove()
     figures = trained.facts["figures"]
     rows = [["examples", *FIGURES.values()]]
-    rows += [[name, *_cells(figures[name])] for name in ("test", "valid", "train")]
-    print(aligned(rows))
+    parts = ("test", "valid", "train")
+    rows += [[name, *_cells(figures[name])] for name in parts]
+    print(aligned(rows), *why_undefined(figures[name] for name in parts), sep="\n")
     folder = Path(settings.out)  # as it was named, but for a last slash
     print(f"\nepoch {figures['best_epoch']} of {figures['epochs']}; {folder}/ holds the model.")
 
@@ -75,7 +78,7 @@ def run_evaluate(settings: EvaluateSettings) -> None:
             f" {dropped:,} behaviours left out,"
         )
         say(f"since the model does not know their items; {source.log}")
-    split = source.make_split(data.split, data.negatives)
+    split = make_split(source, data)
     found = trained.evaluate(split.test, progress=not settings.quiet)
     if settings.json:
         contents = {
@@ -93,7 +96,7 @@ def run_evaluate(settings: EvaluateSettings) -> None:
     if same and split.settings == trained.facts["data"]["split"]:
         saved = trained.facts["figures"]["test"]
         rows.append(["as fit measured", f"{len(split.test):,}", *_cells(saved)])
-    print(aligned(rows))
+    print(aligned(rows), *why_undefined([asdict(found)]), sep="\n")
 
 
 def run_predict(settings: PredictSettings) -> None:
@@ -185,6 +188,9 @@ def _data_settings(settings: EvaluateSettings, trained: TrainedModel) -> DataSet
     for name in names:
         if values[name] is None and name not in left:
             values[name] = getattr(trained.settings, name)
+    by = trained.facts["data"]["split"].get("by")
+    if values["split"] is None and by in SPLITS:  # also where the default was another
+        values["split"] = by
     if settings.kinds is None and trained.features is not None:  # kinds as the model has them
         read = {"items": values["items"], "users": values["users"], "context": values["context"]}
         tables = [table for place, table in trained.features.tables() if read[place]]
@@ -199,4 +205,4 @@ _COLUMNS = (
 
 
 def _cells(figures: dict[str, float]) -> list[str]:
-    return [f"{figures[name]:.4f}" for name in FIGURES]
+    return [shown_figure(figures[name]) for name in FIGURES]

@@ -28,19 +28,34 @@ class DataSource:
     graph: dict[str, Any] = field(default_factory=dict)
     published: Split | None = None
 
-    def make_split(self, by: str | None = None, negatives: str = "uniform") -> Split:
+    def make_split(
+        self,
+        by: str | None = None,
+        negatives: str = "uniform",
+        valid_from: str | None = None,
+        test_from: str | None = None,
+    ) -> Split:
         """The examples: the published ones, or the log split as asked for.
 
         Args:
-            by: how to split, if not as :attr:`split` says.
+            by: how to split, if not as :attr:`split` says; by time, if a point of time is given.
             negatives: how negatives are drawn (a log without labels).
+            valid_from: the point of time from which on rows validate, if not as :attr:`split` says.
+            test_from: likewise.
 
         Raises:
             InputError: if published examples are asked to be split, or the log cannot be.
         """
+        points = {"valid_from": valid_from, "test_from": test_from}
+        given = {name: point for name, point in points.items() if point is not None}
         if self.published is not None:
-            if by is not None:
-                raise InputError(f"{self.name} comes with its own examples: leave out --split {by}")
+            asked = {"split": by} | given if by is not None else given
+            for name, value in asked.items():
+                flag = f"--{name.replace('_', '-')} {value}"
+                raise InputError(f"{self.name} comes with its own examples: leave out {flag}")
             return self.published
+        if by is None and given:
+            by = "time"
         options = dict(self.split) if by in (None, self.split["by"]) else {"by": by}
+        options |= given
         return self.log.split(**options, negatives=negatives)

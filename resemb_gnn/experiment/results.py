@@ -102,7 +102,8 @@ def refuse_other_settings(path: Path, old: dict[str, Any], new: dict[str, Any]) 
     setting that the old file does not name, since it came later, has its default.
 
     Raises:
-        InputError: if a setting, or the fingerprint of the data or of a table of features differs.
+        InputError: if a setting, how the log is split, or the fingerprint of the data or of a table
+            of features differs.
     """
     usual = CompareSettings().identity()
     later = (new["settings"].keys() & usual.keys()) - old["settings"].keys()
@@ -116,4 +117,5 @@ def refuse_other_settings(path: Path, old: dict[str, Any], new: dict[str, Any]) 
 def _fingerprints(data: dict[str, Any]) -> dict[str, Any]:
     features = data.get("feature_fingerprints", {})
     own = {f"fingerprint of the features of {name}": value for name, value in features.items()}
-    return {"data fingerprint": data.get("fingerprint")} | own
+    split = data.get("split") or {}
+    return {"data fingerprint": data.get("fingerprint"), "split": split.get("by")} | own

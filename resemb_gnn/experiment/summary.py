@@ -48,7 +48,7 @@ class Row:
         test_auc: test AUC at the epoch chosen on validation.
         difference: test AUC less that of ``plain`` with the same seed; ``None`` for ``plain``
             itself, and where no seed is shared.
-        test_gauc: impression-weighted per-user AUC of the test examples.
+        test_gauc: GAUC of the test examples.
         test_logloss: test log loss in nats.
         gap: test log loss less that of equally drawn training examples.
         valid_auc: validation AUC at the chosen epoch.

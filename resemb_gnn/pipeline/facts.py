@@ -1,8 +1,10 @@
 """What results and saved models say of a run: data, figures and versions."""
 
 import platform
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from importlib import metadata
+from math import isnan
 from typing import Any
 
 from resemb_gnn.data import BehaviorLog, Split
@@ -26,6 +28,23 @@ def training_figures(result: FitResult) -> dict[str, Any]:
         "seconds_per_epoch": result.seconds_per_epoch,
         "num_parameters": result.num_parameters,
     }
+
+
+_UNDEFINED = {
+    "auc": "AUC is undefined where all examples have one label.",
+    "gauc": "GAUC is undefined where no user has both a positive and a negative example.",
+}
+
+
+def shown_figure(value: float) -> str:
+    """A metric in four digits, or that it is undefined."""
+    return "undefined" if isnan(value) else f"{value:.4f}"
+
+
+def why_undefined(metrics: Iterable[Mapping[str, float]]) -> list[str]:
+    """A sentence for each metric (``auc``, ``gauc``) that some examples do not define."""
+    every = [one for one in metrics if not isnan(one["logloss"])]  # else a score is no number
+    return [why for name, why in _UNDEFINED.items() if any(isnan(one[name]) for one in every)]
 
 
 def describe_data(source: DataSource, split: Split) -> dict[str, Any]:

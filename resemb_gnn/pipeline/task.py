@@ -156,9 +156,7 @@ def read_task(settings: FitSettings | CompareSettings, embeddings: Iterable[str]
             )
         _check_features(settings, source)
         graph_features_of(settings, source.log.features)
-        split = stages.run(
-            "splitting", lambda: source.make_split(settings.split, settings.negatives)
-        )
+        split = stages.run("splitting", lambda: make_split(source, settings))
     return Task(settings, source, split)
 
 
@@ -171,6 +169,17 @@ def read_source(settings: DataSettings) -> DataSource:
     names = ("user", "item", "time", "category", "label", *FEATURE_SETTINGS)
     options = {name: getattr(settings, name) for name in names}
     return load_source(settings.data, **options | {"kinds": by_name(settings.kinds)})
+
+
+def make_split(source: DataSource, settings: DataSettings) -> Split:
+    """The examples of the data, split as the settings say.
+
+    Raises:
+        InputError: if they cannot be split so.
+    """
+    return source.make_split(
+        settings.split, settings.negatives, settings.valid_from, settings.test_from
+    )
 
 
 def widths_of(settings: TrainingSettings) -> dict[str, int]:

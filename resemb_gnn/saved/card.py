@@ -1,8 +1,9 @@
 """The model card."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from resemb_gnn.io.text_tables import escape_markdown, markdown_table, one_line, pairs
+from resemb_gnn.pipeline.facts import shown_figure, why_undefined
 from resemb_gnn.pipeline.feature_card import features_section
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ def model_card(trained: "TrainedModel") -> str:
     data, figures = trained.facts["data"], trained.facts["figures"]
     settings = trained.settings
     rows = [
-        [name, *(_figure(figures[name][key]) for key in ("auc", "gauc", "logloss"))]
+        [name, *(shown_figure(figures[name][key]) for key in ("auc", "gauc", "logloss"))]
         for name in ("test", "valid", "train")
     ]
     left = ("name", "description", "features", "feature_fingerprints")
@@ -25,9 +26,10 @@ def model_card(trained: "TrainedModel") -> str:
         "A model of clicks on items by users' behaviours, trained and saved by resemb_gnn."
         " It gives the probability that a user acts on a candidate item next.",
         "## Figures",
-        markdown_table(["examples", "AUC", "AUC by user", "log loss"], rows),
+        markdown_table(["examples", "AUC", "GAUC", "log loss"], rows),
+        *why_undefined(figures[name] for name in ("test", "valid", "train")),
         f"Epoch {figures['best_epoch']} of {figures['epochs']}, chosen on validation; test was"
-        f" scored once, at the end. Generalisation gap: {_figure(figures['gap'])} nats."
+        f" scored once, at the end. Generalisation gap: {shown_figure(figures['gap'])} nats."
         f" {figures['num_parameters']:,} learnable numbers.",
         "## Data",
         escape_markdown(str(data["description"])),
@@ -57,7 +59,3 @@ def _context_note(names: list[str]) -> list[str]:
         return []
     columns = escape_markdown(", ".join(map(one_line, names)))
     return [f"`predict` needs a frame as `context`, a row a pair, with the columns {columns}."]
-
-
-def _figure(value: Any) -> str:
-    return f"{value:.4f}"

@@ -12,6 +12,7 @@ from torch_geometric.data import Data
 
 from resemb_gnn.data import Features
 from resemb_gnn.data.saved_features import feature_columns, vocabulary_table
+from resemb_gnn.errors import InputError
 from resemb_gnn.graph import edge_list
 from resemb_gnn.io.atomic import whole_folder
 from resemb_gnn.io.digests import write_digests
@@ -83,8 +84,14 @@ def save(trained: "TrainedModel", folder: str | Path, *, replace: bool = False) 
 
     Raises:
         InputError: if the folder cannot be written or holds something else, or a model and
-            ``replace`` is not set.
+            ``replace`` is not set; or if ``trained`` is a model alone, or what ``fit`` returned.
     """
+    if not hasattr(trained, "histories"):
+        raise InputError(
+            f"{type(trained).__name__} is not all that a saved model needs, which is also ids,"
+            " histories, graph and settings: rg.train(data=..., ...) makes a TrainedModel of them;"
+            " the weights alone are saved by torch.save(model.state_dict(), ...)"
+        )
     with whole_folder(model_place(folder, replace), replace=True) as new:
         save_file(_tensors(trained.model), str(new / WEIGHTS))
         (new / SETTINGS).write_text(_settings(trained), encoding="utf-8")

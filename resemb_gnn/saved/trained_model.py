@@ -207,7 +207,7 @@ class TrainedModel:
         )
 
     def evaluate(self, examples: Examples, *, progress: bool = False) -> Metrics:
-        """AUC, per-user AUC and log loss of examples over this model's item numbers."""
+        """AUC, GAUC and log loss of examples over this model's item numbers."""
         max_history = self.settings.max_history
         examples = examples.to(self.device)
         return evaluate(self.model, examples, max_history=max_history, progress=progress)

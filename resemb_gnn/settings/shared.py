@@ -145,9 +145,17 @@ class DataSettings(Settings):
     )
     split: str | None = setting(
         None,
-        "test on each user's last behaviour, or on the latest time (default: last;"
-        " complete-journey, kuairand: time)",
+        "test on each user's last behaviour, or on the latest time (default: last; with labels, and"
+        " of complete-journey and kuairand: time)",
         SPLITS,
+    )
+    valid_from: str | None = setting(
+        None,
+        "split by time: from this time on (a number or ISO date, as in the log) rows validate"
+        " (default: the last fifth)",
+    )
+    test_from: str | None = setting(
+        None, "split by time: from this time on rows test (default: the last tenth)"
     )
     negatives: str = setting("uniform", "how negatives are drawn (a log without labels)", NEGATIVES)
 

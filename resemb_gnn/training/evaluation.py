@@ -14,7 +14,7 @@ from resemb_gnn.training.metrics import auc, gauc, log_loss
 
 @dataclass(frozen=True)
 class Metrics:
-    """AUC, impression-weighted per-user AUC, and log loss (nats) of a set of examples."""
+    """AUC, GAUC (each user's, weighted by impressions) and log loss (nats) of examples."""
 
     auc: float
     gauc: float
@@ -58,7 +58,7 @@ def evaluate(
     max_history: int | None = 50,
     progress: bool = False,
 ) -> Metrics:
-    """AUC, per-user AUC and log loss of the examples."""
+    """AUC, GAUC and log loss of the examples."""
     logit = predict(model, examples, max_history=max_history, progress=progress)
     return metrics_of(logit, examples)
 

@@ -35,7 +35,7 @@ def auc(score: Tensor, label: Tensor) -> float:
 
 
 def gauc(score: Tensor, label: Tensor, user: Tensor) -> float:
-    r"""Per-user AUC, weighted by impressions (Zhou et al., KDD 2018).
+    r"""GAUC: AUC within each user, weighted by impressions (Zhou et al., KDD 2018).
 
     .. math::
         \mathrm{GAUC} = \frac{\sum_u n_u \mathrm{AUC}_u}{\sum_u n_u}

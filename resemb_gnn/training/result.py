@@ -11,7 +11,7 @@ from resemb_gnn.training.evaluation import Metrics
 from resemb_gnn.training.state import Epoch, TrainingState
 
 
-@dataclass
+@dataclass(repr=False)
 class FitResult:
     """What :func:`~resemb_gnn.fit` returns.
 
@@ -43,6 +43,16 @@ class FitResult:
 
     def __post_init__(self) -> None:
         self.gap = self.test.logloss - self.train.logloss
+
+    def __repr__(self) -> str:
+        lines = [
+            f"FitResult({type(self.model).__name__}, {self.num_parameters:,} parameters,"
+            f" epoch {self.best_epoch} of {len(self.curve)})"
+        ]
+        for name, found in (("test", self.test), ("valid", self.valid), ("train", self.train)):
+            figures = f"AUC {found.auc:.4f}, GAUC {found.gauc:.4f}, log loss {found.logloss:.4f}"
+            lines.append(f"  {name:<5}  {figures}")
+        return "\n".join(lines)
 
 
 def make_result(

@@ -162,3 +162,9 @@ def test_a_model_is_not_moved_where_its_weights_would_be_lost(trained: rg.Traine
         with pytest.raises(rg.InputError, match=f"device='{device}' is unknown"):
             trained.to(device)
     assert trained.to("cpu").device.type == "cpu"
+
+
+def test_what_is_no_trained_model_is_not_saved(trained: rg.TrainedModel, tmp_path: Path) -> None:
+    with pytest.raises(rg.InputError, match=r"DIN is not all that .* rg\.train\(data=\.\.\., "):
+        rg.save(trained.model, tmp_path / "model")  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())

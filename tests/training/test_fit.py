@@ -142,6 +142,15 @@ def test_the_best_weights_are_restored(split: Split, log: BehaviorLog) -> None:
     assert evaluate(result.model, split.train_sample) == result.train
 
 
+def test_a_result_is_shown_in_a_few_lines(split: Split, log: BehaviorLog) -> None:
+    result = quick_fit(Dot(table(log)), split, epochs=2, batch_size=64, lr=0.3)
+    first, *lines = repr(result).splitlines()
+    parameters = f"{result.num_parameters:,} parameters"
+    assert first == f"FitResult(Dot, {parameters}, epoch {result.best_epoch} of 2)"
+    assert [line.split()[0] for line in lines] == ["test", "valid", "train"]
+    assert f"AUC {result.test.auc:.4f}, GAUC {result.test.gauc:.4f}, log loss" in lines[0]
+
+
 @pytest.mark.parametrize(
     ("script", "patience", "epochs", "best", "length"),
     [

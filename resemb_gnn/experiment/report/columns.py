@@ -86,7 +86,7 @@ COLUMNS = (
     Column(
         "GAUC",
         _stat("test_gauc"),
-        "Per-user AUC of the test examples, weighted by impressions: GAUC = Σᵤ nᵤ·AUCᵤ / Σᵤ nᵤ"
+        "AUC of each user's test examples, weighted by impressions: GAUC = Σᵤ nᵤ·AUCᵤ / Σᵤ nᵤ"
         " over the users u with both a positive and a negative, nᵤ being a user's number of"
         " examples.",
     ),
