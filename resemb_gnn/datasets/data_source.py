@@ -15,7 +15,8 @@ class DataSource:
         name: name or file name.
         description: one or two sentences for the report.
         log: the log.
-        split: options of :func:`~resemb_gnn.data.split_log`, ``by`` included.
+        split: options of :func:`~resemb_gnn.data.split_log`; without ``by``, a log with labels is
+            split by time and another on each user's last behaviour.
         graph: options of :func:`~resemb_gnn.covisit_graph`.
         published: the examples, where a benchmark comes with its own; they take the place of
             ``split``.
@@ -24,9 +25,14 @@ class DataSource:
     name: str
     description: str
     log: BehaviorLog
-    split: dict[str, Any] = field(default_factory=lambda: {"by": "last"})
+    split: dict[str, Any] = field(default_factory=dict)
     graph: dict[str, Any] = field(default_factory=dict)
     published: Split | None = None
+
+    def __post_init__(self) -> None:
+        # Of impressions, a user's last one alone has one label: there is no AUC of that user.
+        by = "last" if self.log.labels is None else "time"
+        object.__setattr__(self, "split", {"by": by} | self.split)
 
     def make_split(
         self,

@@ -87,6 +87,4 @@ def load_source(
         rule = "" if is_table(path, False) else " since columns are named, else a sequence file"
         raise InputError(f"{data} is a table{rule}: name its columns by {', '.join(missing)}")
     log = BehaviorLog.from_frame(path, user, item, time, category, label, **features)
-    # Of impressions, a user's last is often one without a click, and shown together with others.
-    by = "last" if log.labels is None else "time"
-    return DataSource(path.name, "Table with one behaviour a row.", log, split={"by": by})
+    return DataSource(path.name, "Table with one behaviour a row.", log)
