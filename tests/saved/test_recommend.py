@@ -74,8 +74,8 @@ def test_some_users_and_candidates(
         for ids in (trained.histories.user_ids, trained.item_ids)
     )
     found = trained.recommend(users, k, candidates=items, include_seen=include_seen)
-    one_each = [list(dict.fromkeys(ids)) for ids in (users, items)]
-    check(found, brute_force(trained, *one_each, include_seen), k)
+    users, items = (list(dict.fromkeys(ids)) for ids in (users, items))
+    check(found, brute_force(trained, users, items, include_seen), k)
 
 
 def test_equal_scores_stand_in_the_order_of_the_items(trained: rg.TrainedModel) -> None:
