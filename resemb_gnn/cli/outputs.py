@@ -31,7 +31,8 @@ def refuse_own_input(settings: Any, config: str | None) -> None:
     data = getattr(settings, "data", None)
     read += [] if data is None else read_places(data)
     tables = (getattr(settings, name, None) for name in ("items", "users", "candidates"))
-    read += [expanded(table) for table in tables if table is not None]
+    # Of export, candidates are no table but a form of the scorer.
+    read += [expanded(table) for table in tables if isinstance(table, str)]
     refuse_overlap(expanded(out), read)
 
 
