@@ -1,12 +1,10 @@
 """The commands that train a model, or use a saved one."""
 
-import json
 import os
-from dataclasses import asdict, fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 from resemb_gnn.cli.command_settings import (
-    EvaluateSettings,
     ExportSettings,
     ModelSettings,
     PredictSettings,
@@ -17,18 +15,14 @@ from resemb_gnn.cli.outputs import new_table
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.atomic import whole_folder
 from resemb_gnn.io.frame import naming, read_columns
-from resemb_gnn.io.json_text import map_numbers
 from resemb_gnn.io.outputs import lies_in, new_folder
 from resemb_gnn.io.paths import expanded
-from resemb_gnn.io.tables import is_table, write_table
+from resemb_gnn.io.tables import write_table
 from resemb_gnn.io.text_tables import aligned
 from resemb_gnn.pipeline.progress import Stages
-from resemb_gnn.pipeline.task import read_source
 from resemb_gnn.saved import TrainedModel, load, train
 from resemb_gnn.saved.layout import model_place
-from resemb_gnn.saved.new_log import is_training_data, renumbered
-from resemb_gnn.settings import DataSettings, FitSettings
-from resemb_gnn.settings.shared import FEATURE_SETTINGS
+from resemb_gnn.settings import FitSettings
 from resemb_gnn.training import is_first
 from resemb_gnn.training.checkpoint import CheckpointFolder
 
@@ -54,53 +48,17 @@ def run_fit(settings: FitSettings) -> None:
     CheckpointFolder(checkpoints).remove()
     figures = trained.facts["figures"]
     rows = [["examples", *FIGURES.values()]]
-    rows += [[name, *_cells(figures[name])] for name in ("test", "valid", "train")]
+    rows += [[name, *figure_cells(figures[name])] for name in ("test", "valid", "train")]
     print(aligned(rows))
     folder = Path(settings.out)  # as it was named, but for a last slash
     print(f"\nepoch {figures['best_epoch']} of {figures['epochs']}; {folder}/ holds the model.")
-
-
-def run_evaluate(settings: EvaluateSettings) -> None:
-    """``resemb-gnn evaluate``: the test part of the training data, or of another log."""
-    say = note(settings.quiet)
-    with Stages(2, settings.quiet) as stages:
-        trained = _load(settings, stages)
-        data = _data_settings(settings, trained)
-        source = stages.run(f"reading {data.data}", lambda: read_source(data))
-    same = is_training_data(trained, source.log)
-    if not same:
-        trained, source, dropped = renumbered(trained, source)
-        say(
-            f"{source.name}: another log or other features than those of training;"
-            f" {dropped:,} behaviours left out,"
-        )
-        say(f"since the model does not know their items; {source.log}")
-    split = source.make_split(data.split, data.negatives)
-    found = trained.evaluate(split.test, progress=not settings.quiet)
-    if settings.json:
-        contents = {
-            "model": settings.model,
-            "data": source.name,
-            "training_data": same,
-            "examples": len(split.test),
-            "split": split.settings,
-            "test": map_numbers(asdict(found), to_file=True),
-        }
-        print(json.dumps(contents, indent=1, allow_nan=False))
-        return
-    rows = [["test examples", "number", *FIGURES.values()]]
-    rows.append([source.name, f"{len(split.test):,}", *_cells(asdict(found))])
-    if same and split.settings == trained.facts["data"]["split"]:
-        saved = trained.facts["figures"]["test"]
-        rows.append(["as fit measured", f"{len(split.test):,}", *_cells(saved)])
-    print(aligned(rows))
 
 
 def run_predict(settings: PredictSettings) -> None:
     """``resemb-gnn predict``: a click probability for each row of a file."""
     out = new_table(settings.out, settings.replace)
     with Stages(1, settings.quiet) as stages:
-        trained = _load(settings, stages)
+        trained = load_model(settings, stages)
     user = settings.user or trained.settings.user or "user"
     item = settings.item or trained.settings.item or "item"
     if user == item:
@@ -128,7 +86,7 @@ def run_predict(settings: PredictSettings) -> None:
 def run_similar(settings: SimilarSettings) -> None:
     """``resemb-gnn similar``: the items nearest to one, by the cosine of their embeddings."""
     with Stages(2, settings.quiet) as stages:
-        trained = _load(settings, stages)
+        trained = load_model(settings, stages)
         found = stages.run("searching", lambda: trained.similar(settings.item_id, settings.k))
     print(aligned([["item", "similarity"], *([str(i), f"{s:.4f}"] for i, s in found.rows())]))
 
@@ -142,7 +100,7 @@ def run_export(settings: ExportSettings) -> None:
         settings.out, settings.replace, (item_index.TABLE,), files, what="exported model"
     )
     with Stages(2 + settings.scorer, settings.quiet) as stages:
-        trained = _load(settings, stages)
+        trained = load_model(settings, stages)
         with whole_folder(out, replace=True) as new:
             vectors = trained.embedding, trained.item_ids, new
             stages.run("item vectors", lambda: export_embeddings(*vectors, index=settings.index))
@@ -162,41 +120,13 @@ def run_export(settings: ExportSettings) -> None:
     print(aligned([["file", "bytes"], *sizes]))
 
 
-def _load(settings: ModelSettings, stages: Stages) -> TrainedModel:
+def load_model(settings: ModelSettings, stages: Stages) -> TrainedModel:
+    """The saved model that a command names, as a stage of it."""
     return stages.run(
         f"reading {settings.model}", lambda: load(settings.model, device=settings.device)
     )
 
 
-def _data_settings(settings: EvaluateSettings, trained: TrainedModel) -> DataSettings:
-    """What the command gives of the data, and the rest as in training. The model knows the features
-    of items and users itself: with other data, their tables are read where they are given alone.
-    """
-    names = [spec.name for spec in fields(DataSettings)]
-    values = {name: getattr(settings, name) for name in names}
-    left: tuple[str, ...] = ()
-    if settings.data is not None:
-        named = any(values[name] is not None for name in _COLUMNS)
-        left = () if is_table(Path(settings.data), columns_named=named) else _COLUMNS
-        for table, chosen in (("items", "item_features"), ("users", "user_features")):
-            left += () if values[table] is not None else (table, chosen)
-    if trained.features is None:
-        left += FEATURE_SETTINGS
-    for name in names:
-        if values[name] is None and name not in left:
-            values[name] = getattr(trained.settings, name)
-    if settings.kinds is None and trained.features is not None:  # kinds as the model has them
-        read = {"items": values["items"], "users": values["users"], "context": values["context"]}
-        tables = [table for place, table in trained.features.tables() if read[place]]
-        values["kinds"] = tuple(f"{one.name}={one.kind}" for table in tables for one in table)
-    return DataSettings(**values)
-
-
-_COLUMNS = (
-    *("user", "item", "time", "category", "label"),
-    *("context", "time_features", "kinds", "list_separator"),
-)
-
-
-def _cells(figures: dict[str, float]) -> list[str]:
+def figure_cells(figures: dict[str, float]) -> list[str]:
+    """The cells of a row of figures, in the order of ``FIGURES``."""
     return [f"{figures[name]:.4f}" for name in FIGURES]

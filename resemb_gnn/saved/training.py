@@ -79,7 +79,8 @@ def train(
         features=_without_rows(task.features),
         feature_graphs={name: _without_folds(one) for name, one in task.feature_graphs.items()},
         facts={
-            "data": describe_data(source, task.split),
+            "data": describe_data(source, task.split)
+            | {"log_until": source.log.times.max().item()},
             "figures": figures,
             "versions": versions(),
         },
