@@ -64,11 +64,29 @@ class PredictSettings(ModelSettings):
     )
     user: str | None = setting(None, "column of the users' ids (default: as in training, or user)")
     item: str | None = setting(None, "column of the items' ids (default: as in training, or item)")
-    out: str = setting(MISSING, ".csv or .parquet for users, items and their scores")
+    time: str | None = setting(
+        None,
+        "column of times, if --data has one: of --history count the behaviours before it (default:"
+        " as in training, or time)",
+    )
+    label: str | None = setting(
+        None, "column of click labels, if --history has one (default: as in training)"
+    )
+    history: str | None = setting(
+        None,
+        "log of the behaviours since training, with the columns of --data and a time; users that it"
+        " does not hold, either, begin with none",
+    )
+    items: str | None = setting(
+        None, "table with a row an item that the model does not know: its features, as in training"
+    )
+    users: str | None = setting(None, "likewise of users")
+    out: str = setting(MISSING, ".csv or .parquet for the rows of --data and their scores")
     replace: bool = setting(False, "replace the file that --out names, if it is there")
     unknown: str = setting(
         "refuse",
-        "users and items that the model does not know: refuse them, or leave their score empty",
+        "users and items that the model does not know: refuse them, leave their score empty (skip),"
+        " or score them, users from an empty history and items from their features",
         UNKNOWN,
     )
 

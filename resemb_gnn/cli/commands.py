@@ -50,11 +50,11 @@ COMMANDS = {
         " of a later log.",
     ),
     "predict": Command(
-        "resemb_gnn.cli.model_commands:run_predict",
+        "resemb_gnn.cli.predict:run_predict",
         PredictSettings,
         "click probabilities of users and candidate items",
         "Reads a file with a user and a candidate item a row and writes it with the probability"
-        " that the user acts on the item.",
+        " that the user acts on the item next.",
     ),
     "similar": Command(
         "resemb_gnn.cli.model_commands:run_similar",

@@ -7,17 +7,13 @@ from pathlib import Path
 from resemb_gnn.cli.command_settings import (
     ExportSettings,
     ModelSettings,
-    PredictSettings,
     SimilarSettings,
 )
 from resemb_gnn.cli.notes import note
-from resemb_gnn.cli.outputs import new_table
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.atomic import whole_folder
-from resemb_gnn.io.frame import naming, read_columns
 from resemb_gnn.io.outputs import lies_in, new_folder
 from resemb_gnn.io.paths import expanded
-from resemb_gnn.io.tables import write_table
 from resemb_gnn.io.text_tables import aligned
 from resemb_gnn.pipeline.progress import Stages
 from resemb_gnn.saved import TrainedModel, load, train
@@ -26,7 +22,6 @@ from resemb_gnn.settings import FitSettings
 from resemb_gnn.training import is_first
 from resemb_gnn.training.checkpoint import CheckpointFolder
 
-SCORE = "score"  # the column that predict adds
 FIGURES = {"auc": "AUC", "gauc": "AUC by user", "logloss": "log loss"}
 
 
@@ -52,35 +47,6 @@ def run_fit(settings: FitSettings) -> None:
     print(aligned(rows))
     folder = Path(settings.out)  # as it was named, but for a last slash
     print(f"\nepoch {figures['best_epoch']} of {figures['epochs']}; {folder}/ holds the model.")
-
-
-def run_predict(settings: PredictSettings) -> None:
-    """``resemb-gnn predict``: a click probability for each row of a file."""
-    out = new_table(settings.out, settings.replace)
-    with Stages(1, settings.quiet) as stages:
-        trained = load_model(settings, stages)
-    user = settings.user or trained.settings.user or "user"
-    item = settings.item or trained.settings.item or "item"
-    if user == item:
-        raise InputError(f"users and items cannot both stand in column {user!r}")
-    if SCORE in (user, item):
-        raise InputError(
-            f"the scores are written to a column {SCORE!r}: column {SCORE!r} of {settings.data}"
-            " cannot hold ids; give it another name"
-        )
-    table = read_columns(settings.data, [user, item, *trained.context_names])
-    with naming(settings.data):
-        score = trained.predict(
-            table[user],
-            table[item],
-            context=table if trained.context_names else None,
-            unknown=settings.unknown,
-            progress=not settings.quiet,
-        )
-    table = table.select(user, item, score.alias(SCORE))
-    write_table(table, out)
-    print(f"{settings.out} holds {len(table):,} scores", end="")
-    print(f", {score.null_count():,} of them empty." if score.null_count() else ".")
 
 
 def run_similar(settings: SimilarSettings) -> None:

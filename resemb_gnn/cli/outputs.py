@@ -30,7 +30,7 @@ def refuse_own_input(settings: Any, config: str | None) -> None:
         read.append(expanded(settings.model))
     data = getattr(settings, "data", None)
     read += [] if data is None else read_places(data)
-    tables = (getattr(settings, name, None) for name in ("items", "users"))
+    tables = (getattr(settings, name, None) for name in ("items", "users", "history"))
     read += [expanded(table) for table in tables if table is not None]
     refuse_overlap(expanded(out), read)
 

@@ -1,6 +1,5 @@
 """A model meets a log."""
 
-import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,8 +12,9 @@ from resemb_gnn.data import BehaviorLog, Examples, Features, FeatureTable, Negat
 from resemb_gnn.data.feature_rows import rows_of
 from resemb_gnn.data.negatives import with_negatives
 from resemb_gnn.errors import InputError, shown
-from resemb_gnn.io.ids import find_ids
 from resemb_gnn.pipeline.facts import feature_fingerprints, fingerprint
+from resemb_gnn.saved.extended import knowing
+from resemb_gnn.saved.ids import num_not_later, of_known_items
 from resemb_gnn.saved.trained_model import TrainedModel
 from resemb_gnn.settings import FitSettings
 from resemb_gnn.settings.setting import check_values
@@ -91,23 +91,12 @@ class LaterLog:
         """
         negatives = trained.settings.negatives if negatives is None else negatives
         check_values(FitSettings, negatives=negatives)
-        number = find_ids(log.item_ids, trained.item_ids).fill_null(-1)
-        items = torch.from_numpy(number.to_numpy().copy())[log.items]
-        known = log.select(items >= 0)
+        known = of_known_items(trained.item_ids, log)
         if not known.num_behaviors:
             raise InputError(f"{name} holds no item that the model knows")
-        theirs = known.features or Features()
-        known = replace(
-            known,
-            items=items[items >= 0],
-            item_ids=trained.item_ids,
-            item_category=None,
-            category_ids=None,
-            features=None,
-        )
         histories, number_of_user = trained.histories.continued(known)
         user = number_of_user[known.users]
-        features = _features(trained, log, theirs, histories.user_ids, name)
+        features = _features(trained, log, known, histories.user_ids, name)
         label = torch.ones(len(user)) if known.labels is None else known.labels
         examples = replace(
             histories.examples(user, known.items, known.times),
@@ -127,15 +116,14 @@ class LaterLog:
             sampler = NegativeSampler(histories.items, histories.users, weight)
             examples = with_negatives(examples, sampler, num, np.random.default_rng(seed))
         first_new = len(trained.histories.user_ids)
-        until = trained.facts["data"].get("log_until")
         return cls(
-            trained=_knowing(trained, features),
+            trained=knowing(trained, features),
             examples=examples,
             new_user=examples.user >= first_new,
             num_rows=log.num_behaviors,
             num_scored=known.num_behaviors,
             num_of_new_users=int((user >= first_new).sum()),
-            num_early=0 if until is None else int((log.times.numpy() <= until).sum()),
+            num_early=num_not_later(trained.facts, log),
             split=split,
         )
 
@@ -158,19 +146,19 @@ class LaterLog:
 
 
 def _features(
-    trained: TrainedModel, log: BehaviorLog, theirs: Features, user_ids: pl.Series, name: str
+    trained: TrainedModel, log: BehaviorLog, known: BehaviorLog, user_ids: pl.Series, name: str
 ) -> Features | None:
-    """What is known of the model's items, the users of both and the rows of a log."""
-    own = trained.features
+    """What is known of the model's items, the users of both and the known rows of a log."""
+    own, every, theirs = trained.features, log.features or Features(), known.features or Features()
     if own is None:
         return None
     tables: dict[str, FeatureTable] = {}
     if own.items is not None:
         ids = trained.item_ids
-        tables["items"] = rows_of(own.items, ids, ids, theirs.items, log.item_ids)
+        tables["items"] = rows_of(own.items, ids, ids, every.items, log.item_ids)
     if own.users is not None:
-        known = trained.histories.user_ids
-        tables["users"] = rows_of(own.users, known, user_ids, theirs.users, log.user_ids)
+        ids = trained.histories.user_ids
+        tables["users"] = rows_of(own.users, ids, user_ids, every.users, log.user_ids)
     if own.context is not None:
         if theirs.context is None:
             raise InputError(
@@ -179,16 +167,3 @@ def _features(
             )
         tables["context"] = own.context.encode(theirs.context.decode())
     return Features(**tables)
-
-
-def _knowing(trained: TrainedModel, features: Features | None) -> TrainedModel:
-    """The model with other values of the features of items and users, embedded as before."""
-    if features is None:
-        return trained
-    model = copy.copy(trained.model)
-    model._modules = dict(model._modules)
-    for name, table in (("known_items", features.items), ("known_users", features.users)):
-        before = getattr(model, name)
-        if table is not None:
-            setattr(model, name, before.over(table).to(trained.device))
-    return replace(trained, model=model, features=features)

@@ -16,34 +16,7 @@ from resemb_gnn import InputError, cli
 from resemb_gnn.data import Examples
 from resemb_gnn.saved.histories import Histories
 from resemb_gnn.saved.new_log import LaterLog
-from tests.shop import COLUMNS, CONTEXT, shop_flags, write_shop
-
-TRAINING = 500  # rows of the shop's log; the others are a later one
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``log.csv``, the ``model`` of it, and ``later.csv`` with some new users and items, shuffled;
-    three rows a time.
-    """
-    folder = tmp_path_factory.mktemp("later")
-    write_shop(folder)
-    every = pl.read_csv(folder / "log.csv")
-    every[:TRAINING].write_csv(folder / "log.csv")
-    rows = every[TRAINING:].with_columns(
-        pl.col("shopper").str.replace("s4", "new"),
-        pl.col("article").str.replace("A-1$", "B-1"),
-        pl.col("ts") // 3 * 3,
-    )
-    rows.sample(fraction=1.0, shuffle=True, seed=2).write_csv(folder / "later.csv")
-    small = ["--epochs", "1", "--folds", "2", "--embedding-dim", "4", "--quiet"]
-    assert cli.main(["fit", *shop_flags(folder), "--out", str(folder / "model"), *small]) == 0
-    return folder
-
-
-@pytest.fixture(scope="module")
-def trained(shop: Path) -> rg.TrainedModel:
-    return rg.load(shop / "model")
+from tests.shop import COLUMNS, CONTEXT
 
 
 def read(path: Path, **more: object) -> rg.BehaviorLog:
@@ -56,13 +29,13 @@ def history(trained: rg.TrainedModel, examples: Examples, at: int) -> list[str]:
     return trained.item_ids.gather(own.numpy()).to_list()
 
 
-def test_histories_by_a_loop(shop: Path, trained: rg.TrainedModel) -> None:
-    later = LaterLog.of(trained, read(shop / "later.csv"))
-    rows = pl.read_csv(shop / "later.csv").filter(pl.col("article") != "B-1")
+def test_histories_by_a_loop(later_shop: Path, shop_model: rg.TrainedModel) -> None:
+    later = LaterLog.of(shop_model, read(later_shop / "later.csv"))
+    rows = pl.read_csv(later_shop / "later.csv").filter(pl.col("article") != "B-1")
     assert (later.num_rows, later.num_scored) == (200, len(rows))
-    past = pl.read_csv(shop / "log.csv").filter(click=1).sort("ts")
+    past = pl.read_csv(later_shop / "log.csv").filter(click=1).sort("ts")
     # In the log's order, which is by user, then time.
-    table = pl.read_csv(shop / "later.csv")[read(shop / "later.csv").rows.numpy()]
+    table = pl.read_csv(later_shop / "later.csv")[read(later_shop / "later.csv").rows.numpy()]
     table = table.filter(pl.col("article") != "B-1")
     for at, (user, item, time, click) in enumerate(
         table.select("shopper", "article", "ts", "click").rows()
@@ -70,39 +43,47 @@ def test_histories_by_a_loop(shop: Path, trained: rg.TrainedModel) -> None:
         before = rows.filter((pl.col("ts") < time) & (pl.col("click") == 1), shopper=user)
         expected = past.filter(shopper=user)["article"].to_list()[-50:]
         expected += before.sort("ts", "article")["article"].to_list()
-        found = history(trained, later.examples, at)
+        found = history(shop_model, later.examples, at)
         at_once = len(expected) - len(before)
         assert found[:at_once] == expected[:at_once]
         assert sorted(found[at_once:]) == sorted(expected[at_once:])
-        assert trained.item_ids[int(later.examples.target[at])] == item
+        assert shop_model.item_ids[int(later.examples.target[at])] == item
         assert later.examples.label[at] == click
         assert bool(later.new_user[at]) == user.startswith("new")
 
 
-def test_it_scores_what_the_model_does_row_by_row(shop: Path, trained: rg.TrainedModel) -> None:
+def test_it_scores_what_the_model_does_row_by_row(
+    later_shop: Path, shop_model: rg.TrainedModel
+) -> None:
     """A row of a known user without earlier rows is what predict is asked for."""
-    table = pl.read_csv(shop / "later.csv").filter(
+    table = pl.read_csv(later_shop / "later.csv").filter(
         ~pl.col("shopper").str.starts_with("new"), pl.col("article") != "B-1"
     )
     first = table.sort("ts", maintain_order=True).unique("shopper", maintain_order=True)
-    first.write_csv(shop / "first.csv")
-    log = read(shop / "first.csv")
-    later = LaterLog.of(trained, log)
+    first.write_csv(later_shop / "first.csv")
+    log = read(later_shop / "first.csv")
+    later = LaterLog.of(shop_model, log)
     assert (later.num_of_new_users, later.num_early) == (0, 0)
     logit = rg.predict(later.trained.model, later.examples)
     rows = first[log.rows.numpy()]
-    expected = trained.predict(rows["shopper"], rows["article"], context=rows)
+    expected = shop_model.predict(rows["shopper"], rows["article"], context=rows)
     np.testing.assert_allclose(logit.sigmoid(), expected, rtol=1e-6)
     found = later.metrics()
     assert list(found) == ["all"]
     assert found["all"].auc == rg.training.metrics.auc(expected.to_torch(), later.examples.label)
 
 
-def test_what_is_printed(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["evaluate", "--model", str(shop / "model"), "--data", str(shop / "later.csv")]
+def test_what_is_printed(later_shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [
+        "evaluate",
+        "--model",
+        str(later_shop / "model"),
+        "--data",
+        str(later_shop / "later.csv"),
+    ]
     assert cli.main([*words, "--json", "--quiet"]) == 0
     found = json.loads(capsys.readouterr().out)
-    table = pl.read_csv(shop / "later.csv")
+    table = pl.read_csv(later_shop / "later.csv")
     known = table.filter(pl.col("article") != "B-1")
     new = known.filter(pl.col("shopper").str.starts_with("new"))
     counts = [found[name] for name in ("rows", "scored_rows", "rows_of_new_users", "examples")]
