@@ -34,7 +34,7 @@ class ModelSettings(Settings):
 class EvaluateSettings(ModelSettings):
     """Settings of ``resemb-gnn evaluate``."""
 
-    data: str | None = _as_in_training("data")
+    data: str | tuple[str, ...] | None = _as_in_training("data")
     user: str | None = _as_in_training("user")
     item: str | None = _as_in_training("item")
     time: str | None = _as_in_training("time")
@@ -57,10 +57,10 @@ class EvaluateSettings(ModelSettings):
 class PredictSettings(ModelSettings):
     """Settings of ``resemb-gnn predict``."""
 
-    data: str = setting(
+    data: str | tuple[str, ...] = setting(
         MISSING,
         "table with a user and a candidate item a row: .csv; .tsv or .txt, with tabs; these also"
-        " .gz; .parquet, or a folder of Parquet files",
+        " .gz; .parquet; a folder of such files, a pattern in quotes, or several of these",
     )
     user: str | None = setting(None, "column of the users' ids (default: as in training, or user)")
     item: str | None = setting(None, "column of the items' ids (default: as in training, or item)")
@@ -72,7 +72,7 @@ class PredictSettings(ModelSettings):
     label: str | None = setting(
         None, "column of click labels, if --history has one (default: as in training)"
     )
-    history: str | None = setting(
+    history: str | tuple[str, ...] | None = setting(
         None,
         "log of the behaviours since training, with the columns of --data and a time; users that it"
         " does not hold, either, begin with none",

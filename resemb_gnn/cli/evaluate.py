@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict, fields
-from pathlib import Path
 from typing import Any
 
 from resemb_gnn.cli.command_settings import EvaluateSettings
@@ -11,6 +10,7 @@ from resemb_gnn.cli.notes import note
 from resemb_gnn.datasets import DataSource
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.json_text import map_numbers
+from resemb_gnn.io.parts import find_places, shown_paths
 from resemb_gnn.io.tables import is_table
 from resemb_gnn.io.text_tables import aligned
 from resemb_gnn.pipeline.progress import Stages
@@ -26,7 +26,7 @@ def run_evaluate(settings: EvaluateSettings) -> None:
     with Stages(2, settings.quiet) as stages:
         trained = load_model(settings, stages)
         data = _data_settings(settings, trained)
-        source = stages.run(f"reading {data.data}", lambda: read_source(data))
+        source = stages.run(f"reading {shown_paths(data.data)}", lambda: read_source(data))
     if is_training_data(trained, source.log):
         _evaluate_held_out(settings, trained, data, source)
     else:
@@ -59,6 +59,7 @@ def _evaluate_later(settings: EvaluateSettings, trained: TrainedModel, source: D
         )
     later = LaterLog.of(trained, source.log, negatives=settings.negatives, name=source.name)
     say = note(settings.quiet)
+    say(str(source))
     if later.num_early:
         say(
             f"{later.num_early:,} of the {later.num_rows:,} rows are not later than the training's"
@@ -126,7 +127,7 @@ def _data_settings(settings: EvaluateSettings, trained: TrainedModel) -> DataSet
     left: tuple[str, ...] = ()
     if settings.data is not None:
         named = any(values[name] is not None for name in _COLUMNS)
-        left = () if is_table(Path(settings.data), columns_named=named) else _COLUMNS
+        left = () if is_table(find_places(settings.data), columns_named=named) else _COLUMNS
         for table, chosen in (("items", "item_features"), ("users", "user_features")):
             left += () if values[table] is not None else (table, chosen)
     if trained.features is None:

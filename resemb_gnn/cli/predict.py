@@ -1,7 +1,6 @@
 """``resemb-gnn predict``: a click probability for each row of a file."""
 
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -13,6 +12,7 @@ from resemb_gnn.data import BehaviorLog
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.arrow import check_names
 from resemb_gnn.io.frame import naming, read_columns
+from resemb_gnn.io.parts import shown_paths
 from resemb_gnn.io.tables import write_table
 from resemb_gnn.io.times import are_dates
 from resemb_gnn.pipeline.progress import Stages
@@ -30,11 +30,12 @@ def run_predict(settings: PredictSettings) -> None:
     user, item, time = (_column(settings, trained, name) for name in ("user", "item", "time"))
     if user == item:
         raise InputError(f"users and items cannot both stand in column {user!r}")
+    place = shown_paths(settings.data)
     table = read_columns(settings.data, None)
-    check_names(settings.data, table.columns, [user, item, *trained.context_names])
+    check_names(place, table.columns, [user, item, *trained.context_names])
     if settings.time is not None:
-        check_names(settings.data, table.columns, [time])
-    _check_writable(settings, table, out)
+        check_names(place, table.columns, [time])
+    _check_writable(place, table, out)
     timed = time in table.columns
     history = None
     if settings.history is not None:
@@ -42,10 +43,11 @@ def run_predict(settings: PredictSettings) -> None:
         early = num_not_later(trained.facts, history)
         if early:
             note(settings.quiet)(
-                f"{early:,} of the {history.num_behaviors:,} rows of {settings.history} are not"
-                " later than the training's last one, and may count twice"
+                f"{early:,} of the {history.num_behaviors:,} rows of"
+                f" {shown_paths(settings.history)} are not later than the training's last one, and"
+                " may count twice"
             )
-    with naming(settings.data):
+    with naming(place):
         score = trained.predict(
             table[user],
             table[item],
@@ -67,16 +69,16 @@ def _column(settings: PredictSettings, trained: TrainedModel, name: str) -> str:
     return found
 
 
-def _check_writable(settings: PredictSettings, table: pl.DataFrame, out: Path) -> None:
+def _check_writable(place: str, table: pl.DataFrame, out: Path) -> None:
     if SCORE in table.columns:
         raise InputError(
-            f"the scores are written to a column {SCORE!r}: column {SCORE!r} of {settings.data}"
+            f"the scores are written to a column {SCORE!r}: column {SCORE!r} of {place}"
             " cannot be kept; give it another name"
         )
     nested = [one.name for one in table if one.dtype.is_nested()]
     if nested and out.suffix == ".csv":
         raise InputError(
-            f"column {nested[0]!r} of {settings.data} holds {table[nested[0]].dtype}, which no CSV"
+            f"column {nested[0]!r} of {place} holds {table[nested[0]].dtype}, which no CSV"
             " file can: name a .parquet by --out"
         )
 
@@ -89,16 +91,14 @@ def _read_history(
     Raises:
         InputError: if its times are of another kind than those that are asked for.
     """
-    place: Any = settings.history
+    assert settings.history is not None
     user, item, time = (_column(settings, trained, name) for name in ("user", "item", "time"))
-    table = read_columns(place, None)
+    table = read_columns(settings.history, None)
     label = settings.label
     if label is None and trained.settings.label in table.columns:
         label = trained.settings.label
-    log = BehaviorLog.from_frame(place, user, item, time, label=label)
+    log = BehaviorLog.from_frame(settings.history, user, item, time, label=label)
     if asked is not None and are_dates(asked) != are_dates(table[time]):
-        raise InputError(
-            f"column {time!r} holds dates in one of {settings.data} and {place} and numbers in the"
-            " other"
-        )
+        files = f"{shown_paths(settings.data)} and {shown_paths(settings.history)}"
+        raise InputError(f"column {time!r} holds dates in one of {files} and numbers in the other")
     return log

@@ -28,6 +28,12 @@ class DataSource:
     graph: dict[str, Any] = field(default_factory=dict)
     published: Split | None = None
 
+    def __str__(self) -> str:
+        """A line on the log, and on its repeated rows, if it has any."""
+        repeated = self.log.num_repeated
+        told = f"; repeated rows (user, item and time), which are kept: {repeated:,}"
+        return f"{self.name}: {self.log}{told if repeated else ''}"
+
     def make_split(self, by: str | None = None, negatives: str = "uniform") -> Split:
         """The examples: the published ones, or the log split as asked for.
 

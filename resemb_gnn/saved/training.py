@@ -51,7 +51,7 @@ def train(
         shared_folder(checkpoints)
     board = None if settings.tensorboard is None else TensorBoard(settings.tensorboard)
     task = read_task(settings, [settings.embedding])
-    log(f"{task.source.name}: {task.source.log}")
+    log(str(task.source))
     log(str(task))
     model = task.make_model(settings.embedding, settings, settings.seed)
     with limited_threads(settings.threads):
