@@ -116,10 +116,10 @@ def test_negatives_are_drawn_as_in_training(
         window = examples.items[int(examples.start[at]) : int(examples.end[at])]
         assert examples.target[at] not in window
     drawn = examples.target[1::2]
-    assert bool((trained.graph.count[drawn] > 0).all())  # nothing else is popular
     again, other = LaterLog.of(trained, log), LaterLog.of(trained, log, negatives="uniform")
     assert torch.equal(drawn, again.examples.target[1::2])
-    assert not torch.equal(drawn, other.examples.target[1::2])
+    count = trained.graph.count.float()  # by which what is popular is drawn more often
+    assert count[drawn].mean() > 1.2 * count[other.examples.target[1::2]].mean()
     with pytest.raises(InputError, match="negatives='some' is unknown"):
         LaterLog.of(trained, log, negatives="some")
 
