@@ -147,6 +147,10 @@ def test_continued_histories_by_a_loop(
         own = known[name] if name < len(known) else []
         for time in range(6):
             (end,) = found.ends(torch.tensor([user]), torch.tensor([time])).tolist()
-            later = sorted((t, n, i) for n, (u, i, t) in enumerate(rows) if u == name and t < time)
-            expected = own + [item for _, _, item in later]
-            assert found.items[int(found.ptr[user]) : end].tolist() == expected
+            later = sorted((t, i) for u, i, t in rows if u == name and t < time)
+            window = slice(int(found.ptr[user]), end)
+            assert found.items[window][: len(own)].tolist() == own
+            behind = list(zip(found.times[window], found.items[window], strict=True))[len(own) :]
+            times = [int(t) for t, _ in behind]
+            assert times == sorted(times)
+            assert sorted((int(t), int(i)) for t, i in behind) == later
