@@ -35,7 +35,7 @@ class ModelSettings(Settings):
 class EvaluateSettings(ModelSettings):
     """Settings of ``resemb-gnn evaluate``."""
 
-    data: str | None = _as_in_training("data")
+    data: str | tuple[str, ...] | None = _as_in_training("data")
     user: str | None = _as_in_training("user")
     item: str | None = _as_in_training("item")
     time: str | None = _as_in_training("time")
@@ -60,18 +60,36 @@ class EvaluateSettings(ModelSettings):
 class PredictSettings(ModelSettings):
     """Settings of ``resemb-gnn predict``."""
 
-    data: str = setting(
+    data: str | tuple[str, ...] = setting(
         MISSING,
         "table with a user and a candidate item a row: .csv; .tsv or .txt, with tabs; these also"
-        " .gz; .parquet, or a folder of Parquet files",
+        " .gz; .parquet; a folder of such files, a pattern in quotes, or several of these",
     )
     user: str | None = setting(None, "column of the users' ids (default: as in training, or user)")
     item: str | None = setting(None, "column of the items' ids (default: as in training, or item)")
-    out: str = setting(MISSING, ".csv or .parquet for users, items and their scores")
+    time: str | None = setting(
+        None,
+        "column of times, if --data has one: of --history count the behaviours before it (default:"
+        " as in training, or time)",
+    )
+    label: str | None = setting(
+        None, "column of click labels, if --history has one (default: as in training)"
+    )
+    history: str | tuple[str, ...] | None = setting(
+        None,
+        "log of the behaviours since training, with the columns of --data and a time; users that it"
+        " does not hold, either, begin with none",
+    )
+    items: str | None = setting(
+        None, "table with a row an item that the model does not know: its features, as in training"
+    )
+    users: str | None = setting(None, "likewise of users")
+    out: str = setting(MISSING, ".csv or .parquet for the rows of --data and their scores")
     replace: bool = setting(False, "replace the file that --out names, if it is there")
     unknown: str = setting(
         "refuse",
-        "users and items that the model does not know: refuse them, or leave their score empty",
+        "users and items that the model does not know: refuse them, leave their score empty (skip),"
+        " or score them, users from an empty history and items from their features",
         UNKNOWN,
     )
 

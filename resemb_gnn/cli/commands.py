@@ -44,18 +44,18 @@ COMMANDS = {
         " scores the test part and saves the model as a folder.",
     ),
     "evaluate": Command(
-        "resemb_gnn.cli.model_commands:run_evaluate",
+        "resemb_gnn.cli.evaluate:run_evaluate",
         EvaluateSettings,
-        "score a saved model on test examples",
-        "Scores a saved model on the test part of the data that it was trained on, or of another"
-        " log of the same items.",
+        "score a saved model on test examples or a later log",
+        "Scores a saved model on the test part of the data that it was trained on, or on every row"
+        " of a later log.",
     ),
     "predict": Command(
-        "resemb_gnn.cli.model_commands:run_predict",
+        "resemb_gnn.cli.predict:run_predict",
         PredictSettings,
         "click probabilities of users and candidate items",
         "Reads a file with a user and a candidate item a row and writes it with the probability"
-        " that the user acts on the item.",
+        " that the user acts on the item next.",
     ),
     "recommend": Command(
         "resemb_gnn.cli.recommend:run_recommend",

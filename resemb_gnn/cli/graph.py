@@ -6,6 +6,7 @@ from torch_geometric.data import Data
 from resemb_gnn.cli.command_settings import GraphCommandSettings
 from resemb_gnn.cli.outputs import new_table
 from resemb_gnn.graph import QUANTILES, GraphSummary, edge_list, summarize_graph
+from resemb_gnn.io.parts import shown_paths
 from resemb_gnn.io.tables import write_table
 from resemb_gnn.io.text_tables import aligned
 from resemb_gnn.pipeline.progress import Stages
@@ -16,7 +17,7 @@ def run_graph(settings: GraphCommandSettings) -> None:
     """Builds the graph of the training behaviours, prints what it is like, writes it if asked."""
     out = None if settings.out is None else new_table(settings.out, settings.replace)
     with Stages(4 if out is None else 5, settings.quiet) as stages:
-        source = stages.run(f"reading {settings.data}", lambda: read_source(settings))
+        source = stages.run(f"reading {shown_paths(settings.data)}", lambda: read_source(settings))
         split = stages.run("splitting", lambda: make_split(source, settings))
         graph = stages.run("joining items", lambda: covisits(source, split, settings))
         found = stages.run("describing", lambda: summarize_graph(graph))
@@ -25,7 +26,7 @@ def run_graph(settings: GraphCommandSettings) -> None:
                 f"writing {settings.out}",
                 lambda: write_table(_edges(graph, source.log.item_ids), out),
             )
-    print(f"{source.name}: {source.log}")
+    print(source)
     print(f"Graph of the {split.history.num_behaviors:,} training behaviours that are positive\n")
     print("\n\n".join(_tables(found, source.log.item_ids, settings.most)))
     if settings.out is not None:

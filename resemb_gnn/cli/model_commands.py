@@ -1,40 +1,28 @@
 """The commands that train a model, or use a saved one."""
 
-import json
 import os
-from dataclasses import asdict, fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 from resemb_gnn.cli.command_settings import (
-    EvaluateSettings,
     ExportSettings,
     ModelSettings,
-    PredictSettings,
     SimilarSettings,
 )
 from resemb_gnn.cli.notes import note
-from resemb_gnn.cli.outputs import new_table
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.atomic import whole_folder
-from resemb_gnn.io.frame import naming, read_columns
-from resemb_gnn.io.json_text import map_numbers
 from resemb_gnn.io.outputs import lies_in, new_folder
 from resemb_gnn.io.paths import expanded
-from resemb_gnn.io.tables import is_table, write_table
 from resemb_gnn.io.text_tables import aligned
 from resemb_gnn.pipeline.facts import shown_figure, why_undefined
 from resemb_gnn.pipeline.progress import Stages
-from resemb_gnn.pipeline.task import make_split, read_source
 from resemb_gnn.saved import TrainedModel, load, train
 from resemb_gnn.saved.layout import model_place
-from resemb_gnn.saved.new_log import is_training_data, renumbered
-from resemb_gnn.settings import DataSettings, FitSettings
-from resemb_gnn.settings.names import SPLITS
-from resemb_gnn.settings.shared import FEATURE_SETTINGS
+from resemb_gnn.settings import FitSettings
 from resemb_gnn.training import is_first
 from resemb_gnn.training.checkpoint import CheckpointFolder
 
-SCORE = "score"  # the column that predict adds
 FIGURES = {"auc": "AUC", "gauc": "GAUC", "logloss": "log loss"}
 
 
@@ -57,81 +45,16 @@ def run_fit(settings: FitSettings) -> None:
     figures = trained.facts["figures"]
     rows = [["examples", *FIGURES.values()]]
     parts = ("test", "valid", "train")
-    rows += [[name, *_cells(figures[name])] for name in parts]
+    rows += [[name, *figure_cells(figures[name])] for name in parts]
     print(aligned(rows), *why_undefined(figures[name] for name in parts), sep="\n")
     folder = Path(settings.out)  # as it was named, but for a last slash
     print(f"\nepoch {figures['best_epoch']} of {figures['epochs']}; {folder}/ holds the model.")
 
 
-def run_evaluate(settings: EvaluateSettings) -> None:
-    """``resemb-gnn evaluate``: the test part of the training data, or of another log."""
-    say = note(settings.quiet)
-    with Stages(2, settings.quiet) as stages:
-        trained = _load(settings, stages)
-        data = _data_settings(settings, trained)
-        source = stages.run(f"reading {data.data}", lambda: read_source(data))
-    same = is_training_data(trained, source.log)
-    if not same:
-        trained, source, dropped = renumbered(trained, source)
-        say(
-            f"{source.name}: another log or other features than those of training;"
-            f" {dropped:,} behaviours left out,"
-        )
-        say(f"since the model does not know their items; {source.log}")
-    split = make_split(source, data)
-    found = trained.evaluate(split.test, progress=not settings.quiet)
-    if settings.json:
-        contents = {
-            "model": settings.model,
-            "data": source.name,
-            "training_data": same,
-            "examples": len(split.test),
-            "split": split.settings,
-            "test": map_numbers(asdict(found), to_file=True),
-        }
-        print(json.dumps(contents, indent=1, allow_nan=False))
-        return
-    rows = [["test examples", "number", *FIGURES.values()]]
-    rows.append([source.name, f"{len(split.test):,}", *_cells(asdict(found))])
-    if same and split.settings == trained.facts["data"]["split"]:
-        saved = trained.facts["figures"]["test"]
-        rows.append(["as fit measured", f"{len(split.test):,}", *_cells(saved)])
-    print(aligned(rows), *why_undefined([asdict(found)]), sep="\n")
-
-
-def run_predict(settings: PredictSettings) -> None:
-    """``resemb-gnn predict``: a click probability for each row of a file."""
-    out = new_table(settings.out, settings.replace)
-    with Stages(1, settings.quiet) as stages:
-        trained = _load(settings, stages)
-    user = settings.user or trained.settings.user or "user"
-    item = settings.item or trained.settings.item or "item"
-    if user == item:
-        raise InputError(f"users and items cannot both stand in column {user!r}")
-    if SCORE in (user, item):
-        raise InputError(
-            f"the scores are written to a column {SCORE!r}: column {SCORE!r} of {settings.data}"
-            " cannot hold ids; give it another name"
-        )
-    table = read_columns(settings.data, [user, item, *trained.context_names])
-    with naming(settings.data):
-        score = trained.predict(
-            table[user],
-            table[item],
-            context=table if trained.context_names else None,
-            unknown=settings.unknown,
-            progress=not settings.quiet,
-        )
-    table = table.select(user, item, score.alias(SCORE))
-    write_table(table, out)
-    print(f"{settings.out} holds {len(table):,} scores", end="")
-    print(f", {score.null_count():,} of them empty." if score.null_count() else ".")
-
-
 def run_similar(settings: SimilarSettings) -> None:
     """``resemb-gnn similar``: the items nearest to one, by the cosine of their embeddings."""
     with Stages(2, settings.quiet) as stages:
-        trained = _load(settings, stages)
+        trained = load_model(settings, stages)
         found = stages.run("searching", lambda: trained.similar(settings.item_id, settings.k))
     print(aligned([["item", "similarity"], *([str(i), f"{s:.4f}"] for i, s in found.rows())]))
 
@@ -145,7 +68,7 @@ def run_export(settings: ExportSettings) -> None:
         settings.out, settings.replace, (item_index.TABLE,), files, what="exported model"
     )
     with Stages(2 + settings.scorer, settings.quiet) as stages:
-        trained = _load(settings, stages)
+        trained = load_model(settings, stages)
         with whole_folder(out, replace=True) as new:
             vectors = trained.embedding, trained.item_ids, new
             stages.run("item vectors", lambda: export_embeddings(*vectors, index=settings.index))
@@ -165,44 +88,13 @@ def run_export(settings: ExportSettings) -> None:
     print(aligned([["file", "bytes"], *sizes]))
 
 
-def _load(settings: ModelSettings, stages: Stages) -> TrainedModel:
+def load_model(settings: ModelSettings, stages: Stages) -> TrainedModel:
+    """The saved model that a command names, as a stage of it."""
     return stages.run(
         f"reading {settings.model}", lambda: load(settings.model, device=settings.device)
     )
 
 
-def _data_settings(settings: EvaluateSettings, trained: TrainedModel) -> DataSettings:
-    """What the command gives of the data, and the rest as in training. The model knows the features
-    of items and users itself: with other data, their tables are read where they are given alone.
-    """
-    names = [spec.name for spec in fields(DataSettings)]
-    values = {name: getattr(settings, name) for name in names}
-    left: tuple[str, ...] = ()
-    if settings.data is not None:
-        named = any(values[name] is not None for name in _COLUMNS)
-        left = () if is_table(Path(settings.data), columns_named=named) else _COLUMNS
-        for table, chosen in (("items", "item_features"), ("users", "user_features")):
-            left += () if values[table] is not None else (table, chosen)
-    if trained.features is None:
-        left += FEATURE_SETTINGS
-    for name in names:
-        if values[name] is None and name not in left:
-            values[name] = getattr(trained.settings, name)
-    by = trained.facts["data"]["split"].get("by")
-    if values["split"] is None and by in SPLITS:  # also where the default was another
-        values["split"] = by
-    if settings.kinds is None and trained.features is not None:  # kinds as the model has them
-        read = {"items": values["items"], "users": values["users"], "context": values["context"]}
-        tables = [table for place, table in trained.features.tables() if read[place]]
-        values["kinds"] = tuple(f"{one.name}={one.kind}" for table in tables for one in table)
-    return DataSettings(**values)
-
-
-_COLUMNS = (
-    *("user", "item", "time", "category", "label"),
-    *("context", "time_features", "kinds", "list_separator"),
-)
-
-
-def _cells(figures: dict[str, float]) -> list[str]:
+def figure_cells(figures: dict[str, float]) -> list[str]:
+    """The cells of a row of figures, in the order of ``FIGURES``."""
     return [shown_figure(figures[name]) for name in FIGURES]

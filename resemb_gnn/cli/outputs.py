@@ -7,6 +7,7 @@ from resemb_gnn.cli.command_settings import ModelSettings
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.data_places import read_places
 from resemb_gnn.io.outputs import new_file, refuse_overlap
+from resemb_gnn.io.parts import Paths, find_places, fits_pattern, shown_paths
 from resemb_gnn.io.paths import expanded
 
 _ENDINGS = (".csv", ".parquet", ".pq")
@@ -30,10 +31,18 @@ def refuse_own_input(settings: Any, config: str | None) -> None:
         read.append(expanded(settings.model))
     data = getattr(settings, "data", None)
     read += [] if data is None else read_places(data)
-    tables = (getattr(settings, name, None) for name in ("items", "users", "candidates"))
+    kinds = ("items", "users", "candidates", "history")
+    named = (getattr(settings, name, None) for name in kinds)
     # Of export, candidates are no table but a form of the scorer.
-    read += [expanded(table) for table in tables if isinstance(table, str)]
+    tables: list[Paths] = [table for table in named if isinstance(table, str | tuple)]
+    read += [place for table in tables for place in find_places(table)]
     refuse_overlap(expanded(out), read)
+    for paths in tables if data is None else [data, *tables]:
+        if fits_pattern(expanded(out), paths):
+            raise InputError(
+                f"{out} would be read the next time, as it fits {shown_paths(paths)}: choose"
+                " another place"
+            )
 
 
 def new_table(out: str | Path, replace: bool) -> Path:

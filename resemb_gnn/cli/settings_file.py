@@ -12,6 +12,7 @@ from resemb_gnn.settings.setting import (
     convert,
     may_be_none,
     parse,
+    takes_one,
     takes_several,
     value_type,
 )
@@ -71,7 +72,7 @@ def read_settings_file(path: str | Path, settings: type[Settings]) -> dict[str, 
 def _read(path: str | Path, node: yaml.Node, spec: "Field[Any]") -> Any:
     if isinstance(node, yaml.ScalarNode) and node.tag == _NULL and may_be_none(spec):
         return None
-    if takes_several(spec):
+    if takes_several(spec) and not (takes_one(spec) and isinstance(node, yaml.ScalarNode)):
         if not isinstance(node, yaml.SequenceNode):
             _refuse(path, node, f"{spec.name} must be a list, as [first, second]")
         return tuple(_read_scalar(path, part, spec) for part in node.value)

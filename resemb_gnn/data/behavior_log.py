@@ -14,6 +14,7 @@ from resemb_gnn.data.features import FIRST, Features
 from resemb_gnn.data.log_table import read_log_table
 from resemb_gnn.data.saved_log import read_log, write_log
 from resemb_gnn.data.split import Split, split_log
+from resemb_gnn.data.windows import first_of_moment
 from resemb_gnn.errors import InputError, shown
 from resemb_gnn.io.frame import Frame
 
@@ -26,7 +27,7 @@ class BehaviorLog:
     as the table does. Behaviours of one time (a basket) have no order of their own:
     :meth:`from_frame` lays them in one that is drawn from the ids of user and item
     (:mod:`resemb_gnn.data.tie_order`), and histories of a split end before them. A repeated row
-    is a repeated behaviour and is kept.
+    is a repeated behaviour and is kept (:attr:`num_repeated` counts them).
     Users and items are numbered from 0 in the sorted order of their ids, so a log does not
     depend on the order of its rows; those alike in user, item, time and label keep theirs.
 
@@ -114,7 +115,8 @@ class BehaviorLog:
         Args:
             frame: polars frame (also lazy), pandas frame or Arrow table; or the path of a
                 ``.csv``, of a ``.tsv`` or ``.txt`` (fields between tabs), each also as ``.gz``,
-                of a ``.parquet``, or of a folder of Parquet files.
+                of a ``.parquet``, of a folder of such files, a pattern as
+                ``"logs/2025-*.parquet"``, or a list of these.
             user: column of the users' ids (integers or strings; :mod:`resemb_gnn.io.ids`).
             item: column of the items' ids, likewise.
             time: column of times: numbers, dates, or strings that hold either.
@@ -189,6 +191,12 @@ class BehaviorLog:
     def num_categories(self) -> int:
         """Number of categories; 0 if the log has none."""
         return 0 if self.category_ids is None else len(self.category_ids)
+
+    @property
+    def num_repeated(self) -> int:
+        """Number of behaviours whose user, item and time an earlier one has."""
+        moment = first_of_moment(self.users, self.times)
+        return self.num_behaviors - (moment * self.num_items + self.items).unique().numel()
 
     @property
     def users(self) -> Tensor:

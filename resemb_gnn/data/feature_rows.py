@@ -41,7 +41,7 @@ def rows_of(
         at = find_ids(ids, other_ids)
         there = torch.from_numpy(at.is_not_null().to_numpy().copy())
         place = torch.where(there, len(table) + 1 + at.fill_null(0).to_torch(), place)
-    return _joined(parts)[place]
+    return joined_rows(parts)[place]
 
 
 def missing_rows(table: FeatureTable, size: int = 1) -> FeatureTable:
@@ -58,7 +58,7 @@ def _missing(feature: Feature, size: int) -> Feature:
     )
 
 
-def _joined(tables: list[FeatureTable]) -> FeatureTable:
+def joined_rows(tables: list[FeatureTable]) -> FeatureTable:
     """The rows of tables with the same features and vocabularies, one after the other."""
     found = {}
     for name, first in tables[0].features.items():

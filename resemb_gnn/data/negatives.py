@@ -1,11 +1,13 @@
 """Negative items for a log of positive behaviours."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from resemb_gnn.data.examples import Examples
 from resemb_gnn.errors import InputError, check_lengths
 
 _ROUNDS = 30  # of rejection before the few rows left are enumerated
@@ -101,3 +103,19 @@ class NegativeSampler:
                 " no negative is left"
             )
         return int(rng.choice(every, p=weight / weight.sum()))
+
+
+def with_negatives(
+    positives: Examples, sampler: NegativeSampler, num: int, rng: np.random.Generator
+) -> Examples:
+    """Each positive followed by ``num`` examples with the same history and a drawn target.
+
+    Raises:
+        InputError: as :meth:`NegativeSampler.draw`.
+    """
+    drawn = sampler.draw(positives.user, positives.end, positives.target, num, rng)
+    label = torch.zeros(len(positives), 1 + num)
+    label[:, 0] = 1
+    repeated = positives[torch.arange(len(positives)).repeat_interleave(1 + num)]
+    target = torch.cat([positives.target[:, None], drawn], dim=1)
+    return replace(repeated, target=target.flatten(), label=label.flatten())

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from resemb_gnn.data.examples import Examples
-from resemb_gnn.data.negatives import NegativeSampler
+from resemb_gnn.data.negatives import NegativeSampler, with_negatives
+from resemb_gnn.data.windows import windows
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.times import parse_times
 from resemb_gnn.settings.names import NEGATIVES, SPLITS
@@ -166,7 +167,7 @@ def split_by_part(log: "BehaviorLog", part: Tensor, settings: dict[str, Any]) ->
     """
     by, seed = settings["by"], settings["seed"]
     positives = log.positives()
-    start, end = _windows(log, positives)
+    start, end = windows(log, positives)
     keep = end > start if log.labels is None else torch.ones_like(end, dtype=torch.bool)
     rows = Examples(
         items=positives.items,
@@ -199,7 +200,7 @@ def split_by_part(log: "BehaviorLog", part: Tensor, settings: dict[str, Any]) ->
         weight = history.item_counts()
     sampler = NegativeSampler(positives.items, positives.users, weight)
     train, valid, test = (
-        _with_negatives(rows[index], sampler, num_negatives, np.random.default_rng([seed, which]))
+        with_negatives(rows[index], sampler, num_negatives, np.random.default_rng([seed, which]))
         for which, index in enumerate(numbers.values())
     )
     # A training row and its negatives stand together.
@@ -269,20 +270,6 @@ def _as_time(value: float | str | date) -> float:
     return time
 
 
-def _windows(log: "BehaviorLog", positives: "BehaviorLog") -> tuple[Tensor, Tensor]:
-    """Window into the positives of earlier time than each row of the log."""
-    users = log.users
-    start = positives.ptr[users]
-    rows = torch.arange(log.num_behaviors)
-    new = torch.ones_like(rows, dtype=torch.bool)
-    new[1:] = (users[1:] != users[:-1]) | (log.times[1:] != log.times[:-1])
-    first_of_time = torch.where(new, rows, 0).cummax(0).values
-    if log.labels is None:
-        return start, first_of_time
-    clicks_before = torch.nn.functional.pad(log.labels.long().cumsum(0), (1, 0))
-    return start, clicks_before[first_of_time]
-
-
 def _training_rows_from_here(log: "BehaviorLog", trains: Tensor) -> Tensor:
     """For each row, how many training rows its user has from it to the last, itself included."""
     before = torch.nn.functional.pad(trains.long().cumsum(0), (1, 0))
@@ -299,15 +286,3 @@ def _sample_like_test(train: Examples, test: Examples, by: str, rng: np.random.G
         first[1:] = users[1:] != users[:-1]
         return shuffled[order[first]].sort().values
     return shuffled[: len(test)].sort().values
-
-
-def _with_negatives(
-    positives: Examples, sampler: NegativeSampler, num: int, rng: np.random.Generator
-) -> Examples:
-    """Each positive followed by ``num`` examples with the same history and a drawn target."""
-    drawn = sampler.draw(positives.user, positives.end, positives.target, num, rng)
-    label = torch.zeros(len(positives), 1 + num)
-    label[:, 0] = 1
-    repeated = positives[torch.arange(len(positives)).repeat_interleave(1 + num)]
-    target = torch.cat([positives.target[:, None], drawn], dim=1)
-    return replace(repeated, target=target.flatten(), label=label.flatten())

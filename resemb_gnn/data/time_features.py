@@ -12,6 +12,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from resemb_gnn.data.windows import first_of_moment
 from resemb_gnn.errors import InputError, check_lengths, did_you_mean
 
 KIND_OF_TIME = {"hour": "category", "weekday": "category", "item_age": "numeric", "gap": "numeric"}
@@ -105,9 +106,6 @@ def previous_times(users: Tensor, times: Tensor) -> Tensor:
         users: user of each row, sorted.
         times: time of each row, sorted within a user.
     """
-    new = torch.ones_like(users, dtype=torch.bool)
-    new[1:] = (users[1:] != users[:-1]) | (times[1:] != times[:-1])
-    place = torch.arange(users.numel())
-    before = torch.where(new, place, 0).cummax(0).values - 1
+    before = first_of_moment(users, times) - 1
     there = (before >= 0) & (users[before.clamp(min=0)] == users)
     return torch.where(there, times[before.clamp(min=0)].double(), torch.nan)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import polars as pl
 import torch
+from torch import Tensor
 
 from resemb_gnn.data.behavior_log import BehaviorLog
 from resemb_gnn.errors import InputError
@@ -30,28 +31,45 @@ def extend_vocabulary(log: BehaviorLog, item_ids: pl.Series) -> BehaviorLog:
         InputError: if a known id is missing or comes twice, or the known ids are of another type
             than the log's and none is in both.
     """
-    known, own = parse_ids(item_ids), parse_ids(log.item_ids)
+    number, every = number_and_extend(log.item_ids, item_ids, "item")
+    return BehaviorLog(
+        items=number[log.items],
+        ptr=log.ptr,
+        times=log.times,
+        user_ids=log.user_ids,
+        item_ids=every,
+        labels=log.labels,
+        features=None if log.features is None else replace(log.features, items=None) or None,
+        rows=log.rows,
+    )
+
+
+def number_and_extend(own: pl.Series, known: pl.Series, what: str) -> tuple[Tensor, pl.Series]:
+    """The number of each id where known ones keep their numbers and new ones follow, int64
+    ``[len(own)]``, and the ids in the order of their numbers.
+
+    Args:
+        own: the ids of a log, each once.
+        known: the known ids in the order of their numbers.
+        what: whose ids they are, for messages.
+
+    Raises:
+        InputError: as :func:`extend_vocabulary`.
+    """
+    name = own.name
+    known, own = parse_ids(known), parse_ids(own)
     if known.n_unique() < len(known):
-        raise InputError(f"item id {known.filter(known.is_duplicated())[0]!r} comes twice")
+        raise InputError(f"{what} id {known.filter(known.is_duplicated())[0]!r} comes twice")
     found = find_ids(own, known)
     new = found.is_null()
     if known.dtype != own.dtype:
         if new.all() or not (is_written(known) and is_written(own)):
             raise InputError(
-                f"the known item ids are {known.dtype}, those of the log {own.dtype}, and none is"
+                f"the known {what} ids are {known.dtype}, those of the log {own.dtype}, and none is"
                 " in both"
             )
         known, own = id_texts(known), id_texts(own)
     place = len(known) - 1 + new.cast(pl.Int64).cum_sum()
     number = torch.from_numpy(place.zip_with(new, found).to_numpy().copy())
     every = pl.concat([known.alias("id"), own.filter(new).alias("id")])
-    return BehaviorLog(
-        items=number[log.items],
-        ptr=log.ptr,
-        times=log.times,
-        user_ids=log.user_ids,
-        item_ids=every.alias(log.item_ids.name),
-        labels=log.labels,
-        features=None if log.features is None else replace(log.features, items=None) or None,
-        rows=log.rows,
-    )
+    return number, every.alias(name)

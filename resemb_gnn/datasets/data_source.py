@@ -34,6 +34,12 @@ class DataSource:
         by = "last" if self.log.labels is None else "time"
         object.__setattr__(self, "split", {"by": by} | self.split)
 
+    def __str__(self) -> str:
+        """A line on the log, and on its repeated rows, if it has any."""
+        repeated = self.log.num_repeated
+        told = f"; repeated rows (user, item and time), which are kept: {repeated:,}"
+        return f"{self.name}: {self.log}{told if repeated else ''}"
+
     def make_split(
         self,
         by: str | None = None,

@@ -7,13 +7,14 @@ from resemb_gnn.data import BehaviorLog
 from resemb_gnn.datasets.data_source import DataSource
 from resemb_gnn.datasets.sequence_file import read_sequence_file
 from resemb_gnn.errors import InputError
+from resemb_gnn.io.parts import Paths, find_places, shown_paths
 from resemb_gnn.io.paths import expanded
 from resemb_gnn.io.tables import KINDS, is_table
 from resemb_gnn.settings.names import NAMED, PLACED, find
 
 
 def load_source(
-    data: str | os.PathLike[str],
+    data: Paths,
     *,
     user: str | None = None,
     item: str | None = None,
@@ -28,9 +29,10 @@ def load_source(
         data: ``"complete-journey"``; a published data set and where its files are, as
             ``"kuairand:FOLDER"`` (docs/data.md lists them); or the path of a table (which needs
             ``user``, ``item`` and ``time``): a ``.csv``, a ``.tsv``, each also ``.gz``, a
-            ``.parquet``, or a folder of Parquet files; or of a sequence file (any other ending: a
-            user a line, then item ids in time order). A ``.txt`` is a table, with tabs, where
-            columns are named, and a sequence file otherwise.
+            ``.parquet``, a folder of such files, a pattern as ``"logs/2025-*.parquet"``, or several
+            of these in a list; or of a sequence file (any other ending: a user a line, then item
+            ids in time order). A ``.txt`` is a table, with tabs, where columns are named, and a
+            sequence file otherwise.
         user: column of the users' ids.
         item: column of the items' ids.
         time: column of times.
@@ -47,34 +49,44 @@ def load_source(
     columns = {"user": user, "item": item, "time": time, "category": category, "label": label}
     given = [f"--{name}" for name, value in columns.items() if value is not None]
     features = {name: value for name, value in features.items() if value}
-    data = os.fspath(data)
-    path = expanded(data)
-    name, colon, place = data.partition(":")
+    if isinstance(data, list | tuple) and len(data) == 1:
+        data = data[0]
+    one = os.fspath(data) if isinstance(data, str | os.PathLike) else ""
+    title = shown_paths(data)
+    name, colon, place = one.partition(":")
     placed = bool(colon) and name in PLACED
-    table = data not in NAMED and not placed and is_table(path, columns_named=bool(given))
+    places = [] if one in NAMED or placed else find_places(data)
+    table = bool(places) and is_table(places, columns_named=bool(given))
     if features and not table:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in features)
         raise InputError(
-            f"{flags}: features are named for a table alone, but --data is {data!r}, which brings"
+            f"{flags}: features are named for a table alone, but --data is {title!r}, which brings"
             " its own where there are some"
         )
     if given and not table:
-        raise InputError(f"{', '.join(given)} name columns of a table, but --data is {data!r}")
-    if data in NAMED:
-        named: DataSource = find(NAMED[data])()
+        raise InputError(f"{', '.join(given)} name columns of a table, but --data is {title!r}")
+    if one in NAMED:
+        named: DataSource = find(NAMED[one])()
         return named
     if placed:
         if not place:
             raise InputError(f"--data {name}: needs a folder or file, as in {name}:data/{name}")
         found: DataSource = find(PLACED[name])(expanded(place))
         return found
-    if not path.exists():
-        raise InputError(
-            f"data {data!r} is neither a known data set ({', '.join(NAMED)};"
-            f" {', '.join(PLACED)}, each with :FOLDER) nor a file; files may be tables ({KINDS},"
-            " or a folder of Parquet files) or sequence files"
-        )
+    for path in places:
+        if not path.exists():
+            raise InputError(
+                f"data {str(path)!r} is neither a known data set ({', '.join(NAMED)};"
+                f" {', '.join(PLACED)}, each with :FOLDER) nor a file; files may be tables"
+                f" ({KINDS}, or a folder of such files) or sequence files"
+            )
     if not table:
+        if len(places) > 1:
+            raise InputError(
+                f"{shown_paths(places)} are not all tables ({KINDS}, or folders of such files), and"
+                " of sequence files one is read"
+            )
+        path = places[0]
         return DataSource(path.name, "Sequence file, read line by line.", read_sequence_file(path))
     for name, of in (("items", "item_features"), ("users", "user_features")):
         if of in features and name not in features:
@@ -84,7 +96,8 @@ def load_source(
     if user is None or item is None or time is None:
         missing = [f"--{name}" for name in ("user", "item", "time") if columns[name] is None]
         # Why a .txt is one.
-        rule = "" if is_table(path, False) else " since columns are named, else a sequence file"
-        raise InputError(f"{data} is a table{rule}: name its columns by {', '.join(missing)}")
-    log = BehaviorLog.from_frame(path, user, item, time, category, label, **features)
-    return DataSource(path.name, "Table with one behaviour a row.", log)
+        rule = "" if is_table(places, False) else " since columns are named, else a sequence file"
+        raise InputError(f"{title} is a table{rule}: name its columns by {', '.join(missing)}")
+    log = BehaviorLog.from_frame(data, user, item, time, category, label, **features)
+    name = shown_paths(data, folders=False)
+    return DataSource(name, "Table with one behaviour a row.", log)

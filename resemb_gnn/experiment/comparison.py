@@ -66,7 +66,7 @@ def compare(
         shared_folder(settings.tensorboard)
     task = read_task(settings, settings.embeddings)
     check_ranking(task, settings)
-    log(f"{task.source.name}: {task.source.log}")
+    log(str(task.source))
     results = new_results(task, settings)
     threads = results["settings"]["threads"] = 1
     if settings.replace:

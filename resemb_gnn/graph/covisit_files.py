@@ -16,7 +16,8 @@ from resemb_gnn.graph.covisit_query import behaviors
 from resemb_gnn.graph.pair_counts import graph_of, index_type, symmetric
 from resemb_gnn.io.atomic import whole_folder
 from resemb_gnn.io.outputs import new_place, refuse_overlap, shared_folder
-from resemb_gnn.io.parquet import check_parts, find_parts, read_parquet
+from resemb_gnn.io.parquet import check_parts, read_parquet
+from resemb_gnn.io.parts import Paths, find_parts, find_places, is_parquet, shown_paths
 from resemb_gnn.io.paths import expanded
 from resemb_gnn.io.saved_table import whole_numbers
 from resemb_gnn.optional import require
@@ -25,7 +26,7 @@ _EDGES = pl.Schema({"item": pl.Int64, "neighbor": pl.Int64, "weight": pl.Float32
 
 
 def write_covisit_graph(
-    log: str | Path,
+    log: Paths,
     out: str | Path,
     user: str,
     item: str,
@@ -51,8 +52,9 @@ def write_covisit_graph(
     window for a while, some 8 bytes each.
 
     Args:
-        log: a Parquet file, or a folder of such files, which follow each other by name; names
-            that begin with ``_`` or ``.``, such as Spark's ``_SUCCESS``, are left out.
+        log: a Parquet file, a folder of such files, a pattern as ``"logs/2025-*.parquet"``, or
+            several of these; they follow each other by name, and names that begin with ``_`` or
+            ``.``, such as Spark's ``_SUCCESS``, are left out.
         out: the folder to write; it must not be there yet.
         user: column of the users' ids (integers or strings, or whole numbers of another type).
         item: column of the items' ids, likewise.
@@ -84,12 +86,14 @@ def write_covisit_graph(
     )
     ibis = require("ibis", "write_covisit_graph", "engines")
     duckdb = require("duckdb", "write_covisit_graph", "engines")
-    log, out = expanded(log), new_place(out)
+    out = new_place(out)
     files = find_parts(log)
+    if not is_parquet(files[0]):
+        raise InputError(f"no such Parquet file or folder: {files[0]} is text")
     check_parts(files, [user, item, time, *([label] if label is not None else [])])
     if out.exists():
         raise InputError(f"{out} exists already")
-    refuse_overlap(out, [log])
+    refuse_overlap(out, find_places(log))
     place = shared_folder(out.parent if temp_directory is None else temp_directory)
     for folder in (out, place):
         if os.sep != "\\" and "\\" in str(folder):
@@ -109,7 +113,7 @@ def write_covisit_graph(
             try:
                 rows = behaviors(read_files(backend, files), user, item, time, label)
             except duckdb.Error as error:
-                raise InputError(f"{log} cannot be read: {brief(error)}") from error
+                raise InputError(f"{shown_paths(log)} cannot be read: {brief(error)}") from error
             parts = Path(work) / "parts"
             write_parts(backend, rows, folder, parts, window, min_count, top_k, memory_limit // 2)
         finally:

@@ -1,5 +1,7 @@
 """Columns of Arrow's tables as polars' frames."""
 
+from pathlib import Path
+
 import polars as pl
 import pyarrow as pa
 
@@ -22,6 +24,22 @@ def check_names(place: str, names: list[str], columns: list[str]) -> None:
             raise InputError(f"{place} has no column {column!r}; its columns are {shown(names)}")
         if names.count(column) > 1:
             raise InputError(f"{place} has more than one column {column!r}")
+
+
+def check_same_names(path: Path, names: list[str], first: Path, columns: list[str]) -> None:
+    """Refuses a part of a table with other columns than the ``columns`` of the ``first``, in
+    whichever order.
+
+    Raises:
+        InputError: naming both files and the column.
+    """
+    for one, other, lacking in ((path, first, columns), (first, path, names)):
+        missing = [name for name in lacking if name not in (names if one is path else columns)]
+        if missing:
+            raise InputError(
+                f"{path} and {first.name} are read as one table, but {one.name} has no column"
+                f" {missing[0]!r}, which {other.name} has"
+            )
 
 
 def frame_of(place: str, table: pa.Table, columns: list[str]) -> pl.DataFrame:

@@ -1,7 +1,6 @@
 """Reading a log's columns from a file or a frame, checked row by row."""
 
 import contextlib
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -10,7 +9,7 @@ import pyarrow as pa
 
 from resemb_gnn.errors import InputError, brief, shown
 from resemb_gnn.io.arrow import ARROW_ERRORS, POLARS_ERRORS, check_names, frame_of
-from resemb_gnn.io.paths import expanded
+from resemb_gnn.io.parts import Paths, are_paths, shown_paths
 from resemb_gnn.io.tables import read_table
 
 if TYPE_CHECKING:
@@ -18,13 +17,13 @@ if TYPE_CHECKING:
 
 EXACT = 2**53  # below it whole numbers are exact as float numbers
 
-Frame: TypeAlias = "pl.DataFrame | pl.LazyFrame | pa.Table | pd.DataFrame | str | os.PathLike[str]"
+Frame: TypeAlias = "pl.DataFrame | pl.LazyFrame | pa.Table | pd.DataFrame | Paths"
 
 
 def read_columns(frame: Frame, columns: list[str] | None) -> pl.DataFrame:
     """The named columns, or all, of a polars frame (also lazy), a pandas frame, an Arrow table (or
-    what hands out an Arrow stream), or of a file or folder as
-    :func:`~resemb_gnn.io.tables.read_table` has it.
+    what hands out an Arrow stream), or of files, patterns and folders as
+    :func:`~resemb_gnn.io.tables.read_table` has them.
 
     Columns of text files come back as strings, so that no id is changed by guessing its type.
 
@@ -33,8 +32,8 @@ def read_columns(frame: Frame, columns: list[str] | None) -> pl.DataFrame:
             cannot be read, or a column is missing or there twice.
     """
     columns = None if columns is None else list(dict.fromkeys(columns))
-    if isinstance(frame, str | os.PathLike):
-        table = read_table(expanded(frame), columns)
+    if are_paths(frame):
+        table = read_table(frame, columns)
     else:
         try:
             table = _from_memory(frame, columns)
@@ -48,8 +47,8 @@ def read_columns(frame: Frame, columns: list[str] | None) -> pl.DataFrame:
 
 
 def place_of(frame: Frame) -> str:
-    """How messages name the frame: a file by its path."""
-    return str(frame) if isinstance(frame, str | os.PathLike) else "the frame"
+    """How messages name the frame: files by their paths."""
+    return shown_paths(frame) if are_paths(frame) else "the frame"
 
 
 def _from_memory(frame: Any, columns: list[str] | None) -> pl.DataFrame:

@@ -1,61 +1,75 @@
-"""Tables in files: text with commas or tabs, and Parquet, checked for their form."""
+"""Tables in files, one or several: text with commas or tabs, and Parquet, checked for form."""
 
 import gzip
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, cast
 
 import polars as pl
 
 from resemb_gnn.errors import InputError, brief
-from resemb_gnn.io import parquet
-from resemb_gnn.io.arrow import POLARS_ERRORS, check_names
+from resemb_gnn.io.arrow import POLARS_ERRORS, check_names, check_same_names
 from resemb_gnn.io.atomic import publish, temporary_file
 from resemb_gnn.io.csv_check import check_csv
 from resemb_gnn.io.files import check_utf8
+from resemb_gnn.io.parquet import check_parts, read_parquet
+from resemb_gnn.io.parts import SEPARATORS, Paths, ending, find_parts, is_parquet
 
-SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}  # by the file's ending, also with .gz
 KINDS = ".csv, .tsv or .txt (the last two with tabs; each also .gz), .parquet or .pq"
 
 
-def is_table(path: Path, columns_named: bool) -> bool:
-    """Whether data at ``path`` are a table, by its name alone unless it is a folder.
+def is_table(places: Sequence[Path], columns_named: bool) -> bool:
+    """Whether data at ``places`` are a table, by their names alone unless they are folders.
 
     A ``.txt`` is one where its columns are named. Else it is a sequence file, which has none.
     """
-    ending = _ending(path)
-    if ending == ".txt":
+    return all(_is_table(place, columns_named) for place in places)
+
+
+def _is_table(path: Path, columns_named: bool) -> bool:
+    kind = ending(path)
+    if kind == ".txt":
         return columns_named
-    return ending in SEPARATORS or ending in parquet.ENDINGS or path.is_dir()
+    return kind in SEPARATORS or is_parquet(path) or path.is_dir()
 
 
-def read_table(path: Path, columns: list[str] | None) -> pl.DataFrame:
-    """The named columns, or all, of a table: a ``.csv``, a ``.tsv`` or ``.txt`` (fields between
-    tabs), each also as ``.gz``, a ``.parquet`` or ``.pq``, or a folder of Parquet files.
+def read_table(paths: Paths, columns: list[str] | None) -> pl.DataFrame:
+    """The named columns, or all, of a table in one file or in parts, as
+    :func:`~resemb_gnn.io.parts.find_parts` finds them: each a ``.csv``, a ``.tsv`` or ``.txt``
+    (fields between tabs), these also as ``.gz``, or a ``.parquet`` or ``.pq``. Parts follow each
+    other in the order of their names.
 
     Columns of text come back as strings, so that no id is changed by guessing its type; an empty
     field is a null, empty lines are left out.
 
     Raises:
-        InputError: if the file is missing, empty, damaged or of another kind, a row of text has
-            too few or too many fields, or a column is missing or there twice.
+        InputError: if a file is missing, empty, damaged or of another kind, a row of text has
+            too few or too many fields, or a column is missing or there twice; if parts differ in
+            a column's type, or in their columns where all are read.
     """
-    if path.is_dir():
-        return parquet.read_parts(path, columns)
-    if not path.is_file():
-        raise InputError(f"no such file: {path}")
-    ending = _ending(path)
-    if ending in SEPARATORS:
-        return _read_csv(path, columns, SEPARATORS[ending])
-    if ending in parquet.ENDINGS:
-        return parquet.read_parquet(path, columns)
-    raise InputError(
-        f"{path}: unknown kind of file; known are {KINDS}, and folders of Parquet files"
-    )
+    files = find_parts(paths)
+    if is_parquet(files[0]):
+        if len(files) > 1:
+            check_parts(files, columns)
+        tables = [read_parquet(file, columns) for file in files]
+    else:
+        tables = [_read_text(file, columns) for file in files]
+        if columns is None:
+            for file, table in zip(files, tables, strict=True):
+                check_same_names(file, table.columns, files[0], tables[0].columns)
+    if len(tables) == 1:
+        return tables[0]
+    names = tables[0].columns
+    # Relaxed, for a column that is missing throughout in some of the files and has no type there.
+    return pl.concat([table.select(names) for table in tables], how="vertical_relaxed")
 
 
-def _ending(path: Path) -> str:
-    """What tells the kind of a file: the end of its name, in lower case and without ``.gz``."""
-    return Path(path.name.lower().removesuffix(".gz")).suffix
+def _read_text(path: Path, columns: list[str] | None) -> pl.DataFrame:
+    if ending(path) not in SEPARATORS:
+        raise InputError(
+            f"{path}: unknown kind of file; known are {KINDS}, and folders of such files"
+        )
+    return _read_csv(path, columns, SEPARATORS[ending(path)])
 
 
 def _read_csv(path: Path, columns: list[str] | None, separator: str) -> pl.DataFrame:
@@ -83,7 +97,7 @@ def _read_csv(path: Path, columns: list[str] | None, separator: str) -> pl.DataF
 
 def write_table(table: pl.DataFrame, path: Path) -> None:
     """Writes text where the name ends as :func:`read_table` says, and Parquet otherwise."""
-    separator = SEPARATORS.get(_ending(path))
+    separator = SEPARATORS.get(ending(path))
     with temporary_file(path.parent, path.name) as file:
         if separator is None:
             table.write_parquet(file)

@@ -65,7 +65,11 @@ def _value(key: str, value: Any) -> str:
         return ", ".join(_value(key, part) for part in value)
     if isinstance(value, int) and (key.startswith("num_") or key.endswith("_examples")):
         return f"{value:,}"
-    if key.endswith("_from") and isinstance(value, int | float) and 1e14 <= value < 1e17:
+    if (
+        key.endswith(("_from", "_until"))
+        and isinstance(value, int | float)
+        and 1e14 <= value < 1e17
+    ):
         moment = datetime.fromtimestamp(value / 1e6, UTC)  # a log's dates are microseconds
         return moment.isoformat(" ", "minutes").removesuffix("+00:00") + " UTC"
     return str(value)

@@ -14,6 +14,7 @@ from resemb_gnn.datasets import DataSource, load_source
 from resemb_gnn.errors import InputError, did_you_mean, shown
 from resemb_gnn.graph import ContentFeatures, NodeFeatures, PermuteNodes, covisit_graph
 from resemb_gnn.io.outputs import shared_folder
+from resemb_gnn.io.parts import shown_paths
 from resemb_gnn.models import CTRModel
 from resemb_gnn.models.ctr_model import split_widths
 from resemb_gnn.models.known_features import check_embed
@@ -145,7 +146,7 @@ def read_task(settings: FitSettings | CompareSettings, embeddings: Iterable[str]
     if settings.cache is not None:
         shared_folder(settings.cache)
     with Stages(2, settings.quiet) as stages:
-        source = stages.run(f"reading {settings.data}", lambda: read_source(settings))
+        source = stages.run(f"reading {shown_paths(settings.data)}", lambda: read_source(settings))
         lacking = [name for name in embeddings if SHARED[split_name(name)[0]].needs_category]
         if lacking and source.log.item_category is None:
             raise InputError(f"{', '.join(lacking)}: {source.name} has no categories of the items")

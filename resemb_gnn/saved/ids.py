@@ -1,7 +1,12 @@
-"""Numbers of ids in a model's vocabulary."""
+"""Ids and logs in a model's numbers."""
+
+from dataclasses import replace
+from typing import Any
 
 import polars as pl
+import torch
 
+from resemb_gnn.data import BehaviorLog
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.frame import shown_value
 from resemb_gnn.io.ids import find_ids
@@ -17,11 +22,12 @@ def number_ids(ids: pl.Series, vocabulary: pl.Series, unknown: str = "refuse") -
     Args:
         ids: ids to look up.
         vocabulary: known ids in the order of their numbers.
-        unknown: ``"refuse"`` or ``"skip"`` ids that are not known.
+        unknown: ``"refuse"`` ids that are not known, or have a null for them (``"skip"``,
+            ``"score"``).
 
     Raises:
         InputError: if an id is missing, or is unknown and ``unknown="refuse"``, or ``unknown`` is
-            neither.
+            none of these.
     """
     if unknown not in UNKNOWN:
         raise InputError(f"unknown={unknown!r} is unknown; choose from {', '.join(UNKNOWN)}")
@@ -31,6 +37,33 @@ def number_ids(ids: pl.Series, vocabulary: pl.Series, unknown: str = "refuse") -
         row = bad.arg_true()[0]
         raise InputError(
             f"column {ids.name!r}, row {row} (from 0): {shown_value(ids, row)} is unknown to the"
-            f" model ({bad.sum()} such rows; with unknown 'skip' their score is left empty)"
+            f" model ({bad.sum()} such rows; with unknown 'skip' their score is left empty, with"
+            " 'score' it is made without what is not known)"
         )
     return numbers
+
+
+def of_known_items(item_ids: pl.Series, log: BehaviorLog) -> BehaviorLog:
+    """The rows of a log whose item a model knows, with the items numbered as the model does, and
+    without categories and features of items.
+    """
+    number = find_ids(log.item_ids, item_ids).fill_null(-1)
+    items = torch.from_numpy(number.to_numpy().copy())[log.items]
+    known = log.select(items >= 0)
+    features = None if known.features is None else replace(known.features, items=None) or None
+    return replace(
+        known,
+        items=items[items >= 0],
+        item_ids=item_ids,
+        item_category=None,
+        category_ids=None,
+        features=features,
+    )
+
+
+def num_not_later(facts: dict[str, Any], log: BehaviorLog) -> int:
+    """Rows of a log that are not later than the last of the training's; 0 of a model that was saved
+    when it did not tell that time.
+    """
+    until = facts["data"].get("log_until")
+    return 0 if until is None else int((log.times.numpy() <= until).sum())

@@ -14,6 +14,7 @@ from resemb_gnn.errors import InputError, did_you_mean, shown
 from resemb_gnn.io.ids import id_column
 from resemb_gnn.io.streams import progress_bar
 from resemb_gnn.saved.ids import number_ids
+from resemb_gnn.saved.predicting import context_of
 from resemb_gnn.serving.anchors import AnchorScores
 from resemb_gnn.training.catalogue import Catalogue
 
@@ -157,7 +158,7 @@ def _one_row(trained: "TrainedModel", values: Mapping[str, Any] | None) -> Featu
     if not names:
         return None
     frame = pl.DataFrame({name: [value] for name, value in values.items()}, strict=False)
-    return trained._context_of(frame, 1)
+    return context_of(trained, frame, 1)
 
 
 def _without(scores: Tensor, ids: Tensor, seen: Tensor | None) -> Tensor:

@@ -1,30 +1,30 @@
 """A trained model with all that it takes to use it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from resemb_gnn.data import Examples, Features
+from resemb_gnn.data import BehaviorLog, Examples, Features
 from resemb_gnn.data.features import FeatureTable
-from resemb_gnn.errors import InputError, check_lengths, shown
-from resemb_gnn.io.frame import Frame, naming, read_columns
+from resemb_gnn.errors import InputError, shown
+from resemb_gnn.io.frame import Frame
 from resemb_gnn.io.ids import id_column
 from resemb_gnn.models import CTRModel
 from resemb_gnn.saved.histories import Histories
 from resemb_gnn.saved.ids import number_ids
+from resemb_gnn.saved.predicting import predict_pairs
 from resemb_gnn.saved.recommending import recommend
 from resemb_gnn.saved.saving import save
 from resemb_gnn.serving import ItemIndex
 from resemb_gnn.settings import FitSettings
-from resemb_gnn.training import Metrics, check_device, evaluate, predict
+from resemb_gnn.training import Metrics, check_device, evaluate
 
 
 @dataclass(eq=False, repr=False)
@@ -91,13 +91,17 @@ class TrainedModel:
         items: pl.Series | list[Any],
         *,
         context: "Frame | None" = None,
+        history: BehaviorLog | None = None,
+        times: pl.Series | list[Any] | None = None,
+        item_features: "Frame | None" = None,
+        user_features: "Frame | None" = None,
         unknown: str = "refuse",
         progress: bool = False,
     ) -> pl.Series:
         """Click probability of each pair of user and candidate item.
 
-        A user's history is all that the log held of them, at most the last
-        ``settings.max_history`` positive behaviours.
+        A user's history is all that the training's log held of them, and behind it what ``history``
+        holds, at most the last ``settings.max_history`` positive behaviours.
 
         Args:
             users: the users' own ids, ``[n]``.
@@ -105,58 +109,46 @@ class TrainedModel:
             context: a row a pair, with a column for each of :attr:`context_names`, if there are
                 some; others are not looked at. A missing value, or one that was not in training,
                 has a trained embedding of its own.
-            unknown: ``"refuse"`` users and items that the model does not know, or ``"skip"``
-                them: their score is null.
+            history: behaviours since training. With it every user is known: one whom the training's
+                log does not hold begins with what it holds of them, or with none. Its behaviours on
+                items that the model does not know are left out.
+            times: time of each pair, ``[n]``, read as a log's times and of their kind: behaviours
+                of ``history`` count where they are of strictly earlier time. By default all do.
+            item_features: features of the items that the model does not know: a table with a row
+                an item, the columns of training and one of ids that is named as ``items`` is
+                (``"item"`` of a list).
+            user_features: likewise of users; without it they have no values.
+            unknown: ``"refuse"`` users and items that the model does not know; ``"skip"`` them:
+                their score is null; or ``"score"`` them: a user from an empty history, an item
+                from its features (docs/saved-models.md says how).
             progress: show a progress bar.
 
         Returns:
             Float32 ``[n]``.
 
         Raises:
-            InputError: if there are not as many users as items, an id is missing or refused, no
-                pair is known, or a context column is missing or of another kind than in training.
+            InputError: if there are not as many users as items or times, an id is missing or
+                refused, no pair is known, an unknown item is to be scored without its features, or
+                a context column is missing or of another kind than in training.
         """
-        users, items = id_column(users, "user"), id_column(items, "item")
-        check_lengths(users=users, items=items)
-        user = number_ids(users, self.histories.user_ids, unknown)
-        item = number_ids(items, self.item_ids, unknown)
-        rows = self._context_of(context, len(users))
-        known = (user.is_not_null() & item.is_not_null()).to_numpy()
-        examples = self.histories.examples(
-            torch.from_numpy(user.to_numpy()[known].astype(np.int64)),
-            torch.from_numpy(item.to_numpy()[known].astype(np.int64)),
-        )
-        if rows is not None:
-            place = torch.from_numpy(known.nonzero()[0])
-            examples = replace(examples, row=place, context=rows)
-        score = np.full(len(user), np.nan, dtype=np.float32)
-        logit = predict(
-            self.model,
-            examples.to(self.device),
-            max_history=self.settings.max_history,
+        return predict_pairs(
+            self,
+            users,
+            items,
+            context=context,
+            history=history,
+            times=times,
+            item_features=item_features,
+            user_features=user_features,
+            unknown=unknown,
             progress=progress,
         )
-        score[known] = logit.sigmoid().cpu().numpy()
-        return pl.Series("score", score, nan_to_null=True)
 
     @property
     def context_names(self) -> list[str]:
         """The context columns that :meth:`predict` needs, as the training named them."""
         table = None if self.features is None else self.features.context
         return [] if table is None else list(table.features)
-
-    def _context_of(self, frame: "Frame | None", size: int) -> FeatureTable | None:
-        if self.features is None or self.features.context is None:
-            return None
-        table = self.features.context
-        if frame is None:
-            raise InputError(
-                f"the model was trained with context: give a frame with {shown(self.context_names)}"
-            )
-        found = read_columns(frame, self.context_names)
-        check_lengths(users=range(size), context=found)
-        with naming("the context"):
-            return table.encode(found, self.settings.list_separator)
 
     def recommend(
         self,

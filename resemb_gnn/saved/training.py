@@ -51,7 +51,7 @@ def train(
         shared_folder(checkpoints)
     board = None if settings.tensorboard is None else TensorBoard(settings.tensorboard)
     task = read_task(settings, [settings.embedding])
-    log(f"{task.source.name}: {task.source.log}")
+    log(str(task.source))
     log(str(task))
     model = task.make_model(settings.embedding, settings, settings.seed)
     with limited_threads(settings.threads):
@@ -79,7 +79,8 @@ def train(
         features=_without_rows(task.features),
         feature_graphs={name: _without_folds(one) for name, one in task.feature_graphs.items()},
         facts={
-            "data": describe_data(source, task.split),
+            "data": describe_data(source, task.split)
+            | {"log_until": source.log.times.max().item()},
             "figures": figures,
             "versions": versions(),
         },

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, Field, dataclass, field, fields
+from types import UnionType
 from typing import Any, get_args, get_origin
 
 from resemb_gnn.errors import InputError, shown
@@ -83,7 +84,7 @@ class Settings:
 
 def value_type(spec: "Field[Any]") -> type:
     """What a value, or one of several, of a setting is: ``str``, ``int``, ``float`` or ``bool``."""
-    kind = _without_none(spec)
+    kind = _kinds(spec)[0]
     if get_origin(kind) is tuple:
         kind = get_args(kind)[0]
     assert isinstance(kind, type)
@@ -91,8 +92,13 @@ def value_type(spec: "Field[Any]") -> type:
 
 
 def takes_several(spec: "Field[Any]") -> bool:
-    """Whether a setting holds a tuple of values."""
-    return get_origin(_without_none(spec)) is tuple
+    """Whether a setting holds a tuple of values, or may do so."""
+    return any(get_origin(kind) is tuple for kind in _kinds(spec))
+
+
+def takes_one(spec: "Field[Any]") -> bool:
+    """Whether a setting holds a single value, or may do so."""
+    return any(get_origin(kind) is not tuple for kind in _kinds(spec))
 
 
 def may_be_none(spec: "Field[Any]") -> bool:
@@ -100,11 +106,11 @@ def may_be_none(spec: "Field[Any]") -> bool:
     return type(None) in get_args(spec.type)
 
 
-def _without_none(spec: "Field[Any]") -> Any:
-    """The type of a setting, of ``str | None`` the ``str``."""
-    if not may_be_none(spec):
-        return spec.type
-    return next(part for part in get_args(spec.type) if part is not type(None))
+def _kinds(spec: "Field[Any]") -> list[Any]:
+    """The types that a setting may have besides ``None``, as ``str`` and ``tuple[str, ...]``."""
+    union = isinstance(spec.type, UnionType)
+    kinds = get_args(spec.type) if union else (spec.type,)
+    return [kind for kind in kinds if kind is not type(None)]
 
 
 def is_required(spec: "Field[Any]") -> bool:
@@ -141,8 +147,13 @@ def convert(spec: "Field[Any]", value: Any) -> Any:
     if not takes_several(spec):
         return _checked(spec, _converted(spec, value))
     if isinstance(value, str) or not isinstance(value, Iterable):
+        if takes_one(spec):
+            return _checked(spec, _converted(spec, value))
         raise InputError(f"{spec.name} must be several values, not {shown(value)}")
-    return tuple(dict.fromkeys(_checked(spec, _converted(spec, one)) for one in value))
+    every = tuple(dict.fromkeys(_checked(spec, _converted(spec, one)) for one in value))
+    if takes_one(spec) and not every:
+        raise InputError(f"{spec.name} has no value")
+    return every[0] if takes_one(spec) and len(every) == 1 else every
 
 
 def check_values(settings: type[Settings], **values: Any) -> None:

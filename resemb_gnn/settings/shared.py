@@ -100,14 +100,15 @@ class DataSettings(Settings):
         InputError: if a value is of another type, an unknown choice or out of range.
     """
 
-    data: str = setting(
+    data: str | tuple[str, ...] = setting(
         "complete-journey",
         "data set (complete-journey), or data set and folder of its files"
         " (amazon-electronics-x1:FOLDER, kuairand:FOLDER, movielens-100k:FOLDER,"
         " movielens-1m:FOLDER, taobao:FOLDER;"
         " amazon:FOLDER/reviews_NAME_5.json.gz, s3rec:FOLDER/NAME.txt), or table (.csv; .tsv, and"
-        " .txt where columns are named, with tabs; these also .gz; .parquet, or a folder of"
-        " Parquet files), or sequence file (a line: user id, then item ids in time order)",
+        " .txt where columns are named, with tabs; these also .gz; .parquet; a folder of such"
+        " files, a pattern in quotes, as 'logs/2025-*.parquet', or several of these), or sequence"
+        " file (a line: user id, then item ids in time order)",
     )
     user: str | None = setting(None, "table: column of the users' ids")
     item: str | None = setting(None, "table: column of the items' ids")

@@ -108,8 +108,12 @@ def test_evaluate_on_another_log(
     assert run(place, "evaluate", "--data", str(tmp_path / "more.csv"), "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["training_data"] is False
-    assert found["examples"] == 2 * 30  # a last behaviour and a negative each
+    assert (found["rows"], found["scored_rows"]) == (len(more) + 20, len(more))
+    assert found["examples"] == 2 * len(more)  # a negative each
+    assert found["rows_not_later"] == found["rows"]  # they are of the training's log
     assert 0 <= found["test"]["auc"] <= 1
+    assert run(place, "evaluate", "--data", str(tmp_path / "more.csv"), "--split", "last") == 2
+    assert "every row of it is scored" in capsys.readouterr().err
     pl.DataFrame({"user_id": ["a"] * 4, "item_id": list("wxyz"), "ts": range(4)}).write_csv(
         tmp_path / "strange.csv"
     )

@@ -11,7 +11,7 @@ import pytest
 import resemb_gnn as rg
 from resemb_gnn import cli
 from resemb_gnn.cli.command_settings import EvaluateSettings
-from resemb_gnn.cli.model_commands import _data_settings
+from resemb_gnn.cli.evaluate import _data_settings
 from resemb_gnn.datasets import load_source
 from tests.shop import COLUMNS, write_shop
 

@@ -181,7 +181,7 @@ def test_beauty(tmp_path, shared_data):
 
 def test_bad_input_is_refused_and_nothing_is_left(tmp_path, frame):
     log, out = tmp_path / "log.parquet", tmp_path / "graph"
-    with pytest.raises(InputError, match=r"no such Parquet file or folder: .*log.parquet"):
+    with pytest.raises(InputError, match=r"no such file: .*log.parquet"):
         _write(log, out)
     log.write_text("no Parquet")
     with pytest.raises(InputError, match=r"log.parquet cannot be read"):

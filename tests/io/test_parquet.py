@@ -5,7 +5,7 @@ import pytest
 
 from resemb_gnn import InputError
 from resemb_gnn.io.frame import read_columns
-from resemb_gnn.io.parquet import find_parts
+from resemb_gnn.io.parts import find_parts
 
 NOTES = ("_SUCCESS", "_metadata", "._SUCCESS.crc", ".part-00000.parquet.crc")
 
@@ -96,5 +96,5 @@ def test_a_folder_with_anything_else_is_refused(folder, name):
 
 def test_a_folder_without_parts_is_refused(tmp_path):
     (tmp_path / "_SUCCESS").write_bytes(b"")
-    with pytest.raises(InputError, match=r"no such Parquet file: the folder .* holds none"):
+    with pytest.raises(InputError, match=r"no such table: the folder .* holds no file of one"):
         read_columns(tmp_path, ["user"])

@@ -8,7 +8,9 @@ import polars as pl
 import pytest
 
 import resemb_gnn as rg
+from resemb_gnn import cli
 from resemb_gnn.settings.embedding import settings_of
+from tests.shop import shop_flags, write_shop
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +51,30 @@ def train_on(csv: Path) -> Callable[..., rg.TrainedModel]:
 def trained(train_on: Callable[..., rg.TrainedModel]) -> rg.TrainedModel:
     """A GCN in DIN."""
     return train_on()
+
+
+@pytest.fixture(scope="session")
+def later_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first 500 rows of a shop's ``log.csv``, the ``model`` of it, and the other 200, shuffled
+    and three at a time, in ``later.csv``: with some new users, ``new0`` and on, and the new item
+    ``B-1``.
+    """
+    folder = tmp_path_factory.mktemp("later")
+    write_shop(folder)
+    every = pl.read_csv(folder / "log.csv")
+    every[:500].write_csv(folder / "log.csv")
+    rows = every[500:].with_columns(
+        pl.col("shopper").str.replace("s4", "new"),
+        pl.col("article").str.replace("A-1$", "B-1"),
+        pl.col("ts") // 3 * 3,
+    )
+    rows.sample(fraction=1.0, shuffle=True, seed=2).write_csv(folder / "later.csv")
+    small = ["--epochs", "1", "--folds", "2", "--embedding-dim", "4", "--quiet"]
+    assert cli.main(["fit", *shop_flags(folder), "--out", str(folder / "model"), *small]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shop_model(later_shop: Path) -> rg.TrainedModel:
+    """The model of that shop."""
+    return rg.load(later_shop / "model")

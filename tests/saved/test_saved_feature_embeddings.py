@@ -13,7 +13,7 @@ from polars.testing import assert_series_equal
 import resemb_gnn as rg
 from resemb_gnn import InputError
 from resemb_gnn.io.saved_table import read_saved, write_saved
-from resemb_gnn.saved.new_log import renumbered
+from resemb_gnn.saved.new_log import LaterLog
 from resemb_gnn.serving import export_scorer
 from resemb_gnn.settings.names import MODELS
 from resemb_gnn.training import training_step
@@ -200,11 +200,10 @@ def test_settings_that_do_not_fit(settings: dict[str, Any], message: str, folder
 
 def test_over_another_log(trained: rg.TrainedModel, shop: Path) -> None:
     """The embedding of the values stays; what the items' values are is as the log's table says."""
-    log = rg.datasets.load_source(
+    source = rg.datasets.load_source(
         **{name: value for name, value in shop_settings(shop).items() if name != "split"}
     )
-    over, source, dropped = renumbered(trained, log)
-    assert dropped == 0
+    over = LaterLog.of(trained, source.log).trained
     assert over.model.feature_embeddings["maker"] is trained.model.feature_embeddings["maker"]
     examples = source.make_split("time", "uniform").test
     assert over.evaluate(examples) == trained.evaluate(examples)

@@ -49,6 +49,6 @@ def over_users(
     shared = [draws[one] - draws[two] for one, two in pairs if one in draws and two in draws]
     if not shared:
         return None
-    values = np.mean(shared, axis=0, dtype=np.float64)[METRICS.index(metric)]
+    values = np.stack(shared).mean(axis=0, dtype=np.float64)[METRICS.index(metric)]
     low, high = np.quantile(values[1:], [(1 - confidence) / 2, (1 + confidence) / 2])
     return Difference(float(values[0]), float(low), float(high), len(shared))

@@ -19,7 +19,7 @@ ARMS = {
 FORMS = ("gcn", "sign:none", "sign:staged", "mlp", "mlp:staged")  # the default is one of these
 SEEDS = 3
 EPOCHS = 12
-_LISTS = ("--train-negatives", "4", "--attention", "softmax", "--lr", "0.004")
+_LISTS: tuple[str, ...] = ("--train-negatives", "4", "--attention", "softmax", "--lr", "0.004")
 _LISTS += ("--ranking", "99", "--no-use-features")
 
 

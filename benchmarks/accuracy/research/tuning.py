@@ -34,6 +34,7 @@ from resemb_gnn.experiment.board import Board
 from resemb_gnn.experiment.capacity import bound_by_memory, jobs_by_cores
 from resemb_gnn.experiment.workers import Workers
 from resemb_gnn.io.json_text import read_json, write_json
+from resemb_gnn.io.parts import shown_paths
 from resemb_gnn.pipeline.facts import versions
 from resemb_gnn.pipeline.task import Task, fit_with, read_task
 from resemb_gnn.settings import CompareSettings
@@ -56,7 +57,7 @@ def made_with(task: Task) -> dict[str, Any]:
     settings = task.settings
     assert isinstance(settings, CompareSettings)
     return {
-        "data": Path(settings.data).name,
+        "data": Path(shown_paths(settings.data)).name,
         "settings": settings.identity(),
         "versions": versions() | {"optuna": optuna},
     }
@@ -177,7 +178,7 @@ def untried(path: Path, task: Task) -> list[dict[str, Any]]:
         SystemExit: if the arm's file holds too few trials.
     """
     found = read(path)
-    own = Path(task.settings.data).name
+    own = Path(shown_paths(task.settings.data)).name
     finals = {final["data"]: final["trials"] for final in found.get("finals", [])}
     tried = [final["params"] for final in finals.get(own, [])]
     best = finalists(path, found.get("trials", []))

@@ -9,7 +9,7 @@ import yaml
 
 from resemb_gnn.cli.settings_file import read_settings_file
 from resemb_gnn.experiment import CompareSettings
-from resemb_gnn.settings.setting import may_be_none, takes_several, value_type
+from resemb_gnn.settings.setting import may_be_none, takes_one, takes_several, value_type
 from tests.tools.fuzz_cases.cases import ODD, Case, Expected, Refused, damage
 
 KNOWN = {spec.name: spec for spec in fields(CompareSettings)}
@@ -56,7 +56,7 @@ def _value(rng: random.Random, spec: Any) -> Any:
     if may_be_none(spec) and rng.random() < 0.3:
         return None
     choices = spec.metadata["choices"]
-    if takes_several(spec):
+    if takes_several(spec) and not takes_one(spec):
         return rng.sample(choices, 2) if choices else []
     if choices:
         return rng.choice(choices)
@@ -94,8 +94,12 @@ def _meant(data: bytes) -> Expected | Refused | None:
         spec = KNOWN[name]
         if value is None and may_be_none(spec):
             values[name] = None
-        elif isinstance(value, dict) or isinstance(value, list) != takes_several(spec):
+        elif isinstance(value, dict) or not (
+            takes_several(spec) if isinstance(value, list) else takes_one(spec)
+        ):
             return Refused(f"{name} is {type(value).__name__}")
+        elif isinstance(value, list) and takes_one(spec):
+            return None  # one of a list is that one, and none is refused
         elif isinstance(value, list) and all(isinstance(one, str) for one in value):
             values[name] = tuple(value)
         elif spec.metadata["name_of"]:
