@@ -6,6 +6,7 @@ import io
 import json
 import random
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +180,7 @@ def _tags(rng: random.Random) -> tuple[list[tuple[int, str]], dict[int, str]]:
     return [(video, ",".join(found)) for video, found in tags.items()], main
 
 
-def _form_of_exposures(rows: list[tuple[int, int, float, int]], main: dict[int, str]) -> Any:
+def _form_of_exposures(rows: Sequence[tuple[int, int, float, int]], main: dict[int, str]) -> Any:
     kinds = typed([main.get(item) for _, item, _, _ in rows])
     return form_of_rows(
         [(u, i, round(1000 * t), c, x) for (u, i, t, x), c in zip(rows, kinds, strict=True)],
@@ -239,7 +240,7 @@ def kuairand_trimmed(rng: random.Random, folder: Path) -> Case:
         for user, t, items in histories
         for later, item in zip(reversed(range(len(items))), items, strict=True)
     ]
-    value = _form_of_exposures(past + parts[0] + parts[1], main)
+    value = _form_of_exposures([*past, *parts[0], *parts[1]], main)
     case = files_case(rng, folder, files, value, lambda: KuaiRandPureTrimmed(folder).log)
     return Case(case.read, lambda: None, case.place) if odd else case
 
