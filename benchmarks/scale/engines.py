@@ -68,10 +68,9 @@ def spark(log: Path, out: Path, args: argparse.Namespace) -> None:
     }.items():
         builder = builder.config(name, value)
     session = builder.getOrCreate()
-    rows = session.read.parquet(str(log)).selectExpr("*", "_metadata.row_index AS place")
-    rows.createOrReplaceTempView("log")
+    session.read.parquet(str(log)).createOrReplaceTempView("log")
     backend = ibis.pyspark.connect(session)
-    edges = rg.covisit_edges(backend.table("log"), "user", "item", "time", WINDOW, order="place")
+    edges = rg.covisit_edges(backend.table("log"), "user", "item", "time", WINDOW)
     backend.to_parquet(edges, str(out))
     session.stop()
 

@@ -56,4 +56,4 @@ def _digests(texts: pl.Series) -> pl.Series:
 def tie_order(user: "Column", item: "Column") -> "StringValue":
     """The same order of ties as a query's column."""
     text = user.cast("string") + "\t" + item.cast("string")
-    return text.hexdigest("md5").substr(0, _DIGITS)
+    return text.hexdigest("md5").left(_DIGITS)

@@ -33,8 +33,8 @@ class KuaiRandPureTrimmed(BehaviorDataset):
 
     An exposure is a behaviour with its click label, as in :class:`KuaiRandPure`. A video of a
     history comes before them as a positive behaviour. Of a history only its last time is known;
-    it stands for all of its videos, so that they come before exposures later than the whole of
-    it, in their order. Since histories hold no video that was not watched, they are not to be
+    its videos come up to it a microsecond apart, before exposures later than the whole of it, in
+    their order. Since histories hold no video that was not watched, they are not to be
     trained on: split with ``train_from`` after them.
 
     Args:
@@ -46,7 +46,7 @@ class KuaiRandPureTrimmed(BehaviorDataset):
     """
 
     page = PAGE
-    version = 2  # with features
+    version = 3  # with features, and histories in their order
 
     @property
     def raw_file_names(self) -> list[str]:
@@ -76,10 +76,11 @@ def _read_histories(path: Path) -> pl.DataFrame:
     rows = rows.filter(pl.col("positive_history").is_not_null())
     with naming(str(path)):
         videos = id_strings(rows["positive_history"])
+    later = pl.int_range(pl.len()).reverse().over("user_id")  # of the history, by their number
     return rows.select(
         user="user_id",
         item=videos,
-        time="last_time_ms",
+        time=pl.col("last_time_ms") - pl.duration(microseconds=later),
         label=pl.lit(1, dtype=pl.Float32),
         tab=pl.lit(None, dtype=pl.String),
     )

@@ -90,6 +90,13 @@ def test_only_rows_of_label_one_count(table_of):
     assert queried_edges(edges) == [(1, 3, 1), (3, 4, 1)]
 
 
+def test_columns_may_tell_the_order_of_one_time(table_of):
+    frame = pl.DataFrame({"u": [0] * 8, "i": [5, 2, 7, 1, 8, 3, 6, 4], "t": [0] * 8})
+    edges = covisit_edges(table_of(frame), "u", "i", "t", window=1, order="row")
+    expected = sorted((*sorted(pair), 1) for pair in pairwise(frame["i"]))
+    assert queried_edges(edges) == expected
+
+
 @pytest.mark.parametrize("kind", TIME_COLUMNS)
 @given(data=st.data())
 @settings(max_examples=30, deadline=None)

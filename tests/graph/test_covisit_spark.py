@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from resemb_gnn import BehaviorLog, InputError, covisit_edges, covisit_graph
+from tests.ties import tie_key
 from tests.time_columns import TIME_COLUMNS
 
 pytestmark = pytest.mark.spark
@@ -40,12 +41,11 @@ def spark():
 
 @pytest.fixture
 def table_of(spark, tmp_path):
-    """A function that makes a Spark table of a frame, ``place`` telling its rows' order."""
+    """A function that makes a Spark table of a frame."""
 
     def make(frame):
         frame.write_parquet(tmp_path / "log.parquet", row_group_size=100)
-        rows = spark.read.parquet(str(tmp_path / "log.parquet"))
-        rows.selectExpr("*", "_metadata.row_index AS place").createOrReplaceTempView("log")
+        spark.read.parquet(str(tmp_path / "log.parquet")).createOrReplaceTempView("log")
         return ibis.pyspark.connect(spark).table("log")
 
     return make
@@ -101,7 +101,7 @@ def test_behaviors_come_in_the_order_of_their_exact_times(table_of, kind, data):
     size = len(times.exact)
     frame = pl.DataFrame({"u": [0] * size, "i": range(size), "t": times.column})
     edges = covisit_edges(table_of(frame), "u", "i", "t", window=1)
-    order = sorted(range(size), key=times.exact.__getitem__)
+    order = sorted(range(size), key=lambda i: (times.exact[i], tie_key(0, i)))
     assert _queried(edges) == sorted((*sorted(pair), 1) for pair in pairwise(order))
 
 

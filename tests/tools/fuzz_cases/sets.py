@@ -6,6 +6,7 @@ import io
 import json
 import random
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -179,10 +180,12 @@ def _tags(rng: random.Random) -> tuple[list[tuple[int, str]], dict[int, str]]:
     return [(video, ",".join(found)) for video, found in tags.items()], main
 
 
-def _form_of_exposures(rows: list[tuple[int, int, int, int]], main: dict[int, str]) -> Any:
+def _form_of_exposures(rows: Sequence[tuple[int, int, float, int]], main: dict[int, str]) -> Any:
     kinds = typed([main.get(item) for _, item, _, _ in rows])
     return form_of_rows(
-        [(u, i, 1000 * t, c, x) for (u, i, t, x), c in zip(rows, kinds, strict=True)], True, True
+        [(u, i, round(1000 * t), c, x) for (u, i, t, x), c in zip(rows, kinds, strict=True)],
+        True,
+        True,
     )
 
 
@@ -232,8 +235,12 @@ def kuairand_trimmed(rng: random.Random, folder: Path) -> Case:
         buffer = io.BytesIO()
         frame.write_parquet(buffer)
         files[name] = buffer.getvalue()
-    past = [(user, item, t, 1) for user, t, items in histories for item in items]
-    value = _form_of_exposures(past + parts[0] + parts[1], main)
+    past = [  # a microsecond apart
+        (user, item, t - later / 1000, 1)
+        for user, t, items in histories
+        for later, item in zip(reversed(range(len(items))), items, strict=True)
+    ]
+    value = _form_of_exposures([*past, *parts[0], *parts[1]], main)
     case = files_case(rng, folder, files, value, lambda: KuaiRandPureTrimmed(folder).log)
     return Case(case.read, lambda: None, case.place) if odd else case
 
