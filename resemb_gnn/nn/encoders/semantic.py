@@ -77,8 +77,10 @@ class SemanticEncoder(CenterEncoder):
         return torch.nn.functional.embedding(center, centers).sum(dim=1)
 
     def get_extra_state(self) -> Tensor:
-        """The codebooks, which are saved with the weights of the module around."""
-        return self.codebooks
+        """The codebooks, which are saved with the weights of the module around; where these are, as
+        processes tell each other of them all.
+        """
+        return self.codebooks.to(self.one.device)
 
     def set_extra_state(self, state: Tensor) -> None:
         """Takes saved codebooks, and codes the items by them."""

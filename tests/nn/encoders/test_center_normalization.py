@@ -178,3 +178,12 @@ def test_heads_must_divide_the_centres() -> None:
         ResEmbedding(random_graph(0), 5, 6, heads=4)
     with pytest.raises(InputError, match="normalization and heads"):
         ResEmbedding(random_graph(0), 5, None, "average", heads=3)
+
+
+@pytest.mark.parametrize(("normalization", "std"), [("relu", (2 / 264) ** 0.5), ("entmax", 0.4)])
+def test_centres_whose_weights_have_any_sum_start_as_a_layer_does(
+    normalization: str, std: float
+) -> None:
+    torch.manual_seed(0)
+    emb = ResEmbedding(random_graph(0), 64, 200, normalization=normalization)
+    assert emb.centers.std().item() == pytest.approx(std, rel=0.03)
