@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.accuracy.contest.draws import keep_draws
-from benchmarks.accuracy.contest.rule import ARMS, EPOCHS, SEEDS, SETS
+from benchmarks.accuracy.contest.rule import ARMS, SEEDS, SETS
 from benchmarks.timing import module, thread_environment
 from resemb_gnn.settings.compare import number_of_jobs
 
@@ -25,10 +25,18 @@ def words(
     name: str, arms: Sequence[str], folder: Path, out: Path, seeds: int, jobs: str
 ) -> list[str]:
     """The command line of a set's comparison."""
-    found = SETS[name]
-    flags = [*found.flags, "--ema-decay", "0.999", "--epochs", EPOCHS, "--seeds", seeds]
-    flags += ["--save-predictions", "--quiet", "--resume", "--jobs", jobs]
-    data = found.data.format(folder=folder)
+    flags: list[object] = []
+    for setting, value in SETS[name].settings.items():
+        flag = setting.replace("_", "-")
+        match value:
+            case True:
+                flags.append(f"--{flag}")
+            case False:
+                flags.append(f"--no-{flag}")
+            case _:
+                flags += [f"--{flag}", value]
+    flags += ["--seeds", seeds, "--quiet", "--resume", "--jobs", jobs]
+    data = SETS[name].data(folder)
     return module(
         "resemb_gnn", "compare", "--data", data, "--embeddings", *arms, *flags, "--out", out / name
     )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from resemb_gnn.experiment.predictions import predictions_path, read_predictions
 from resemb_gnn.experiment.results import read_results
@@ -20,21 +21,27 @@ def keep_draws(folder: Path) -> None:
     metrics of all users and of 1,000 draws of users, the same draws for every run, float32
     ``[3, 1001]``. Runs that stand there are kept.
     """
-    path = folder / FILE
-    found = read_draws(folder) if path.exists() else {}
+    found = read_draws(folder)
     for name, runs in by_embedding(read_results(folder / "results.json")).items():
         for run in runs:
             key = Run(name, run["seed"]).file_name
             table = predictions_path(folder, key)
             if key not in found and table.exists():
-                found[key] = metric_draws(read_predictions(table), DRAWS, seed=0).astype(np.float32)
+                add_draws(folder, key, read_predictions(table))
+
+
+def add_draws(folder: Path, key: str, table: pl.DataFrame) -> None:
+    """Puts the draws of predictions (``user``, ``label``, ``logit``) into the file, under a key."""
+    found = read_draws(folder) | {key: metric_draws(table, DRAWS, seed=0).astype(np.float32)}
     with temporary_file(folder, FILE) as file:
         np.savez_compressed(file, **found)  # type: ignore[arg-type]
-        publish(file, path)
+        publish(file, folder / FILE)
 
 
 def read_draws(folder: Path) -> Draws:
-    """What :func:`keep_draws` wrote."""
+    """What :func:`keep_draws` wrote; nothing if there is no file."""
+    if not (folder / FILE).exists():
+        return {}
     with np.load(folder / FILE) as file:
         return dict(file)
 
