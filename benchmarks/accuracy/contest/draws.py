@@ -38,6 +38,11 @@ def add_draws(folder: Path, key: str, table: pl.DataFrame) -> None:
         publish(file, folder / FILE)
 
 
+def simple_key(score: str) -> str:
+    """Under which key a score of simple.py stands."""
+    return f"simple {score}"
+
+
 def read_draws(folder: Path) -> Draws:
     """What :func:`keep_draws` wrote; nothing if there is no file."""
     if not (folder / FILE).exists():
@@ -49,13 +54,20 @@ def read_draws(folder: Path) -> Draws:
 def over_users(
     draws: Draws, arm: str, other: str, metric: str, seeds: int, confidence: float = 0.95
 ) -> Difference | None:
-    """Mean over the seeds that both arms have of a metric less the other's, with its interval over
-    users; ``None`` if they share no seed.
+    """Mean over the seeds that both have of a metric less the other's, with its interval over
+    users; ``None`` if they share no seed. A simple score has no seed: it goes with all.
     """
-    pairs = [(Run(arm, seed).file_name, Run(other, seed).file_name) for seed in range(seeds)]
-    shared = [draws[one] - draws[two] for one, two in pairs if one in draws and two in draws]
+    shared = []
+    for seed in range(seeds):
+        one, two = (_of_seed(draws, name, seed) for name in (arm, other))
+        if one is not None and two is not None:
+            shared.append(one - two)
     if not shared:
         return None
     values = np.stack(shared).mean(axis=0, dtype=np.float64)[METRICS.index(metric)]
     low, high = np.quantile(values[1:], [(1 - confidence) / 2, (1 + confidence) / 2])
     return Difference(float(values[0]), float(low), float(high), len(shared))
+
+
+def _of_seed(draws: Draws, name: str, seed: int) -> "np.ndarray | None":
+    return draws.get(simple_key(name), draws.get(Run(name, seed).file_name))

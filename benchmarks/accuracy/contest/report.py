@@ -24,9 +24,18 @@ from resemb_gnn.experiment.summary import (
     seconds_to_best,
 )
 from resemb_gnn.io.atomic import write_atomically
+from resemb_gnn.io.json_text import read_json
 from resemb_gnn.io.text_tables import NONE
 
 Runs = dict[str, list[dict[str, Any]]]
+Simple = dict[str, dict[str, Any]]
+SIMPLE = {
+    "popularity": "popularity",
+    "co-visits": "cosine co-visits with the history",
+    "click rate": "smoothed click rate of the item",
+    "logistic": "logistic regression on untrained scores",
+}
+FITTED = "logistic"
 MARKS = (
     "<!-- table: python -m benchmarks.accuracy.contest.report --readme README.md -->",
     "<!-- end of table -->",
@@ -50,6 +59,13 @@ def points(found: Difference | None) -> str:
     return f"**{text}**" if found.low > 0 or found.high < 0 else text
 
 
+def simple_scores(folder: Path) -> Simple:
+    """What simple.py found of a set; nothing if it was not run."""
+    path = folder / "simple.json"
+    found: Simple = read_json(path)["scores"] if path.exists() else {}
+    return found
+
+
 def chosen_form(sets: dict[str, Runs]) -> str | None:
     """The form with the best validation AUC over the sets, if all have run on all of them."""
     have = [
@@ -62,12 +78,19 @@ def chosen_form(sets: dict[str, Runs]) -> str | None:
     )
 
 
-def set_table(name: str, runs: Runs, draws: Draws) -> list[str]:
-    """A set's arms in the order of the rule."""
+def set_table(name: str, runs: Runs, simple: Simple, draws: Draws) -> list[str]:
+    """The simple scores, a set's arms in the order of the rule, and what others published."""
     ranked = any(run.get("ranking") for some in runs.values() for run in some)
     titles = ["embedding", "seeds", "valid AUC", "AUC", "GAUC", "GAUC less `plain`'s, over users"]
     titles += ["over seeds", "log loss", *(("HR@10", "NDCG@10") if ranked else ())]
     rows = []
+    for score, found in simple.items():
+        test, ranking = found["test"], found.get("ranking", {})
+        loss = f"{test['logloss']:.4f}" if score == FITTED else NONE  # the others are no log-odds
+        gain = points(over_users(draws, score, "plain", "gauc", SEEDS))
+        cells = [f"{test['auc']:.4f}", f"{test['gauc']:.4f}", gain, NONE, loss]
+        cells += [f"{ranking[key]:.4f}" for key in ("hr_10", "ndcg_10") if ranked]
+        rows.append([SIMPLE[score], NONE, NONE, *cells, NONE])
     for arm in (arm for arm in ARMS if arm in runs):
         own = runs[arm]
         seeds = paired_differences(own, runs.get("plain", []), "test", "gauc")
@@ -75,7 +98,7 @@ def set_table(name: str, runs: Runs, draws: Draws) -> list[str]:
         rows.append(
             [
                 f"`{arm}`",
-                len(own),
+                str(len(own)),
                 f"{mean(own, 'valid', 'auc'):.4f}",
                 mean_and_std([number(run, "test", "auc") for run in own]),
                 f"{mean(own, 'test', 'gauc'):.4f}",
@@ -95,19 +118,19 @@ def set_table(name: str, runs: Runs, draws: Draws) -> list[str]:
 def verdicts(form: str, sets: dict[str, Runs], draws: dict[str, Draws]) -> list[str]:
     """The form against every other arm: win, level or loss in GAUC, and by how much."""
     rows = []
-    for arm in (arm for arm in ARMS if arm != form):
+    for arm in (arm for arm in (FITTED, *ARMS) if arm != form):
         cells = []
-        for name, runs in sets.items():
-            found = over_users(draws[name], form, arm, "gauc", SEEDS) if arm in runs else None
+        for name in sets:
+            found = over_users(draws[name], form, arm, "gauc", SEEDS)
             word = ""
             if found is not None:
                 word = "win " if found.low > 0 else "loss " if found.high < 0 else "level "
             cells.append(word + points(found).replace("**", ""))
-        rows.append([f"`{arm}`", *cells])
+        rows.append([SIMPLE.get(arm, f"`{arm}`"), *cells])
     return table([f"`{form}` against", *(SETS[name].title for name in sets)], rows)
 
 
-def page(sets: dict[str, Runs], draws: dict[str, Draws]) -> list[str]:
+def page(sets: dict[str, Runs], simple: dict[str, Simple], draws: dict[str, Draws]) -> list[str]:
     """Lines of CONTEST.md."""
     lines = [
         "# The contest",
@@ -125,17 +148,17 @@ def page(sets: dict[str, Runs], draws: dict[str, Draws]) -> list[str]:
             title = f"`{one}` against every other arm"
             lines += section(title, verdicts(one, sets, draws))
     for name, runs in sets.items():
-        lines += section(SETS[name].title, set_table(name, runs, draws[name]))
+        lines += section(SETS[name].title, set_table(name, runs, simple[name], draws[name]))
     return lines
 
 
 def readme_table(sets: dict[str, Runs], draws: dict[str, Draws]) -> list[str]:
-    """GAUC points over ``plain``, over users."""
+    """Points of GAUC over ``plain``, bold where the interval over users leaves out zero."""
     rows = []
-    for arm, meaning in ARMS.items():
+    for arm, meaning in {FITTED: "", **ARMS}.items():
         cells = []
         for name, runs in sets.items():
-            found = over_users(draws[name], arm, "plain", "gauc", SEEDS) if arm in runs else None
+            found = over_users(draws[name], arm, "plain", "gauc", SEEDS)
             if arm == "plain":
                 cells.append(f"{mean(runs[arm], 'test', 'gauc'):.3f}")
             elif found is None:
@@ -144,7 +167,7 @@ def readme_table(sets: dict[str, Runs], draws: dict[str, Draws]) -> list[str]:
                 sure = found.low > 0 or found.high < 0
                 text = f"{100 * found.mean:+.1f}"
                 cells.append(f"**{text}**" if sure else text)
-        rows.append([f"`{arm}`: {meaning}", *cells])
+        rows.append([SIMPLE.get(arm, f"`{arm}`: {meaning}"), *cells])
     return table(["DIN with", *(SETS[name].title for name in sets)], rows)
 
 
@@ -163,12 +186,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/accuracy/CONTEST.md"))
     parser.add_argument("--readme", type=Path, help="file whose table to make anew")
     options = parser.parse_args(argv)
-    there = [name for name in SETS if (options.results / name / "results.json").exists()]
-    sets = {
-        name: by_embedding(read_results(options.results / name / "results.json")) for name in there
-    }
-    draws = {name: read_draws(options.results / name) for name in there}
-    write_atomically(options.out, "\n".join(page(sets, draws)))
+    files = {name: options.results / name / "results.json" for name in SETS}
+    sets = {name: by_embedding(read_results(file)) for name, file in files.items() if file.exists()}
+    draws = {name: read_draws(files[name].parent) for name in sets}
+    simple = {name: simple_scores(files[name].parent) for name in sets}
+    write_atomically(options.out, "\n".join(page(sets, simple, draws)))
     if options.readme is not None:
         write_between(options.readme, readme_table(sets, draws))
 

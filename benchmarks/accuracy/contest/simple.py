@@ -23,9 +23,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torch_geometric.data import Data
+from torch_geometric.utils import scatter
 
 from benchmarks.accuracy.contest.__main__ import RESULTS
-from benchmarks.accuracy.contest.draws import add_draws
+from benchmarks.accuracy.contest.draws import add_draws, simple_key
 from benchmarks.accuracy.contest.rule import SETS
 from benchmarks.runs import command
 from resemb_gnn.data import Batch, Examples
@@ -73,7 +74,7 @@ class View:
             values.append((table[batch.history] * table[candidate]).sum(dim=1).double())
         for number, value in enumerate(values):
             total = segment_sum(value.unsqueeze(1), batch.ptr, owner).squeeze(1)
-            most = torch.zeros_like(total).index_reduce(0, owner, value, "amax")
+            most = scatter(value, owner, dim_size=total.numel(), reduce="max")  # 0 of none
             ended = torch.where(length > 0, value[last], 0.0) if value.numel() else total
             found += [total if number == 0 else total / length.clamp(min=1), most, ended]
         return torch.stack([*found, length.double().log1p()], dim=1)
@@ -173,7 +174,7 @@ def run(name: str, folder: Path, out: Path) -> dict[str, Any]:
         if one in rankings:
             found[one]["ranking"] = rankings[one]
         table = pl.DataFrame({"user": user, "label": answer, "logit": logit.numpy()})
-        add_draws(out / name, f"simple {one}", table)
+        add_draws(out / name, simple_key(one), table)
     return {"data": describe_data(task.source, split), "scores": found}
 
 

@@ -1,0 +1,89 @@
+"""The contest at toy size: its comparison, its simple scores and its report."""
+
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.accuracy.contest import __main__ as contest
+from benchmarks.accuracy.contest import report, simple
+from benchmarks.accuracy.contest.draws import over_users, read_draws
+from benchmarks.accuracy.contest.rule import ARMS, FORMS
+from resemb_gnn import BehaviorLog, cli, covisit_graph
+from resemb_gnn.experiment.results import read_results
+from resemb_gnn.graph import NodeFeatures, gcn_adjacency
+from resemb_gnn.settings.embedding import embedding_names
+from tests.benchmarks.conftest import write_sequences
+
+
+def test_every_arm_is_an_embedding() -> None:
+    assert set(ARMS) <= set(embedding_names())
+    assert set(FORMS) <= set(ARMS)
+
+
+def test_runs_simple_scores_and_the_report(
+    log: BehaviorLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data" / "amazon").mkdir(parents=True)
+    write_sequences(log, tmp_path / "data" / "amazon" / "Beauty.txt")
+
+    def run(words: list[str], **_: Any) -> SimpleNamespace:
+        assert words[1:4] == ["-m", "resemb_gnn", "compare"]
+        few = ["--epochs", "1", "--ranking", "9", "--embedding-dim", "4"]  # the last ones count
+        return SimpleNamespace(returncode=cli.main([*words[3:], *few]))
+
+    monkeypatch.setattr(subprocess, "run", run)
+    given = ["--data-folder", str(tmp_path / "data"), "--only", "beauty", "--out", str(tmp_path)]
+    arms = ["plain", "mlp"]
+    assert contest.main([*given, "--arms", *arms, "--seeds", "1", "--jobs", "1"]) == 0
+    monkeypatch.setitem(simple.SETS["beauty"].settings, "ranking", "9")
+    simple.main(given)
+    draws = read_draws(tmp_path / "beauty")
+    runs = {run["embedding"]: run for run in read_results(tmp_path / "beauty/results.json")["runs"]}
+    found = over_users(draws, "mlp", "plain", "gauc", seeds=3)
+    assert found is not None
+    gain = runs["mlp"]["test"]["gauc"] - runs["plain"]["test"]["gauc"]
+    assert found.mean == pytest.approx(gain, abs=1e-6)
+    assert found.low <= found.mean <= found.high
+    assert over_users(draws, "logistic", "plain", "gauc", seeds=3) is not None
+    assert over_users(draws, "gcn", "plain", "gauc", seeds=3) is None
+    readme = tmp_path / "README.md"
+    readme.write_text("\n".join(report.MARKS))
+    page = tmp_path / "page.md"
+    report.main(["--results", str(tmp_path), "--out", str(page), "--readme", str(readme)])
+    assert f"| {runs['mlp']['test']['gauc']:.4f} |" in page.read_text()
+    assert f"| {100 * gain:+.1f}" in readme.read_text().replace("**", "")
+
+
+def test_untrained_scores_against_a_loop(log: BehaviorLog) -> None:
+    graph = NodeFeatures(8)(covisit_graph(log))
+    split = log.split(by="last")
+    examples = split.redrawn(2, 0)[torch.arange(5)]
+    size = log.num_items
+    dense = np.zeros((size, size))
+    dense[tuple(graph.edge_index.numpy())] = graph.edge_weight
+    degree = dense.sum(axis=1).clip(1)
+    cosine = dense / np.sqrt(degree[:, None] * degree)
+    x = graph.x[:, :-1].double().numpy()
+
+    def likeness(table: np.ndarray) -> np.ndarray:
+        table = table / np.linalg.norm(table, axis=1, keepdims=True).clip(1e-12)
+        return table @ table.T
+
+    propagated = gcn_adjacency(graph).matmul(torch.from_numpy(x)).numpy()
+    matrices = [cosine, likeness(x), likeness(propagated)]
+    rows = []
+    for number in range(len(examples)):
+        history = examples.items[examples.start[number] : examples.end[number]].numpy()
+        for item in [int(examples.target[number]), *examples.negatives[number].tolist()]:
+            row = [np.log1p(int(graph.count[item]))]
+            for kind, matrix in enumerate(matrices):
+                values = matrix[history, item]
+                row += [values.sum() if kind == 0 else values.mean(), values.max(), values[-1]]
+            rows.append([*row, np.log1p(history.size)])
+    found = simple.scores_of(examples, [simple.View(graph)], None)
+    np.testing.assert_allclose(found.numpy(), np.array(rows), atol=1e-5)
