@@ -126,7 +126,7 @@ def data_settings(settings: ModelDataSettings, trained: TrainedModel) -> DataSet
     of items and users itself: with other data, their tables are read where they are given alone.
     """
     names = [spec.name for spec in fields(DataSettings)]
-    values = {name: getattr(settings, name, None) for name in names}
+    values: dict[str, Any] = {name: getattr(settings, name, None) for name in names}
     left: tuple[str, ...] = ()
     if settings.data is not None:
         named = any(values[name] is not None for name in _COLUMNS)
