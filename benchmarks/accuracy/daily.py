@@ -101,7 +101,9 @@ class Shop:
         return pl.DataFrame({"item": names, "brand": [f"b{one}" for one in self.brand]})
 
 
-def fit(rows: pl.DataFrame, items: pl.DataFrame, held_out: int, seed: int) -> rg.TrainedModel:
+def fit(
+    rows: pl.DataFrame, items: pl.DataFrame, held_out: int, seed: int, epochs: int
+) -> rg.TrainedModel:
     """A model of all rows, the newest ``held_out`` of which validate and, as many, test."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
@@ -119,7 +121,7 @@ def fit(rows: pl.DataFrame, items: pl.DataFrame, held_out: int, seed: int) -> rg
             embedding_dim=16,
             num_centers=24,
             batch_size=256,
-            epochs=10,
+            epochs=epochs,
             seed=seed,
             quiet=True,
         )
@@ -162,11 +164,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, default=4000, help="rows a day")
     parser.add_argument("--days", type=int, default=7)
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=10, help="most epochs of a model of all rows")
     path = Path("benchmarks/accuracy/results/daily/daily.json")
     parser.add_argument("--out", type=Path, default=path)
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
-    sizes = {name: getattr(options, name) for name in ("first", "rows", "days")}
+    sizes = {name: getattr(options, name) for name in ("first", "rows", "days", "epochs")}
     head = {
         "command": command("benchmarks.accuracy.daily", argv, options.out),
         "data": {"name": "seven days of a made shop"},
@@ -181,12 +184,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     print("\n".join(summary(file.runs)))
 
 
-def week(file: RunFile, seed: int, first: int, rows: int, days: int) -> None:
+def week(file: RunFile, seed: int, first: int, rows: int, days: int, epochs: int) -> None:
     """The days of a seed, each scored by every arm before it is taken in."""
     shop = Shop(users=1200, items=400, seed=seed)
     log, held_out = shop.sell(first), rows // 10
     known = log["item"].unique()
-    base = fit(log, shop.items(), held_out, seed)
+    base = fit(log, shop.items(), held_out, seed, epochs)
     models = dict.fromkeys(ARMS, base)
     seconds = dict.fromkeys(ARMS, 0.0)
     for number in range(1, days + 1):
@@ -202,7 +205,7 @@ def week(file: RunFile, seed: int, first: int, rows: int, days: int) -> None:
         for arm in ARMS[1:]:
             begun = time.perf_counter()
             if arm == "retrained":
-                models[arm] = fit(log, shop.items(), held_out, seed)
+                models[arm] = fit(log, shop.items(), held_out, seed, epochs)
             else:
                 later = read(day, shop.items())
                 models[arm] = models[arm].update(later, epochs=int(arm == "updated"), seed=seed)
