@@ -145,13 +145,13 @@ def figures(
     )
     found = {}
     for name, part in (
-        ("auc", day["item"].is_in(first)),
-        ("auc_of_new", ~day["item"].is_in(first)),
+        ("auc", day["item"].is_in(first.implode())),
+        ("auc_of_new", ~day["item"].is_in(first.implode())),
     ):
         own = score.filter(part)
         known = own.is_not_null()
         if own.len() and known.any():
-            logit = torch.from_numpy(own.filter(known).to_numpy())
+            logit = own.filter(known).to_torch()
             label = day["click"].filter(part).filter(known).to_torch()
             found[name] = auc(logit, label)
         found[name.replace("auc", "rows")] = int(known.sum())

@@ -56,20 +56,6 @@ def compare(
         InputError: as :func:`resemb_gnn.experiment.compare`; if a name is taken or no word, what is
             named is no embedding, or several jobs are asked for embeddings of one's own.
         TypeError: if there is no such setting.
-
-    Examples:
-        >>> import tempfile
-        >>> import torch
-        >>> import resemb_gnn as rg
-        >>> log = rg.InterestDelayModel(num_users=80, num_items=40).sample()
-        >>> def small(graph, settings):
-        ...     return torch.nn.Embedding(graph.num_nodes, 4)
-        >>> with tempfile.TemporaryDirectory() as out:
-        ...     results = rg.compare(
-        ...         log, {"plain": None, "small": small}, out=out, seeds=1, epochs=1, quiet=True
-        ...     )
-        >>> [run["embedding"] for run in results["runs"]]
-        ['plain', 'small']
     """
     check_log(log)
     own = {one: _builder(one, part) for one, part in embeddings.items() if part is not None}
