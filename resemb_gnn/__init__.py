@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from resemb_gnn.data import Batch, BehaviorLog, Examples, Split, extend_vocabulary
     from resemb_gnn.datasets.interest_delay import InterestDelayModel
     from resemb_gnn.errors import InputError
+    from resemb_gnn.experiment.own_parts import compare
     from resemb_gnn.graph import (
         ContentFeatures,
         CountFeature,
@@ -54,6 +55,7 @@ __all__ = [
     "Split",
     "TrainedModel",
     "WideDeep",
+    "compare",
     "covisit_edges",
     "covisit_graph",
     "evaluate",
@@ -75,6 +77,7 @@ _PLACES = {
     "resemb_gnn.data": ("Batch", "BehaviorLog", "Examples", "Split", "extend_vocabulary"),
     "resemb_gnn.datasets.interest_delay": ("InterestDelayModel",),
     "resemb_gnn.errors": ("InputError",),
+    "resemb_gnn.experiment.own_parts": ("compare",),
     "resemb_gnn.graph": (
         "ContentFeatures",
         "CountFeature",

@@ -4,16 +4,16 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from resemb_gnn.errors import InputError, shown
-from resemb_gnn.settings import DataSettings, GraphSettings
+from resemb_gnn.settings import FitSettings, GraphSettings
 from resemb_gnn.settings.names import UNKNOWN
 from resemb_gnn.settings.setting import Settings, setting
 
-_DATA = {spec.name: spec for spec in fields(DataSettings)}
+_TRAINING = {spec.name: spec for spec in fields(FitSettings)}
 
 
 def _as_in_training(name: str) -> Any:
-    """A setting of the data that is taken over from the model if it is not given."""
-    metadata = dict(_DATA[name].metadata)
+    """A setting that is taken over from the model if it is not given."""
+    metadata = dict(_TRAINING[name].metadata)
     metadata["help"] = metadata["help"].partition(" (default")[0] + " (default: as in training)"
     return field(default=None, metadata=metadata)
 
@@ -32,8 +32,8 @@ class ModelSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateSettings(ModelSettings):
-    """Settings of ``resemb-gnn evaluate``."""
+class ModelDataSettings(ModelSettings):
+    """A saved model and a log, which is read as that of training if nothing else is said."""
 
     data: str | tuple[str, ...] | None = _as_in_training("data")
     user: str | None = _as_in_training("user")
@@ -49,11 +49,40 @@ class EvaluateSettings(ModelSettings):
     time_features: tuple[str, ...] | None = _as_in_training("time_features")
     kinds: tuple[str, ...] | None = _as_in_training("kinds")
     list_separator: str | None = _as_in_training("list_separator")
+    negatives: str | None = _as_in_training("negatives")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateSettings(ModelDataSettings):
+    """Settings of ``resemb-gnn evaluate``."""
+
     split: str | None = _as_in_training("split")
     valid_from: str | None = _as_in_training("valid_from")
     test_from: str | None = _as_in_training("test_from")
-    negatives: str | None = _as_in_training("negatives")
     json: bool = setting(False, "print JSON instead of a table")
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateSettings(ModelDataSettings):
+    """Settings of ``resemb-gnn update``."""
+
+    data: str | tuple[str, ...] = setting(
+        MISSING, "log of the rows since training, as fit's --data"
+    )
+    epochs: int = setting(1, "most passes over the new rows; 0 for none", lowest=0)
+    replay: float | None = setting(
+        None,
+        "old behaviours of the stored histories that are trained on again, for each new one"
+        " (default: one; with labels none)",
+        lowest=0,
+    )
+    lr: float | None = _as_in_training("lr")
+    batch_size: int | None = _as_in_training("batch_size")
+    patience: int | None = _as_in_training("patience")
+    seed: int | None = _as_in_training("seed")
+    threads: int | None = setting(None, "threads (default: OMP_NUM_THREADS, or else one)")
+    out: str = setting(MISSING, "folder to save the updated model in")
+    replace: bool = setting(False, "replace a model that stands in the folder")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from resemb_gnn.cli.command_settings import (
     PredictSettings,
     RecommendSettings,
     SimilarSettings,
+    UpdateSettings,
 )
 from resemb_gnn.settings import CompareSettings, FitSettings
 
@@ -63,6 +64,13 @@ COMMANDS = {
         "the best items for many users",
         "Writes the items that the model scores highest for each user, of those that the user has"
         " not acted on.",
+    ),
+    "update": Command(
+        "resemb_gnn.cli.update:run_update",
+        UpdateSettings,
+        "go on with a saved model on the rows since",
+        "Takes the users, items and co-visits of a later log into a saved model, trains it on the"
+        " log's rows, scores the newest of them and saves it as another folder.",
     ),
     "similar": Command(
         "resemb_gnn.cli.model_commands:run_similar",

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, fields
 from typing import Any
 
-from resemb_gnn.cli.command_settings import EvaluateSettings
+from resemb_gnn.cli.command_settings import EvaluateSettings, ModelDataSettings
 from resemb_gnn.cli.model_commands import FIGURES, figure_cells, load_model
 from resemb_gnn.cli.notes import note
 from resemb_gnn.datasets import DataSource
@@ -27,7 +27,7 @@ def run_evaluate(settings: EvaluateSettings) -> None:
     """Scores the test part of the training's data, or every row of another log."""
     with Stages(2, settings.quiet) as stages:
         trained = load_model(settings, stages)
-        data = _data_settings(settings, trained)
+        data = data_settings(settings, trained)
         source = stages.run(f"reading {shown_paths(data.data)}", lambda: read_source(data))
     if is_training_data(trained, source.log):
         _evaluate_held_out(settings, trained, data, source)
@@ -121,12 +121,12 @@ def _print_json(
     print(json.dumps(contents, indent=1, allow_nan=False))
 
 
-def _data_settings(settings: EvaluateSettings, trained: TrainedModel) -> DataSettings:
+def data_settings(settings: ModelDataSettings, trained: TrainedModel) -> DataSettings:
     """What the command gives of the data, and the rest as in training. The model knows the features
     of items and users itself: with other data, their tables are read where they are given alone.
     """
     names = [spec.name for spec in fields(DataSettings)]
-    values = {name: getattr(settings, name) for name in names}
+    values: dict[str, Any] = {name: getattr(settings, name, None) for name in names}
     left: tuple[str, ...] = ()
     if settings.data is not None:
         named = any(values[name] is not None for name in _COLUMNS)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from resemb_gnn.datasets import DataSource
 from resemb_gnn.errors import InputError
 from resemb_gnn.experiment.board import Board
 from resemb_gnn.experiment.capacity import bound_by_memory, jobs_by_cores
@@ -35,7 +36,9 @@ from resemb_gnn.training.checkpoint import CheckpointFolder
 
 
 def compare(
-    settings: CompareSettings, log: Callable[[str], None] = lambda line: None
+    settings: CompareSettings,
+    log: Callable[[str], None] = lambda line: None,
+    source: DataSource | None = None,
 ) -> dict[str, Any]:
     """Trains each embedding over each seed and writes results.json, results.md and report.html.
 
@@ -49,6 +52,7 @@ def compare(
     Args:
         settings: what to compare.
         log: called with a line of text on what happens.
+        source: the data, if they are not to be read as the settings say.
 
     Returns:
         The contents of results.json.
@@ -64,10 +68,13 @@ def compare(
     _refuse_taken(folder, settings)
     if settings.tensorboard is not None:
         shared_folder(settings.tensorboard)
-    task = read_task(settings, settings.embeddings)
+    task = read_task(settings, settings.embeddings, source)
     check_ranking(task, settings)
     log(str(task.source))
     results = new_results(task, settings)
+    if source is not None:
+        told = "# a call of resemb_gnn.compare, with what these flags say"
+        results["command"] = f"{told}\n{results['command']}"
     threads = results["settings"]["threads"] = 1
     if settings.replace:
         _remove(folder)
@@ -200,6 +207,7 @@ def new_results(task: Task, settings: CompareSettings) -> dict[str, Any]:
         "schema": SCHEMA,
         "data": describe_data(task.source, task.split),
         "settings": settings.identity() | {"threads": torch.get_num_threads()},
+        "baseline": settings.baseline,
         "runs": [],
         "versions": versions(),
         "command": command(settings),

@@ -42,6 +42,9 @@ def read_results(path: Path) -> dict[str, Any]:
         wrong = _wrong_part(run)
         if wrong is not None:
             raise InputError(f"{path}: run {number} (from 0): {wrong}")
+    baseline = results.get("baseline", "")
+    if not isinstance(baseline, str):
+        raise InputError(f"{path}: baseline is {shown(baseline)}, not a name")
     over_users = results.get("over_users", {})
     if not _is_nested(over_users, depth=3):
         raise InputError(f"{path}: over_users is {shown(over_users)}, not figures by embedding")

@@ -1,4 +1,4 @@
-"""The statistics of a comparison: means and spread over seeds, paired differences to plain."""
+"""The statistics of a comparison: means and spread over seeds, paired differences to one of it."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-BASELINE = "plain"
+from resemb_gnn.settings import CompareSettings
+
 CONFIDENCE = 0.95
 
 METRICS = ("auc", "gauc", "logloss")
@@ -46,7 +47,7 @@ class Row:
         embedding: name of the embedding.
         seeds: the seeds that were run.
         test_auc: test AUC at the epoch chosen on validation.
-        difference: test AUC less that of ``plain`` with the same seed; ``None`` for ``plain``
+        difference: test AUC less that of the baseline with the same seed; ``None`` for the baseline
             itself, and where no seed is shared.
         test_gauc: GAUC of the test examples.
         test_logloss: test log loss in nats.
@@ -72,7 +73,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Contrast:
-    """An embedding's differences to ``plain``, by metric: ``auc``, ``gauc`` and ``logloss``.
+    """An embedding's differences to the baseline, by metric: ``auc``, ``gauc`` and ``logloss``.
 
     Args:
         embedding: name of the embedding.
@@ -95,8 +96,8 @@ class RankingRow:
     Args:
         embedding: name of the embedding.
         figures: each of :data:`RANKING` over the seeds.
-        differences: each less that of ``plain`` with the same seed; empty for ``plain`` itself,
-            and where no seed is shared.
+        differences: each less that of the baseline with the same seed; empty for the baseline
+            itself, and where no seed is shared.
     """
 
     embedding: str
@@ -104,20 +105,25 @@ class RankingRow:
     differences: dict[str, Difference]
 
 
+def baseline_of(results: Results) -> str:
+    """The embedding that differences are to: ``plain`` where the results do not tell."""
+    return str(results.get("baseline", CompareSettings.baseline))
+
+
 def summary(results: Results) -> list[Row]:
     """One row an embedding, in the order in which they first appear among the runs."""
-    arms = by_embedding(results)
-    return [_row(name, runs, arms.get(BASELINE, [])) for name, runs in arms.items()]
+    arms, base = by_embedding(results), baseline_of(results)
+    return [_row(name, runs, _others(name, arms, base)) for name, runs in arms.items()]
 
 
 def contrasts(results: Results) -> list[Contrast]:
-    """One an embedding that shares a seed with ``plain``."""
-    arms = by_embedding(results)
+    """One an embedding that shares a seed with the baseline."""
+    arms, base = by_embedding(results), baseline_of(results)
     known = results.get("over_users", {})
     return [
         Contrast(name, found, _over_users(known.get(name, {})))
         for name, runs in arms.items()
-        if (found := _differences(name, runs, arms, "test", METRICS))
+        if (found := _differences(runs, _others(name, arms, base), "test", METRICS))
     ]
 
 
@@ -128,11 +134,12 @@ def rankings(results: Results) -> list[RankingRow]:
         for name, runs in by_embedding(results).items()
         if (ranked := [run for run in runs if run.get("ranking")])
     }
+    base = baseline_of(results)
     return [
         RankingRow(
             name,
             {key: describe([number(run, "ranking", key) for run in runs]) for key in RANKING},
-            _differences(name, runs, arms, "ranking", RANKING),
+            _differences(runs, _others(name, arms, base), "ranking", RANKING),
         )
         for name, runs in arms.items()
     ]
@@ -197,7 +204,7 @@ def _row(name: str, runs: list[Run], baseline: list[Run]) -> Row:
     def stat(*path: str) -> Stat:
         return describe([number(run, *path) for run in runs])
 
-    pairs = [] if name == BASELINE else paired_differences(runs, baseline, "test", "auc")
+    pairs = paired_differences(runs, baseline, "test", "auc")
     return Row(
         embedding=name,
         seeds=tuple(run["seed"] for run in runs),
@@ -213,13 +220,17 @@ def _row(name: str, runs: list[Run], baseline: list[Run]) -> Row:
     )
 
 
+def _others(name: str, arms: dict[str, list[Run]], baseline: str) -> list[Run]:
+    """The runs of the baseline, which is compared to others alone."""
+    return [] if name == baseline else arms.get(baseline, [])
+
+
 def _differences(
-    name: str, runs: list[Run], arms: dict[str, list[Run]], part: str, keys: Sequence[str]
+    runs: list[Run], baseline: list[Run], part: str, keys: Sequence[str]
 ) -> dict[str, Difference]:
-    """Differences to ``plain`` of some figures of a part of the runs; empty if there are none."""
-    if name == BASELINE:
-        return {}
-    baseline = arms.get(BASELINE, [])
+    """Differences to the baseline of some figures of a part of the runs; empty if there are
+    none.
+    """
     found = {key: paired_differences(runs, baseline, part, key) for key in keys}
     return {key: difference(values) for key, values in found.items() if values}
 

@@ -9,10 +9,10 @@ from resemb_gnn.errors import InputError
 from resemb_gnn.experiment.predictions import predictions_path, read_predictions
 from resemb_gnn.experiment.run import Run
 from resemb_gnn.experiment.summary import (
-    BASELINE,
     CONFIDENCE,
     METRICS,
     Results,
+    baseline_of,
     by_embedding,
 )
 from resemb_gnn.training.metrics import WeightedAuc, user_aucs
@@ -24,8 +24,8 @@ _AT_ONCE = 64  # draws whose weights of examples are in memory
 def user_intervals(
     results: Results, folder: Path, draws: int = DRAWS, seed: int = 0
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """Intervals of each arm's differences to ``plain`` over users: the cluster bootstrap (Efron and
-    Tibshirani, 1993; by clusters Field and Welsh, JRSS B 2007).
+    """Intervals of each arm's differences to the baseline over users: the cluster bootstrap (Efron
+    and Tibshirani, 1993; by clusters Field and Welsh, JRSS B 2007).
 
     Users are drawn with replacement, as many as there are, each with all of its test examples. The
     difference of a draw is the mean over the seeds that both have of metric less metric; the seeds
@@ -41,7 +41,7 @@ def user_intervals(
     Returns:
         By embedding and metric (``auc``, ``gauc``, ``logloss``): ``mean`` (the difference of all
         users), ``low``, ``high`` and ``seeds`` (how many); empty where nothing is shared with
-        ``plain``.
+        the baseline.
 
     Raises:
         InputError: if a file is damaged, or not of the examples that the others are of.
@@ -54,9 +54,10 @@ def user_intervals(
         ]
         for name, runs in by_embedding(results).items()
     }
-    base = seeds.pop(BASELINE, [])
+    baseline = baseline_of(results)
+    base = seeds.pop(baseline, [])
     shared = {name: [one for one in own if one in base] for name, own in seeds.items()}
-    needed = [Run(BASELINE, one) for one in base if any(one in own for own in shared.values())]
+    needed = [Run(baseline, one) for one in base if any(one in own for own in shared.values())]
     needed += [Run(name, one) for name, own in shared.items() for one in own]
     drawn: dict[Run, np.ndarray] = {}  # in the first column the metrics of all users
     examples: pl.DataFrame | None = None
@@ -67,13 +68,13 @@ def user_intervals(
         if not table.select("user", "item", "label").equals(
             examples.select("user", "item", "label")
         ):
-            raise InputError(f"{path} is not of the examples that {BASELINE} was tested on")
+            raise InputError(f"{path} is not of the examples that {baseline} was tested on")
         drawn[run] = metric_draws(table, draws, seed)
     found = {}
     for name, own in shared.items():
         if own:
             differences = np.mean(
-                [drawn[Run(name, one)] - drawn[Run(BASELINE, one)] for one in own], axis=0
+                [drawn[Run(name, one)] - drawn[Run(baseline, one)] for one in own], axis=0
             )
             found[name] = {
                 metric: {"mean": float(values[0])} | _interval(values[1:]) | {"seeds": len(own)}

@@ -52,6 +52,19 @@ class CategoryEmbedding(nn.Module):
         self.embedding = nn.Embedding(int(item_category.max()) + 1, embedding_dim)
         nn.init.normal_(self.embedding.weight, std=0.1)
 
+    @torch.no_grad()
+    def over(self, item_category: Tensor, num_items: int | None) -> "CategoryEmbedding":
+        """The same embeddings for the categories of other items; that of a category that is new is
+        the mean of those that are known. Arguments and errors as above.
+        """
+        found = CategoryEmbedding(item_category, self.embedding_dim, num_items)
+        own, weight = self.embedding.weight, found.embedding.weight
+        found.to(own)
+        weight.copy_(own.mean(dim=0, keepdim=True).expand_as(weight))
+        shared = min(len(own), len(weight))
+        weight[:shared] = own[:shared]
+        return found.train(self.training)
+
     def forward(self, ids: Tensor) -> Tensor:
         # Selected, not indexed: an id out of range is an error, a negative one too.
         category = self.item_category.index_select(0, ids.flatten()).view(ids.shape)

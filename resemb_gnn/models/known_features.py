@@ -98,7 +98,7 @@ class KnownFeatures(nn.Module):
         own = {one.name: one.embedding for one in self.with_own}
         found = KnownFeatures(table, self.what, widths=widths, embed=own)
         found.embedding, found.embedded = self.embedding, self.embedded
-        found.encode()
+        found.to(self.embedding.steps.device)  # which encodes, too
         return found.train(self.training)
 
     def _apply(self, *args: Any, **options: Any) -> "KnownFeatures":

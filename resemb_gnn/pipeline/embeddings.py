@@ -47,7 +47,9 @@ def make_embedding(
     shared, own = split_name(name)
     if SHARED[shared].needs_category and item_category is None:
         raise InputError(f"the embedding {name!r} needs the items' categories")
-    built: nn.Module = find(SHARED[shared].build)(shared, own, graph, settings, item_category)
+    build = SHARED[shared].build
+    make = find(build) if isinstance(build, str) else build
+    built: nn.Module = make(shared, own, graph, settings, item_category)
     return built
 
 
@@ -163,9 +165,13 @@ def lightgcn(
 
 
 def res_embedding(
-    shared: str, own: str, graph: Data, settings: EmbeddingSettings, item_category: Tensor | None
+    shared: str | nn.Module,
+    own: str,
+    graph: Data,
+    settings: EmbeddingSettings,
+    item_category: Tensor | None,
 ) -> nn.Module:
-    """What items share by ``shared``, with a residual as ``own`` says."""
+    """What items share by ``shared`` (or an encoder itself), with a residual as ``own`` says."""
     options = _shared_arguments(shared, graph, settings, item_category)
     options |= residual_arguments(own, settings) | {"center_std": settings.center_std}
     embedding = ResEmbedding(graph, settings.embedding_dim, **options)
@@ -175,7 +181,7 @@ def res_embedding(
 
 
 def _shared_arguments(
-    shared: str, graph: Data, settings: EmbeddingSettings, item_category: Tensor | None
+    shared: str | nn.Module, graph: Data, settings: EmbeddingSettings, item_category: Tensor | None
 ) -> dict[str, Any]:
     """The arguments of :class:`~resemb_gnn.ResEmbedding` that say what items share."""
     match shared:

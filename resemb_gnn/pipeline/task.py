@@ -131,8 +131,17 @@ class Task:
         return ", ".join([str(self.split), *sizes])
 
 
-def read_task(settings: FitSettings | CompareSettings, embeddings: Iterable[str]) -> Task:
+def read_task(
+    settings: FitSettings | CompareSettings,
+    embeddings: Iterable[str],
+    source: DataSource | None = None,
+) -> Task:
     """The data and their examples, with a bar.
+
+    Args:
+        settings: what to read, and how.
+        embeddings: what they are read for.
+        source: the data, if they are not to be read.
 
     Raises:
         InputError: if they cannot be used, or lack the categories or the feature that an embedding
@@ -146,7 +155,9 @@ def read_task(settings: FitSettings | CompareSettings, embeddings: Iterable[str]
     if settings.cache is not None:
         shared_folder(settings.cache)
     with Stages(2, settings.quiet) as stages:
-        source = stages.run(f"reading {shown_paths(settings.data)}", lambda: read_source(settings))
+        if source is None:
+            title = f"reading {shown_paths(settings.data)}"
+            source = stages.run(title, lambda: read_source(settings))
         lacking = [name for name in embeddings if SHARED[split_name(name)[0]].needs_category]
         if lacking and source.log.item_category is None:
             raise InputError(f"{', '.join(lacking)}: {source.name} has no categories of the items")
@@ -157,7 +168,8 @@ def read_task(settings: FitSettings | CompareSettings, embeddings: Iterable[str]
             )
         _check_features(settings, source)
         graph_features_of(settings, source.log.features)
-        split = stages.run("splitting", lambda: make_split(source, settings))
+        found = source
+        split = stages.run("splitting", lambda: make_split(found, settings))
     return Task(settings, source, split)
 
 

@@ -4,10 +4,13 @@ import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+import polars as pl
 import torch
 from torch import Tensor, nn
 
-from resemb_gnn.data import Features, FeatureTable
+from resemb_gnn.data import BehaviorLog, Features, FeatureTable
+from resemb_gnn.data.feature_rows import rows_of
+from resemb_gnn.errors import InputError, shown
 from resemb_gnn.models import CTRModel
 from resemb_gnn.nn import ResEmbedding, as_item_embedding
 
@@ -25,8 +28,57 @@ def knowing(trained: "TrainedModel", features: Features | None) -> "TrainedModel
     for name, table in (("known_items", features.items), ("known_users", features.users)):
         before = getattr(model, name)
         if table is not None:
-            setattr(model, name, before.over(table).to(trained.device))
+            setattr(model, name, before.over(table))
     return replace(trained, model=model, features=features)
+
+
+def features_over(
+    trained: "TrainedModel",
+    log: BehaviorLog,
+    item_ids: pl.Series,
+    user_ids: pl.Series,
+    context: FeatureTable | None,
+    name: str,
+) -> Features | None:
+    """What is known of items and users, by a log where it tells and else by the model, and of rows
+    of the log, numbered as the model numbers values; ``None`` if the model knows no features.
+
+    Args:
+        trained: the model.
+        log: the log, in numbers of its own.
+        item_ids: the items that are asked for.
+        user_ids: the users that are asked for.
+        context: the context of the rows that are asked for.
+        name: how messages name the log.
+
+    Raises:
+        InputError: if there is no context where the model knows some, or the log has a feature of
+            another kind.
+    """
+    own, theirs = trained.features, log.features or Features()
+    if own is None:
+        return None
+    tables: dict[str, FeatureTable] = {}
+    if own.items is not None:
+        tables["items"] = rows_of(own.items, trained.item_ids, item_ids, theirs.items, log.item_ids)
+    if own.users is not None:
+        known = trained.histories.user_ids
+        tables["users"] = rows_of(own.users, known, user_ids, theirs.users, log.user_ids)
+    if own.context is not None:
+        if context is None:
+            raise InputError(
+                f"{name} lacks the context {shown(trained.context_names)} that the model was"
+                " trained with"
+            )
+        tables["context"] = own.context.encode(context.decode())
+    return Features(**tables)
+
+
+def without_rows(features: Features | None) -> Features | None:
+    """The features without those of the log's rows, of which the kinds and vocabularies stay."""
+    if features is None or features.context is None:
+        return features
+    return replace(features, context=features.context[torch.zeros(0, dtype=torch.long)])
 
 
 @torch.no_grad()

@@ -4,16 +4,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
 from torch import Tensor
 
-from resemb_gnn.data import BehaviorLog, Examples, Features, FeatureTable, NegativeSampler
-from resemb_gnn.data.feature_rows import rows_of
+from resemb_gnn.data import BehaviorLog, Examples, NegativeSampler
 from resemb_gnn.data.negatives import with_negatives
-from resemb_gnn.errors import InputError, shown
+from resemb_gnn.errors import InputError
 from resemb_gnn.pipeline.facts import feature_fingerprints, fingerprint
-from resemb_gnn.saved.extended import knowing
+from resemb_gnn.saved.extended import features_over, knowing
 from resemb_gnn.saved.ids import num_not_later, of_known_items
 from resemb_gnn.saved.trained_model import TrainedModel
 from resemb_gnn.settings import FitSettings
@@ -96,7 +94,8 @@ class LaterLog:
             raise InputError(f"{name} holds no item that the model knows")
         histories, number_of_user = trained.histories.continued(known)
         user = number_of_user[known.users]
-        features = _features(trained, log, known, histories.user_ids, name)
+        context = None if known.features is None else known.features.context
+        features = features_over(trained, log, trained.item_ids, histories.user_ids, context, name)
         label = torch.ones(len(user)) if known.labels is None else known.labels
         examples = replace(
             histories.examples(user, known.items, known.times),
@@ -143,27 +142,3 @@ class LaterLog:
             for name, part in (("known users", ~self.new_user), ("new users", self.new_user)):
                 found[name] = metrics_of(logit[part], examples[part])
         return found
-
-
-def _features(
-    trained: TrainedModel, log: BehaviorLog, known: BehaviorLog, user_ids: pl.Series, name: str
-) -> Features | None:
-    """What is known of the model's items, the users of both and the known rows of a log."""
-    own, every, theirs = trained.features, log.features or Features(), known.features or Features()
-    if own is None:
-        return None
-    tables: dict[str, FeatureTable] = {}
-    if own.items is not None:
-        ids = trained.item_ids
-        tables["items"] = rows_of(own.items, ids, ids, every.items, log.item_ids)
-    if own.users is not None:
-        ids = trained.histories.user_ids
-        tables["users"] = rows_of(own.users, ids, user_ids, every.users, log.user_ids)
-    if own.context is not None:
-        if theirs.context is None:
-            raise InputError(
-                f"{name} lacks the context {shown(trained.context_names)} that the model was"
-                " trained with"
-            )
-        tables["context"] = own.context.encode(theirs.context.decode())
-    return Features(**tables)

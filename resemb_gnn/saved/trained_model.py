@@ -22,6 +22,7 @@ from resemb_gnn.saved.ids import number_ids
 from resemb_gnn.saved.predicting import predict_pairs
 from resemb_gnn.saved.recommending import recommend
 from resemb_gnn.saved.saving import save
+from resemb_gnn.saved.updating import update
 from resemb_gnn.serving import ItemIndex
 from resemb_gnn.settings import FitSettings
 from resemb_gnn.training import Metrics, check_device, evaluate
@@ -203,6 +204,56 @@ class TrainedModel:
         max_history = self.settings.max_history
         examples = examples.to(self.device)
         return evaluate(self.model, examples, max_history=max_history, progress=progress)
+
+    def update(
+        self,
+        log: BehaviorLog,
+        *,
+        epochs: int = 1,
+        replay: float | None = None,
+        name: str = "the log",
+        progress: bool = False,
+        **changes: Any,
+    ) -> "TrainedModel":
+        """A model that also knows the rows of a later log, its users and its items; this one stays
+        as it is.
+
+        All that is known keeps what was learnt of it. The log's co-visits, among its own rows and
+        with what the model keeps of their users, join the graph; a new item starts at its centres,
+        by its co-visits and, where the graph holds features, by these
+        (:meth:`~resemb_gnn.ResEmbedding.update`). Features of items and users are the log's where
+        it has a table of them: items that came without a click are told apart by these. A value of
+        a feature that training did not have stays an unknown one until the model is fitted anew.
+
+        Then the model is trained on the new rows. Their newest tenth tests and the tenth before it
+        validates, rows of one time by lot; the rows before each are its history, and held-out rows
+        join the graph at the end. Of old rows a model keeps the users' last
+        ``settings.max_history`` clicks, and neither their times nor impressions without a click:
+        of a log without labels some can be trained on again.
+
+        Args:
+            log: the log, in numbers of its own, with the columns of training.
+            epochs: at most so many passes over the new rows, the best by validation; 0 for none.
+            replay: so many old behaviours, drawn from the histories, are trained on again for each
+                new one. By default as many as new ones, and none with labels.
+            name: how messages name the log.
+            progress: show progress bars.
+            **changes: settings of training by name, in place of the model's own:
+                :data:`~resemb_gnn.saved.updating.CHANGEABLE`.
+
+        Returns:
+            The model. Its ``facts["figures"]`` are those of the new rows; ``untrained`` among them
+            is the test before the training.
+
+        Raises:
+            InputError: if the model has another embedding than a Res-embedding, or one of
+                categories or of features that are made anew of each graph; if a setting cannot be
+                changed or is out of range; if the log is not of the training's kind or has too few
+                rows to hold some out.
+        """
+        return update(
+            self, log, epochs=epochs, replay=replay, name=name, progress=progress, **changes
+        )
 
     @cached_property
     def index(self) -> ItemIndex:

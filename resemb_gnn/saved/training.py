@@ -5,14 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch_geometric.data import Data
 
-from resemb_gnn.data import Features
 from resemb_gnn.io.outputs import shared_folder
 from resemb_gnn.pipeline.facts import describe_data, training_figures, versions
 from resemb_gnn.pipeline.task import fit_with, read_task
 from resemb_gnn.pipeline.tensorboard import TensorBoard
+from resemb_gnn.saved.extended import without_rows
 from resemb_gnn.saved.histories import Histories
 from resemb_gnn.saved.trained_model import TrainedModel
 from resemb_gnn.settings import FitSettings
@@ -76,7 +75,7 @@ def train(
         category_ids=source.log.category_ids,
         graph=_without_folds(task.graph),
         histories=Histories.of(source.log, settings.max_history),
-        features=_without_rows(task.features),
+        features=without_rows(task.features),
         feature_graphs={name: _without_folds(one) for name, one in task.feature_graphs.items()},
         facts={
             "data": describe_data(source, task.split)
@@ -85,13 +84,6 @@ def train(
             "versions": versions(),
         },
     )
-
-
-def _without_rows(features: Features | None) -> Features | None:
-    """The features without those of the log's rows, of which the kinds and vocabularies stay."""
-    if features is None or features.context is None:
-        return features
-    return replace(features, context=features.context[torch.zeros(0, dtype=torch.long)])
 
 
 def _without_folds(graph: Data) -> Data:

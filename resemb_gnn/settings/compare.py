@@ -57,6 +57,11 @@ class CompareSettings(EmbeddingSettings, TrainingSettings):
         "embeddings to compare, as fit's --embedding",
         name_of=embedding_name,
     )
+    baseline: str = setting(
+        "plain",
+        "embedding that the others' differences are to, of those that are compared",
+        name_of=embedding_name,
+    )
     seeds: int = setting(3, "number of runs an embedding: seeds 0, 1, ...")
     override: tuple[str, ...] = setting(
         (),
@@ -93,6 +98,11 @@ class CompareSettings(EmbeddingSettings, TrainingSettings):
         super().__post_init__()
         if not self.embeddings:
             raise InputError("name at least one embedding to compare")
+        usual = type(self).baseline
+        if self.baseline not in (usual, *self.embeddings) and not self.resume:
+            raise InputError(
+                f"baseline={self.baseline} is none of the embeddings, {', '.join(self.embeddings)}"
+            )
         self.refuse_unread(changed(self))
         if self.ranking_users is not None and self.ranking is None:
             raise InputError(f"ranking_users={self.ranking_users} is read with ranking alone")
@@ -143,5 +153,5 @@ class CompareSettings(EmbeddingSettings, TrainingSettings):
         """
         free = {"data", "items", "users", "embeddings", "seeds", "override"}
         free |= {"out", "resume", "replace", "quiet", "tensorboard", "jobs", "cache"}
-        free |= {"save_predictions"}
+        free |= {"save_predictions", "baseline"}
         return self.without(free)

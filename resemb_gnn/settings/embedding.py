@@ -5,7 +5,7 @@ A name is two choices: where the shared part comes from, and what of its own an 
 ``gcn:held``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -135,8 +135,9 @@ class Shared:
     """Where the shared part of an embedding comes from.
 
     Args:
-        build: where the function is defined that builds it: ``build(shared, own, graph, settings,
-            item_category)`` returns an :class:`~resemb_gnn.nn.ItemEmbedding`, freshly drawn.
+        build: the function that builds it, or where it is defined: ``build(shared, own, graph,
+            settings, item_category)`` returns an :class:`~resemb_gnn.nn.ItemEmbedding`, freshly
+            drawn.
         own: what an item may keep of its own, by name; the first is the default.
         reads: the settings that it reads whatever is kept.
         tuned: the few of them that are worth searching first.
@@ -144,7 +145,7 @@ class Shared:
         reads_features: whether it reads the graph's node features, whatever was put into them.
     """
 
-    build: str
+    build: str | Callable[..., Any]
     own: dict[str, Own]
     reads: tuple[str, ...] = ()
     tuned: tuple[str, ...] = ()

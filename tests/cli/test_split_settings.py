@@ -11,7 +11,7 @@ import pytest
 import resemb_gnn as rg
 from resemb_gnn import cli
 from resemb_gnn.cli.command_settings import EvaluateSettings
-from resemb_gnn.cli.evaluate import _data_settings
+from resemb_gnn.cli.evaluate import data_settings
 from resemb_gnn.datasets import load_source
 from tests.shop import COLUMNS, write_shop
 
@@ -82,4 +82,4 @@ def test_a_model_is_evaluated_on_the_split_that_it_was_trained_with(place: Path)
     """Also one that was trained before labels had a default of their own."""
     trained = rg.load(place / "model")
     old = replace(trained, settings=replace(trained.settings, split=None))
-    assert _data_settings(EvaluateSettings(model="model"), old).split == "last"
+    assert data_settings(EvaluateSettings(model="model"), old).split == "last"

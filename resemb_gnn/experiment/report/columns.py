@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from resemb_gnn.experiment.summary import BASELINE, Difference, Row, Stat
+from resemb_gnn.experiment.summary import Difference, Results, Row, Stat, baseline_of
 from resemb_gnn.io.text_tables import NONE
 
 
@@ -57,7 +57,7 @@ def difference_cell(found: Difference | None) -> Cell:
     return Cell(text, found.mean)
 
 
-COLUMNS = (
+_COLUMNS = (
     Column(
         "Embedding",
         lambda row: Cell(row.embedding, row.embedding),
@@ -75,13 +75,6 @@ COLUMNS = (
         _stat("test_auc"),
         "Chance that a positive test example scores above a negative one, all users pooled; a tie"
         " counts half. 0.5 is guessing.",
-    ),
-    Column(
-        f"Difference to {BASELINE}",
-        lambda row: difference_cell(row.difference),
-        f"Test AUC less that of {BASELINE} with the same seed: the mean of these pairs and, in"
-        " brackets, its 95 % t-interval. The interval covers what varies from seed to seed, not"
-        " what another sample of users would change.",
     ),
     Column(
         "GAUC",
@@ -134,6 +127,20 @@ COLUMNS = (
         " examples are the same in all runs.",
     ),
 )
+
+
+def columns_of(results: Results) -> tuple[Column, ...]:
+    """The columns, with the difference to the baseline behind the figure that it is of."""
+    baseline = baseline_of(results)
+    difference = Column(
+        f"Difference to {baseline}",
+        lambda row: difference_cell(row.difference),
+        f"Test AUC less that of {baseline} with the same seed: the mean of these pairs and, in"
+        " brackets, its 95 % t-interval. The interval covers what varies from seed to seed, not"
+        " what another sample of users would change.",
+    )
+    return (*_COLUMNS[:2], difference, *_COLUMNS[2:])
+
 
 PROTOCOL = (
     "Every run trained on the same training examples. Its epoch was chosen by validation AUC, and"

@@ -17,8 +17,8 @@ from resemb_gnn.experiment.report.plotting import (
     shorten,
 )
 from resemb_gnn.experiment.summary import (
-    BASELINE,
     Results,
+    baseline_of,
     by_embedding,
     describe,
     difference,
@@ -94,13 +94,13 @@ def seeds_figure(results: Results, measure: str) -> Figure:
 
 
 def difference_figure(results: Results) -> Figure | None:
-    """Test AUC less that of ``plain`` with the same seed: pairs, mean and 95 % t-interval.
+    """Test AUC less that of the baseline with the same seed: pairs, mean and 95 % t-interval.
 
     Returns:
-        ``None`` if no embedding shares a seed with ``plain``.
+        ``None`` if no embedding shares a seed with the baseline.
     """
-    arms = by_embedding(results)
-    base = arms.pop(BASELINE, [])
+    arms, baseline = by_embedding(results), baseline_of(results)
+    base = arms.pop(baseline, [])
     pairs = {name: paired_differences(runs, base, "test", "auc") for name, runs in arms.items()}
     pairs = {name: values for name, values in pairs.items() if values}
     if not pairs:
@@ -114,16 +114,17 @@ def difference_figure(results: Results) -> Figure | None:
         name_rows(axes, list(pairs))
         axes.set(
             xlabel="difference of test AUC, same seed",
-            title=f"Difference to {BASELINE}",
+            title=f"Difference to {baseline}",
         )
     return figure
 
 
 def arm_style(results: Results, name: str) -> dict[str, Any]:
     """Colour and dashes of an embedding, the same in every figure of results."""
-    if name == BASELINE:
+    baseline = baseline_of(results)
+    if name == baseline:
         return {"color": INK, "linestyle": "solid"}
-    return line_style([arm for arm in by_embedding(results) if arm != BASELINE].index(name))
+    return line_style([arm for arm in by_embedding(results) if arm != baseline].index(name))
 
 
 def _dots(axes: Axes, place: int, values: list[float], mean: float, color: str) -> None:

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from resemb_gnn.experiment.geometry import ItemGeometry
-from resemb_gnn.experiment.report.columns import COLUMNS, PROTOCOL, Cell, format_number
+from resemb_gnn.experiment.report.columns import PROTOCOL, Cell, columns_of, format_number
 from resemb_gnn.experiment.report.contents import data_card, incomplete, report_title
 from resemb_gnn.experiment.report.figures import (
     CURVES,
@@ -22,9 +22,9 @@ from resemb_gnn.experiment.report.item_figures import center_usage_figure, geome
 from resemb_gnn.experiment.report.plotting import shorten, to_svg
 from resemb_gnn.experiment.report.tables import further_tables
 from resemb_gnn.experiment.summary import (
-    BASELINE,
     Results,
     Run,
+    baseline_of,
     number,
     seconds_to_best,
     summary,
@@ -53,13 +53,13 @@ def html(results: Results, geometries: dict[str, ItemGeometry]) -> str:
     environment.filters["sha256"] = lambda text: b64encode(
         hashlib.sha256(str(text).encode()).digest()
     ).decode()
-    data, runs = results["data"], results["runs"]
+    data, runs, columns = results["data"], results["runs"], columns_of(results)
     return environment.get_template("report.html").render(
         title=report_title(results),
         facts=_facts(results),
         incomplete=incomplete(results),
-        columns=COLUMNS,
-        rows=[[column.cell(row) for column in COLUMNS] for row in summary(results)],
+        columns=columns,
+        rows=[[column.cell(row) for column in columns] for row in summary(results)],
         protocol=PROTOCOL,
         further=further_tables(results),
         figure_groups=list(_figure_groups(results, geometries)),
@@ -111,7 +111,7 @@ def _seed_pictures(results: Results) -> Iterator[_Picture]:
     if figure is not None:
         yield _picture(
             figure,
-            f"Difference of test AUC to {BASELINE}, the figures of the table above.",
+            f"Difference of test AUC to {baseline_of(results)}, the figures of the table above.",
             "A dot is a seed, the bar their mean, the line its 95 % t-interval."
             " An interval that crosses zero leaves open which is better.",
         )

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from resemb_gnn.experiment.report.columns import Cell, Column, difference_cell, stat_cell
 from resemb_gnn.experiment.summary import (
-    BASELINE,
     RANKING,
     Contrast,
     RankingRow,
     Results,
+    baseline_of,
     contrasts,
     rankings,
 )
@@ -50,7 +50,7 @@ def _differences(results: Results) -> list[Table]:
     found = contrasts(results)
     if not found:
         return []
-    over_users = any(one.over_users for one in found)
+    baseline, over_users = baseline_of(results), any(one.over_users for one in found)
 
     def over(place: str, metric: str) -> Callable[[Contrast], Cell]:
         return lambda row: difference_cell(getattr(row, place).get(metric))
@@ -61,7 +61,7 @@ def _differences(results: Results) -> list[Table]:
         if over_users:
             columns.append(Column(f"{name}, over users", over("over_users", metric), ""))
     meaning = (
-        f"Test metric less that of {BASELINE} with the same seed: the mean of these pairs and a"
+        f"Test metric less that of {baseline} with the same seed: the mean of these pairs and a"
         " 95 % interval; of the log loss less is better. Over seeds it is a t-interval, of what"
         " another start of the weights and another order of the batches would change."
     )
@@ -72,7 +72,7 @@ def _differences(results: Results) -> list[Table]:
             " tell what another sample of users would change. Neither covers the other, nor another"
             " draw of negatives."
         )
-    return [_table(f"Differences to {BASELINE}", meaning, columns, found, over_users)]
+    return [_table(f"Differences to {baseline}", meaning, columns, found, over_users)]
 
 
 def _rankings(results: Results) -> list[Table]:
@@ -96,7 +96,7 @@ def _rankings(results: Results) -> list[Table]:
         f"Each positive test example's item ranked among {others} that its user never acted on, of"
         f" {figures.get('examples')} examples: HR@k is the share of ranks up to k, NDCG@k the mean"
         " of 1 / log₂(rank + 1) up to rank k, MRR that of 1 / rank; a tie counts half. Difference:"
-        f" less {BASELINE} with the same seed, with a 95 % t-interval over seeds."
+        f" less {baseline_of(results)} with the same seed, with a 95 % t-interval over seeds."
     )
     return [_table(f"Ranking among {others}", meaning, columns, found)]
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from resemb_gnn.experiment.report.columns import COLUMNS, PROTOCOL
+from resemb_gnn.experiment.report.columns import PROTOCOL, columns_of
 from resemb_gnn.experiment.report.contents import data_card, incomplete, report_title
 from resemb_gnn.experiment.report.page import html
 from resemb_gnn.experiment.report.tables import further_tables
-from resemb_gnn.experiment.summary import BASELINE, Results, Row, summary
+from resemb_gnn.experiment.summary import Results, Row, baseline_of, summary
 from resemb_gnn.io.text_tables import (
     aligned,
     escape_markdown,
@@ -22,11 +22,12 @@ __all__ = ["Row", "html", "markdown", "summary", "text_table"]
 
 def text_table(results: Results) -> str:
     """The main columns, aligned for a terminal, and further tables where there are such."""
-    columns = [column for column in COLUMNS if column.brief]
+    columns = [column for column in columns_of(results) if column.brief]
     rows = [[column.title for column in columns]]
     rows += [[one_line(c.cell(row).text) for c in columns] for row in summary(results)]
+    baseline = baseline_of(results)
     notes = [
-        f"mean ± standard deviation over seeds; [95 % interval of the difference to {BASELINE}]"
+        f"mean ± standard deviation over seeds; [95 % interval of the difference to {baseline}]"
     ]
     further = [
         f"\n{table.title}\n"
@@ -39,16 +40,16 @@ def text_table(results: Results) -> str:
 
 def markdown(results: Results) -> str:
     """Table, protocol, data, settings, command and versions, for ``results.md``."""
-    data = results["data"]
-    titles = [column.title for column in COLUMNS]
-    rows = [[column.cell(row).text for column in COLUMNS] for row in summary(results)]
+    data, columns = results["data"], columns_of(results)
+    titles = [column.title for column in columns]
+    rows = [[column.cell(row).text for column in columns] for row in summary(results)]
     parts = [
         f"# {escape_markdown(one_line(report_title(results)))}",
         *map(escape_markdown, incomplete(results)),
         markdown_table(titles, rows),
         PROTOCOL,
         *_further(results),
-        "\n".join(f"- **{column.title}**: {column.meaning}" for column in COLUMNS),
+        "\n".join(f"- **{column.title}**: {column.meaning}" for column in columns),
         "## Data",
         escape_markdown(str(data.get("description", ""))),
         markdown_table(["", "value"], pairs(data_card(data))),

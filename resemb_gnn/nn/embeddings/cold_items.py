@@ -9,8 +9,9 @@ from torch_geometric.data import Data
 from torch_geometric.utils import coalesce, cumsum
 
 from resemb_gnn.data import BehaviorLog, FeatureTable
+from resemb_gnn.data.feature_rows import joined_rows, missing_rows
 from resemb_gnn.errors import InputError
-from resemb_gnn.graph import Adjacency, FeatureExtension, covisit_graph
+from resemb_gnn.graph import Adjacency, ContentEncoder, FeatureExtension, covisit_graph
 from resemb_gnn.graph.covisit import check_log
 from resemb_gnn.io.frame import Frame
 from resemb_gnn.nn.encoders.average import ItemAverageEncoder
@@ -111,6 +112,7 @@ def update(
     log: BehaviorLog,
     window: int = 5,
     features: "FeatureTable | Frame | None" = None,
+    known: Tensor | None = None,
 ) -> "ResEmbedding":
     """A new embedding that also holds the items and the co-visits of ``log``, not retrained.
 
@@ -122,24 +124,28 @@ def update(
     weighted mean of the centres of its neighbours in the table. So an old item moves only where its
     neighbourhood has changed, or its shrinkage by a larger count.
 
-    This embedding stays as it is, and so do a model's own parameters: put the new one in its
-    place (``model.embedding``, and what else was made for a number of items). It has no folds:
-    training goes on with the full graph.
+    This embedding stays as it is, and so do a model's own parameters: the new one takes its place
+    by :meth:`~resemb_gnn.models.CTRModel.replace_embedding`. It has no folds: training goes on with
+    the full graph.
 
     Args:
         embedding: the trained embedding, whose method this is.
-        log: behaviours that the graph does not hold yet, whose first items are those of the
-            table (:func:`~resemb_gnn.data.extend_vocabulary` brings a log into that form). Two
-            behaviours of a user are co-visited if both are in it.
+        log: behaviours whose first items are those of the table
+            (:func:`~resemb_gnn.data.extend_vocabulary` brings a log into that form). Two behaviours
+            of a user are co-visited if both are in it.
         window: how many places apart two behaviours may stand, as in
             :func:`~resemb_gnn.covisit_graph`.
         features: what is known of the new items, a row each in the order of their numbers, as
             :meth:`embed_new` takes it.
+        known: which behaviours of the log the graph holds already, bool ``[num_behaviors]``: what
+            counts is co-visits of one of them and a new one, and of two new ones. ``None`` if it
+            holds none of them. With the last ``window`` behaviours that each user had before, the
+            graph becomes that of all behaviours.
 
     Raises:
-        InputError: if the log has fewer items than the table, or is no ``BehaviorLog``, or
-            ``features`` are of other items than the new ones, lack one of the graph's or have it of
-            another kind or width.
+        InputError: if the log has fewer items than the table, or is no ``BehaviorLog``, ``known``
+            is of another shape or type, or ``features`` are of other items than the new ones, lack
+            one of the graph's or have it of another kind or width.
     """
     check_log(log)
     size = embedding.num_embeddings
@@ -149,24 +155,30 @@ def update(
             " items must be the embedding's"
         )
     table = None if features is None else _read_features(embedding, None, features)
+    before = None if known is None else covisit_graph(log.select(known), window)
     old, more = embedding.encoder.graph, covisit_graph(log, window)
+    edges, weights = [old.edge_index.cpu(), more.edge_index], [_edge_weight(old), more.edge_weight]
+    count = more.count
+    if before is not None:
+        edges.append(before.edge_index)
+        weights.append(-before.edge_weight)
+        count = count - before.count
     edge_index, edge_weight = coalesce(
-        torch.cat([old.edge_index.cpu(), more.edge_index], dim=1),
-        torch.cat([_edge_weight(old), more.edge_weight]),
-        log.num_items,
-        reduce="sum",
+        torch.cat(edges, dim=1), torch.cat(weights), log.num_items, reduce="sum"
     )
+    joined = edge_weight > 0  # two known ones may be of no count in the graph
+    edge_index, edge_weight = edge_index[:, joined], edge_weight[joined]
     rows = _rows_of_new(edge_index, edge_weight, size, log.num_items)
-    x = _features(embedding, None, rows, log.num_items - size, more.count[size:], table)
+    x = _features(embedding, None, rows, log.num_items - size, count[size:], table)
     graph = Data(
         x=None if x is None else torch.cat([old.x.cpu(), x]),
         edge_index=edge_index,
         edge_weight=edge_weight,
         num_nodes=log.num_items,
-        content=old.get("content"),
+        content=_grown_content(old.get("content"), table, log.num_items - size),
     )
     if old.count is not None:
-        graph.count = more.count + nn.functional.pad(old.count.cpu(), (0, log.num_items - size))
+        graph.count = count + nn.functional.pad(old.count.cpu(), (0, log.num_items - size))
     other = embedding.over(graph)
     more_rows = (0, 0, 0, log.num_items - size)
     state = embedding.state_dict() | {
@@ -220,6 +232,16 @@ def _read_features(
     if blind or embedding.encoder.graph.x is None:
         raise InputError("features were given, but this encoder has no node features")
     return _extension_of(embedding).read(features)
+
+
+def _grown_content(
+    content: ContentEncoder | None, features: FeatureTable | None, num_new: int
+) -> ContentEncoder | None:
+    """What a graph holds of its items' features, with those of new items, missing if not known."""
+    if content is None:
+        return None
+    new = missing_rows(content.table, num_new) if features is None else features
+    return ContentEncoder(joined_rows([content.table, new]), state=content.state())
 
 
 def _grown_centers(embedding: "ResEmbedding", rows: Adjacency) -> Tensor:

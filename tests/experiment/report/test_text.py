@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from resemb_gnn.experiment.report.columns import COLUMNS
+from resemb_gnn.experiment.report.columns import columns_of
 from resemb_gnn.experiment.report.text import html, markdown, summary, text_table
 
+COLUMNS = columns_of({})
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>|`{{ 7*7 }}"
 
 
