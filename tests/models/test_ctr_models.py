@@ -195,20 +195,6 @@ def test_training_reduces_the_loss(
     assert losses[-1] < 0.9 * losses[0]
 
 
-def test_compiled_it_takes_the_same_steps(kind: Callable[..., CTRModel]) -> None:
-    torch.manual_seed(0)
-    models = [kind(nn.Embedding(NUM_ITEMS, 4), hidden=(8,), item_category=CATEGORY)]
-    models.append(copy.deepcopy(models[0]))
-    models[1].compile(backend="aot_eager")  # traced alike, and no C++ compiler needed
-    pairs = [(model, ModelAdam(model, 0.01)) for model in models]
-    for lengths in ([3, 0, 5], [2, 2, 1, 7, 4]):
-        losses = []
-        for model, optimizer in pairs:
-            torch.manual_seed(0)
-            losses.append(training_step(model, make_batch(lengths), optimizer))
-        torch.testing.assert_close(*losses, atol=1e-5, rtol=1e-5)
-
-
 def test_learns_what_is_to_be_learnt(kind: Callable[..., CTRModel], log: BehaviorLog) -> None:
     """Users of the small log stay in their cluster: on validation, which is not trained on."""
     split = log.split()

@@ -65,8 +65,10 @@ def test_means_by_scikit_learn(ranks: list[int]) -> None:
     assert found.mrr == pytest.approx(np.mean([1 / rank for rank in ranks]))
 
 
-@pytest.mark.parametrize("known", [False, True], ids=["", "features"])
-@pytest.mark.parametrize("kind", [DIEN, DIN, PNN, PooledMLP, WideDeep])
+@pytest.mark.parametrize(
+    ("kind", "known"),
+    [(DIEN, False), (DIN, True), (PNN, True), (PooledMLP, False), (WideDeep, True)],
+)
 def test_both_rankings_against_a_loop(
     kind: Callable[..., CTRModel], known: bool, log: BehaviorLog, split: Split
 ) -> None:
