@@ -12,7 +12,7 @@ import torch
 from benchmarks.accuracy.contest import __main__ as contest
 from benchmarks.accuracy.contest import report, simple
 from benchmarks.accuracy.contest.draws import over_users, read_draws
-from benchmarks.accuracy.contest.rule import ARMS, FORMS
+from benchmarks.accuracy.contest.rule import ARMS, FORMS, SETS
 from resemb_gnn import BehaviorLog, cli, covisit_graph
 from resemb_gnn.experiment.results import read_results
 from resemb_gnn.graph import NodeFeatures, gcn_adjacency
@@ -40,7 +40,7 @@ def test_runs_simple_scores_and_the_report(
     given = ["--data-folder", str(tmp_path / "data"), "--only", "beauty", "--out", str(tmp_path)]
     arms = ["plain", "mlp"]
     assert contest.main([*given, "--arms", *arms, "--seeds", "1", "--jobs", "1"]) == 0
-    monkeypatch.setitem(simple.SETS["beauty"].settings, "ranking", "9")
+    monkeypatch.setitem(SETS["beauty"].settings, "ranking", "9")
     simple.main(given)
     draws = read_draws(tmp_path / "beauty")
     runs = {run["embedding"]: run for run in read_results(tmp_path / "beauty/results.json")["runs"]}
