@@ -17,7 +17,7 @@ GROUP = "settings of the embeddings"
 
 
 def _setting(default: Any, text: str, **options: Any) -> Any:
-    return setting(default, text, group=GROUP, **options)
+    return setting(default, text, group=GROUP, rare=True, **options)
 
 
 @dataclass(frozen=True, kw_only=True)
