@@ -108,7 +108,7 @@ def _usage(name: str, command: Command) -> str:
 
 def _add_flags(parser: argparse.ArgumentParser, command: Command, rare: bool) -> None:
     parser.add_argument(
-        "--help-all", action=_HelpAll, nargs=0, help="show every option, and exit", command=command
+        "--help-all", action=_HelpAll, command=command, text="show every option, and exit"
     )
     parser.add_argument(
         "--config",
@@ -122,8 +122,8 @@ def _add_flags(parser: argparse.ArgumentParser, command: Command, rare: bool) ->
 class _HelpAll(argparse.Action):
     """Shows what ``--help`` does, and the options that most people do without."""
 
-    def __init__(self, *arguments: Any, command: Command, **options: Any) -> None:
-        super().__init__(*arguments, default=argparse.SUPPRESS, **options)
+    def __init__(self, option_strings: list[str], dest: str, command: Command, text: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=text)
         self.command = command
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:

@@ -44,7 +44,8 @@ def ranked_among(text: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class CompareSettings(EmbeddingSettings, TrainingSettings):
-    """Settings of :func:`~resemb_gnn.experiment.compare`; ``resemb-gnn compare --help`` lists them.
+    """Settings of :func:`~resemb_gnn.experiment.compare`; ``resemb-gnn compare --help-all`` lists
+    them.
 
     Raises:
         InputError: if a value is of another type, an unknown choice or out of range, a setting is

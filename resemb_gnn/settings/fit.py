@@ -12,7 +12,7 @@ from resemb_gnn.settings.shared import TrainingSettings
 
 @dataclass(frozen=True, kw_only=True)
 class FitSettings(EmbeddingSettings, TrainingSettings):
-    """Settings of :func:`~resemb_gnn.train`; ``resemb-gnn fit --help`` lists them.
+    """Settings of :func:`~resemb_gnn.train`; ``resemb-gnn fit --help-all`` lists them.
 
     Raises:
         InputError: if a value is of another type, an unknown choice or out of range, or a setting

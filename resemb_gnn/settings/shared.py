@@ -265,7 +265,7 @@ class TrainingSettings(GraphSettings):
         super().__post_init__()
         by_name(self.embed)
         if self.embed and not self.use_features:
-            raise InputError("embed gives features an embedding, which use_features leaves out")
+            raise InputError("embed is for features, which use_features=False leaves out")
 
     @property
     def embedded(self) -> dict[str, str]:
