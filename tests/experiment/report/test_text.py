@@ -177,8 +177,7 @@ def test_no_picture_stands_alone_in_a_row(number: int) -> None:
     assert not alone or number in (7,)  # neither twos nor threes: it stands in the middle
 
 
-def test_one_kind_of_minus(make_results: Callable, make_geometry: Callable) -> None:
-    page = html(make_results(), {"gcn": make_geometry()})
+def test_one_kind_of_minus(page: str) -> None:
     assert re.search(r">-\d", page)
     assert "\N{MINUS SIGN}" not in page
 
