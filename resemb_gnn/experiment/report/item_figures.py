@@ -39,7 +39,7 @@ def geometry_figure(geometry: ItemGeometry, name: str) -> Figure:
         geometry: from :func:`~resemb_gnn.experiment.geometry.item_geometry`.
         name: name of the embedding.
     """
-    with new_figure(4.2) as (figure, axes):
+    with new_figure(4.4) as (figure, axes):  # a little more than the square takes
         scale = arrow_scale(geometry)
         low, high = item_frame(geometry, scale)
         draw_items(axes, geometry, scale, frame=(low, high))
