@@ -55,6 +55,7 @@ COMMANDS = {
     "evaluate": "eval test validate",
     "predict": "infer score",
     "recommend": "rank top topk",
+    "update": "continue extend refresh retrain",
     "similar": "nearest neighbors neighbours",
     "export": "deploy save serve",
     "compare": "ablation benchmark experiment",

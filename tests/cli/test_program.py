@@ -73,7 +73,7 @@ def test_bad_input_ends_with_a_message_and_status_2(
         (["--learning-rate", "1"], "arguments: --learning-rate 1; did you mean --lr?"),
         (["--features", "page"], "arguments: --features page; did you mean --context?"),
         (["log.csv"], "unrecognized arguments: log.csv; did you mean --data log.csv?"),
-        (["--data", "log.csv", "user"], "unrecognized arguments: user\n"),
+        (["--data=log.csv", "user"], "unrecognized arguments: user\n"),
         (["--epochz=3"], "unrecognized arguments: --epochz=3; did you mean --epochs?"),
         (["--epoch", "3"], "unrecognized arguments: --epoch 3; did you mean --epochs?"),
         (["--epochs", "0"], "epochs must be above 0, not 0"),

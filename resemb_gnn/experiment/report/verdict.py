@@ -5,10 +5,10 @@ from collections.abc import Iterable
 
 from resemb_gnn.experiment.report.columns import difference_cell, format_number
 from resemb_gnn.experiment.summary import (
-    BASELINE,
     Contrast,
     Difference,
     Results,
+    baseline_of,
     by_embedding,
     contrasts,
     number,
@@ -26,24 +26,25 @@ _SIZES = {
 
 def verdict(results: Results) -> list[Line]:
     """Lines to read before any table, each with what it is about: differences of test AUC to
-    ``plain``, sorted by whether their interval tells a direction; embeddings that chose the last
+    the baseline, sorted by whether their interval tells a direction; embeddings that chose the last
     epoch they were allowed; and how large the test is. None before a run has ended.
     """
     if not results["runs"]:
         return []
     found = [row for row in contrasts(results) if not math.isnan(_auc(row).mean)]
-    lines = _directions(found) if found else [("No difference", _no_difference(results))]
+    base = baseline_of(results)
+    lines = _directions(found, base) if found else [_no_difference(results, base)]
     return [*lines, *_over_users(found), *_cut_short(results), *_size(results)]
 
 
-def _directions(found: list[Contrast]) -> list[Line]:
+def _directions(found: list[Contrast], baseline: str) -> list[Line]:
     pairs = [_auc(row) for row in found]
     over = "in test AUC [95 % interval over seeds]"
     settled = {
-        f"Ahead of {BASELINE} {over}": [one.low > 0 for one in pairs],
-        f"Behind {BASELINE} {over}": [one.high < 0 for one in pairs],
+        f"Ahead of {baseline} {over}": [one.low > 0 for one in pairs],
+        f"Behind {baseline} {over}": [one.high < 0 for one in pairs],
         f"Undecided {over}: zero lies in it": [one.low <= 0 <= one.high for one in pairs],
-        f"Test AUC less that of {BASELINE}, one seed": [math.isnan(one.low) for one in pairs],
+        f"Test AUC less that of {baseline}, one seed": [math.isnan(one.low) for one in pairs],
     }
     return [
         (title, _listed(row for row, is_so in zip(found, which, strict=True) if is_so))
@@ -58,13 +59,11 @@ def _listed(rows: Iterable[Contrast]) -> str:
     return "; ".join(f"{row.embedding} {difference_cell(_auc(row)).text}" for row in ordered)
 
 
-def _no_difference(results: Results) -> str:
+def _no_difference(results: Results, baseline: str) -> Line:
     best = max(summary(results), key=lambda row: (row.test_auc.mean > 0, row.test_auc.mean))
     reached = format_number(best.test_auc.mean, ".4f")
-    return (
-        f"no embedding shares a seed with {BASELINE}, the baseline; the highest mean test AUC is"
-        f" {reached}, of {best.embedding}"
-    )
+    says = f"no embedding shares a seed with {baseline}, the baseline; the highest mean test AUC is"
+    return "No difference", f"{says} {reached}, of {best.embedding}"
 
 
 def _over_users(found: list[Contrast]) -> list[Line]:
