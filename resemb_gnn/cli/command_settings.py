@@ -18,6 +18,12 @@ def _as_in_training(name: str) -> Any:
     return field(default=None, metadata=metadata)
 
 
+def _shown(name: str) -> Any:
+    """A setting of the graph, rare where a model is trained, that the graph's own help shows."""
+    spec = next(spec for spec in fields(GraphSettings) if spec.name == name)
+    return field(default=spec.default, metadata=spec.metadata | {"rare": False})
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings(Settings):
     """A saved model and where to run it.
@@ -190,6 +196,8 @@ class GraphCommandSettings(GraphSettings):
         InputError: if a choice is unknown or a number out of range.
     """
 
+    window: int = _shown("window")
+    top_k: int | None = _shown("top_k")
     most: int = setting(10, "most joined items to list")
     out: str | None = setting(None, ".csv or .parquet for the edges: item, other, weight")
     replace: bool = setting(False, "replace the file that --out names, if it is there")

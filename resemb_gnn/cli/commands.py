@@ -2,7 +2,8 @@
 where the thin function stands that each one runs over them.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from resemb_gnn.cli.command_settings import (
     EvaluateSettings,
@@ -27,6 +28,8 @@ class Command:
         help: a line on what it does.
         description: two.
         positional: the setting that is given by its place.
+        needs: settings that must be given although they have a default in Python, and what is said
+            if one is not.
     """
 
     place: str
@@ -34,7 +37,14 @@ class Command:
     help: str
     description: str
     positional: str = ""
+    needs: Mapping[str, str] = field(default_factory=dict)
 
+
+# Whoever forgets the flag would train on the demo, and take its figures for those of their log.
+_NEEDS_DATA = {
+    "data": "name your log, as in --data log.csv --user user_id --item item_id --time ts, or try"
+    " the program on the embedded demo by --data complete-journey"
+}
 
 COMMANDS = {
     "fit": Command(
@@ -43,6 +53,7 @@ COMMANDS = {
         "train a model on a log and save it",
         "Trains one model on the training part of a log, chooses its epoch on the validation part,"
         " scores the test part and saves the model as a folder.",
+        needs=_NEEDS_DATA,
     ),
     "evaluate": Command(
         "resemb_gnn.cli.evaluate:run_evaluate",
@@ -92,6 +103,7 @@ COMMANDS = {
         "train embeddings side by side and report",
         "Trains a click model with each embedding over several seeds on the same examples, and"
         " writes results.json, results.md and report.html.",
+        needs=_NEEDS_DATA,
     ),
     "graph": Command(
         "resemb_gnn.cli.graph:run_graph",
@@ -99,5 +111,6 @@ COMMANDS = {
         "build the co-visit graph and describe it",
         "Builds the co-visit graph of the training behaviours and prints its size, degrees,"
         " weights and components; --out writes its edges as Parquet.",
+        needs=_NEEDS_DATA,
     ),
 }

@@ -6,7 +6,8 @@ from typing import Any, NoReturn
 
 import yaml
 
-from resemb_gnn.errors import InputError, brief, did_you_mean, shown
+from resemb_gnn.cli.synonyms import nearest_setting
+from resemb_gnn.errors import InputError, brief, shown
 from resemb_gnn.settings.setting import (
     Settings,
     convert,
@@ -59,7 +60,7 @@ def read_settings_file(path: str | Path, settings: type[Settings]) -> dict[str, 
     for key, value in root.value:
         name = key.value if isinstance(key, yaml.ScalarNode) else "?"
         if name not in known:
-            _refuse(path, key, f"unknown setting {shown(name)}{did_you_mean(name, known)}")
+            _refuse(path, key, f"unknown setting {shown(name)}{nearest_setting(name, known)}")
         if name in found:
             _refuse(path, key, f"{name!r} comes twice")
         try:

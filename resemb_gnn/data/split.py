@@ -14,7 +14,7 @@ from resemb_gnn.data.examples import Examples
 from resemb_gnn.data.negatives import NegativeSampler, with_negatives
 from resemb_gnn.data.windows import windows
 from resemb_gnn.errors import InputError
-from resemb_gnn.io.times import parse_times
+from resemb_gnn.io.times import EXPECTED, parse_times
 from resemb_gnn.settings.names import NEGATIVES, SPLITS
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def split_log(
     settings.update(train_targets=train_targets, seed=seed, **points)
     trains = part == TRAIN
     if train_from is not None:
-        settings["train_from"] = _as_time(train_from)
+        settings["train_from"] = _as_time("train_from", train_from)
         part[trains & torch.from_numpy(log.times.numpy() < settings["train_from"])] = HISTORY
     if train_targets is not None:
         part[trains & (_training_rows_from_here(log, trains) > train_targets)] = HISTORY
@@ -186,7 +186,7 @@ def split_by_part(log: "BehaviorLog", part: Tensor, settings: dict[str, Any]) ->
     }
     for name, index in numbers.items():
         if not index.numel():
-            raise InputError(f"the split by {by} leaves no {name} example in {log!r}")
+            raise InputError(f"the split by {by} leaves no {name} example in {log!r}{_span(log)}")
 
     rng = np.random.default_rng([seed, _SAMPLE])
     train_rows = rows[numbers["training"]]
@@ -255,19 +255,34 @@ def _time_points(
         ordered = times.sort().values
         at = [ordered.numel() * tenths // 10 for tenths in (8, 9)]
         valid_time, test_time = (ordered[i].item() for i in at)
-    else:
-        valid_time, test_time = _as_time(valid_from), _as_time(test_from)
+        if not valid_time < test_time:
+            raise InputError(
+                f"the log's last fifth and last tenth both begin at the time {valid_time}, so that"
+                " validation would be empty: give valid_from and test_from"
+            )
+        return valid_time, test_time
+    valid_time, test_time = _as_time("valid_from", valid_from), _as_time("test_from", test_from)
     if not valid_time < test_time:
-        raise InputError(f"valid_from={valid_time} must come before test_from={test_time}")
+        raise InputError(f"valid_from={valid_from} must come before test_from={test_from}")
     return valid_time, test_time
 
 
-def _as_time(value: float | str | date) -> float:
-    column = pl.Series("train_from, valid_from or test_from", [value])
+def _as_time(name: str, value: float | str | date) -> float:
+    column = pl.Series(name, [value])
     if isinstance(value, date) and not isinstance(value, datetime):
         column = column.cast(pl.Datetime("us"))
-    time: float = parse_times(column)[0]
+    try:
+        time: float = parse_times(column)[0]
+    except InputError as error:
+        raise InputError(f"{name}={value} is not a time ({EXPECTED})") from error
     return time
+
+
+def _span(log: "BehaviorLog") -> str:
+    """From when to when a log runs: a point of time given as a date misses one of plain numbers."""
+    if not log.num_behaviors:
+        return ""
+    return f", whose times run from {log.times.min().item()} to {log.times.max().item()}"
 
 
 def _training_rows_from_here(log: "BehaviorLog", trains: Tensor) -> Tensor:

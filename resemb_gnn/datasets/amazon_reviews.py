@@ -225,7 +225,7 @@ def _field(path: Path, number: int, record: dict[str, Any], name: str, *kinds: t
         raise InputError(f"{path}, line {number}: field {name!r} is {what}")
     if isinstance(value, str) and not _is_whole(value):
         raise InputError(
-            f"{path}, line {number}: field {name!r} is {shown(value)}, which no UTF is"
+            f"{path}, line {number}: field {name!r} is {shown(value)}, which is no valid Unicode"
         )
     return value
 

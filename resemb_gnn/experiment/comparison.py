@@ -215,12 +215,14 @@ def new_results(task: Task, settings: CompareSettings) -> dict[str, Any]:
 
 
 def command(settings: CompareSettings) -> str:
-    """The command line that makes this comparison; settings at their defaults are left out."""
+    """The command line that makes this comparison; settings at their defaults are left out, but for
+    the data, which the command line asks for.
+    """
     words = ["resemb-gnn", "compare"]
     defaults = asdict(CompareSettings())
     for name, value in asdict(settings).items():
         unsaid = name in ("resume", "replace", "quiet", "tensorboard", "jobs", "cache")
-        if unsaid or value == defaults[name]:
+        if unsaid or (value == defaults[name] and name != "data"):
             continue
         flag = name.replace("_", "-")
         if isinstance(value, bool):

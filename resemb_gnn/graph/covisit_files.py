@@ -144,7 +144,7 @@ def read_covisit_graph(folder: str | Path) -> Data:
     ptr = np.searchsorted(low, np.arange(size + 1)).astype(index)
     weights = edges["weight"].to_numpy()
     if not (np.isfinite(weights).all() and (weights > 0).all() and bool((count >= 0).all())):
-        raise InputError(f"{folder}: a count of behaviours or of co-visits is none")
+        raise InputError(f"{folder}: a weight is not above 0, or a count of behaviours below 0")
     upper = scipy.sparse.csr_array((weights, high.astype(index), ptr), shape=(size, size))
     del edges, low, high, weights, parts, ascends
     return graph_of(symmetric(upper), count)

@@ -7,11 +7,20 @@ to microseconds would round on one engine and cut off on another.
 from typing import TYPE_CHECKING, Any
 
 from resemb_gnn.errors import InputError
-from resemb_gnn.io.times import DECIMAL, DECIMAL_DIGITS, INTEGER, MOMENT, NUMBER, epoch_seconds
+from resemb_gnn.io.times import (
+    DECIMAL,
+    DECIMAL_DIGITS,
+    EXPECTED,
+    INTEGER,
+    MOMENT,
+    NUMBER,
+    epoch_seconds,
+)
 
 if TYPE_CHECKING:
     from ibis.expr.types import BooleanValue, Column, StringValue, Table
 
+_KINDS = ("whole numbers", "numbers", "numbers", "dates")  # of text, as it is tried
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -69,7 +78,10 @@ def _order_of_text(table: "Table", name: str) -> "list[Column]":
     found = table.agg(rows=table.count(), **sums).to_pyarrow().to_pylist()[0]
     wrong = [found[f"wrong{place}"] or 0 for place in range(len(readings))]  # of no rows, none
     if min(wrong):
-        raise InputError(f"column {name!r}: {min(wrong)} of {found['rows']} rows are not a time")
+        message = f"column {name!r}: {min(wrong)} of {found['rows']} rows are not a time"
+        if min(wrong) < found["rows"]:
+            message += f" like the others, which are {_KINDS[wrong.index(min(wrong))]}"
+        raise InputError(f"{message} ({EXPECTED})")
     return readings[wrong.index(0)]
 
 

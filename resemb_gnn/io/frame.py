@@ -129,8 +129,13 @@ def refuse(column: pl.Series, bad: pl.Series, why: str) -> None:
         row = bad.arg_true()[0]
         raise InputError(
             f"column {column.name!r}, row {row} (from 0): {shown_value(column, row)} is {why}"
-            f" ({bad.sum()} such rows)"
+            f" ({such_rows(bad)})"
         )
+
+
+def such_rows(bad: pl.Series) -> str:
+    """How many rows are ``bad``, for a message that names the first."""
+    return "1 such row" if bad.sum() == 1 else f"{bad.sum()} such rows"
 
 
 def shown_value(column: pl.Series, row: int) -> str:

@@ -9,13 +9,13 @@ timestamps of Parquet nothing below a microsecond is read, in no engine.
 :mod:`resemb_gnn.graph.query_times` says the same in a query of other engines.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
 from resemb_gnn.errors import InputError
-from resemb_gnn.io.frame import as_text, refuse, refuse_nulls
+from resemb_gnn.io.frame import as_text, refuse, refuse_nulls, shown_value
 
 LAST_SECOND = 253_402_300_799  # since 1970, of the year 9999
 # Texts that are times. Every engine reads these patterns alike, hence [0-9] rather than \d.
@@ -28,6 +28,7 @@ MOMENT = (
     "(?:[T ]([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9])(?:[.]([0-9]{1,9}))?)?"
     "(?: ?(?:Z|UTC|([+-])([01][0-9]|2[0-3])(?::?([0-5][0-9]))?))?)?$"
 )
+EXPECTED = "a number, or a date as 2024-05-31, 2024-05-31T12:00:00 or 2024-05-31 12:00:00+02:00"
 DECIMAL_DIGITS = (38, 18)  # all of them, and those of the fraction
 
 
@@ -93,19 +94,31 @@ def are_dates(column: pl.Series) -> bool:
 
 
 def _read_texts(column: pl.Series) -> Times:
-    """Whichever reading fits most rows is the one that was meant; the rest is refused."""
+    """Whichever reading fits most rows is the one that was meant; the rest is refused, a row that
+    another reading fits beside one of those that it is unlike: neither is wrong by itself.
+    """
     integers = column.cast(pl.Int64, strict=False)
     if not integers.null_count():
         return Times(integers)
     floats = column.cast(pl.Float64, strict=False)
     if floats.null_count():
         moments, nanoseconds = _read_moments(column)
-        best = min(integers, floats, moments, key=lambda reading: reading.null_count())
-        refuse(column, best.is_null(), "not a time (a number, or a date as 2024-05-31T12:00:00)")
+        readings = (integers, floats, moments)
+        best = min(readings, key=lambda reading: reading.null_count())
+        refuse(column, best.is_null(), _why_none(column, best, readings))
         return Times(moments, nanoseconds if (nanoseconds > 0).any() else None)
     refuse(floats, ~floats.is_finite(), "not a time")
     plain = column.str.contains(DECIMAL).all()
     return Times(floats, column.cast(pl.Decimal(*DECIMAL_DIGITS)) if plain else None)
+
+
+def _why_none(column: pl.Series, best: pl.Series, readings: Iterable[pl.Series]) -> str:
+    """Why the first row that the best reading leaves out is no time, if there is one."""
+    for row in best.is_null().arg_true()[:1]:
+        if any(reading[row] is not None for reading in readings):
+            like = best.is_not_null().arg_true()[0]
+            return f"not a time like {shown_value(column, like)} in row {like}: they have no order"
+    return f"not a time ({EXPECTED})"
 
 
 def _read_moments(texts: pl.Series) -> tuple[pl.Series, pl.Series]:

@@ -1,6 +1,9 @@
 """The model card."""
 
+from math import isfinite
 from typing import TYPE_CHECKING
+
+import yaml
 
 from resemb_gnn.io.text_tables import escape_markdown, markdown_table, one_line, pairs
 from resemb_gnn.pipeline.facts import shown_figure, why_undefined
@@ -10,8 +13,13 @@ if TYPE_CHECKING:
     from resemb_gnn.saved.trained_model import TrainedModel
 
 
+_METRICS = {"auc": "AUC", "gauc": "GAUC", "logloss": "log loss"}
+
+
 def model_card(trained: "TrainedModel") -> str:
-    """What the model is, what it was trained on and with, and how well it does, in Markdown."""
+    """What the model is, what it was trained on and with, and how well it does, in Markdown, with
+    the block of YAML before it by which a hub of models lists it.
+    """
     data, figures = trained.facts["data"], trained.facts["figures"]
     settings = trained.settings
     rows = [
@@ -51,7 +59,34 @@ def model_card(trained: "TrainedModel") -> str:
         "## Versions",
         markdown_table(["package", "version"], pairs(trained.facts["versions"])),
     ]
-    return "\n\n".join(parts) + "\n"
+    return _metadata(trained) + "\n\n".join(parts) + "\n"
+
+
+def _metadata(trained: "TrainedModel") -> str:
+    """The block before a card, as huggingface.co reads it. Under which licence a model of their
+    log may be used is for whoever trained it to say.
+    """
+    name = f"{trained.settings.embedding} in {type(trained.model).__name__}"
+    data = one_line(str(trained.facts["data"]["name"]))
+    figures = trained.facts["figures"]["test"]
+    metrics = [
+        {"type": key, "name": f"test {title}", "value": figures[key]}
+        for key, title in _METRICS.items()
+        if isfinite(figures[key])  # an undefined one is left out: YAML has no figure for it
+    ]
+    task = {"type": "click-through-rate-prediction", "name": "Click-through-rate prediction"}
+    result = {"task": task, "dataset": {"type": data, "name": data}, "metrics": metrics}
+    block = {
+        "library_name": "resemb-gnn",
+        "pipeline_tag": "graph-ml",
+        "tags": [
+            *("recommendation", "click-through-rate", "graph-neural-networks", "item-embeddings"),
+            trained.settings.model,
+        ],
+        "model-index": [{"name": name, "results": [result]}],
+    }
+    text = yaml.safe_dump(block, sort_keys=False, allow_unicode=False, width=10_000)
+    return f"---\n{text}---\n\n"
 
 
 def _context_note(names: list[str]) -> list[str]:

@@ -8,7 +8,7 @@ import torch
 
 from resemb_gnn.data import BehaviorLog
 from resemb_gnn.errors import InputError
-from resemb_gnn.io.frame import shown_value
+from resemb_gnn.io.frame import shown_value, such_rows
 from resemb_gnn.io.ids import find_ids
 from resemb_gnn.settings.names import UNKNOWN
 
@@ -37,7 +37,7 @@ def number_ids(ids: pl.Series, vocabulary: pl.Series, unknown: str = "refuse") -
         row = bad.arg_true()[0]
         raise InputError(
             f"column {ids.name!r}, row {row} (from 0): {shown_value(ids, row)} is unknown to the"
-            f" model ({bad.sum()} such rows; with unknown 'skip' their score is left empty, with"
+            f" model ({such_rows(bad)}; with unknown 'skip' their score is left empty, with"
             " 'score' it is made without what is not known)"
         )
     return numbers

@@ -44,7 +44,8 @@ def ranked_among(text: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class CompareSettings(EmbeddingSettings, TrainingSettings):
-    """Settings of :func:`~resemb_gnn.experiment.compare`; ``resemb-gnn compare --help`` lists them.
+    """Settings of :func:`~resemb_gnn.experiment.compare`; ``resemb-gnn compare --help-all`` lists
+    them.
 
     Raises:
         InputError: if a value is of another type, an unknown choice or out of range, a setting is
@@ -56,39 +57,57 @@ class CompareSettings(EmbeddingSettings, TrainingSettings):
         ("plain", "average", "gcn", "gat"),
         "embeddings to compare, as fit's --embedding",
         name_of=embedding_name,
+        group="training",
     )
     baseline: str = setting(
         "plain",
         "embedding that the others' differences are to, of those that are compared",
         name_of=embedding_name,
+        group="training",
+        rare=True,
     )
-    seeds: int = setting(3, "number of runs an embedding: seeds 0, 1, ...")
+    seeds: int = setting(3, "number of runs an embedding: seeds 0, 1, ...", group="training")
     override: tuple[str, ...] = setting(
         (),
         "settings of one embedding alone, EMBEDDING.SETTING=VALUE each, such as gcn.num_centers=256"
         " or plain:l2.lr=0.002",
+        group="training",
+        rare=True,
     )
     jobs: str = setting(
         "auto",
         "runs that are made side by side, each in a process of one thread: a number, or auto for as"
         " many as there are cores (on cuda one) and as memory suffices for",
         name_of=number_of_jobs,
+        group="training",
+        rare=True,
     )
     ranking: str | None = setting(
         None,
         "also rank each positive test example's item, among so many drawn ones that its user never"
         " acted on (99, as S3-Rec does), or among all others (all, which takes minutes)",
         name_of=ranked_among,
+        group="training",
     )
-    ranking_users: int | None = setting(None, "rank those of so many drawn users alone")
+    ranking_users: int | None = setting(
+        None, "rank those of so many drawn users alone", group="training", rare=True
+    )
     save_predictions: bool = setting(
         False,
         "keep each run's test predictions (predictions/*.parquet), from which the report tells how"
         " far differences depend on the users that were drawn",
+        group="training",
+        rare=True,
     )
-    out: str = setting("runs/compare", "folder of results.json, results.md and report.html")
-    resume: bool = setting(False, "go on with the comparison that stands in the folder")
-    replace: bool = setting(False, "replace the comparison that stands in the folder")
+    out: str = setting(
+        "runs/compare", "folder of results.json, results.md and report.html", group="output"
+    )
+    resume: bool = setting(
+        False, "go on with the comparison that stands in the folder", group="output"
+    )
+    replace: bool = setting(
+        False, "replace the comparison that stands in the folder", group="output"
+    )
 
     def __post_init__(self) -> None:
         for name in ("jobs", "ranking"):

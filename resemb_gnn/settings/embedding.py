@@ -17,7 +17,7 @@ GROUP = "settings of the embeddings"
 
 
 def _setting(default: Any, text: str, **options: Any) -> Any:
-    return setting(default, text, group=GROUP, **options)
+    return setting(default, text, group=GROUP, rare=True, **options)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -287,7 +287,8 @@ def refuse_unread(names: Iterable[str], embeddings: Iterable[str]) -> None:
     for name in names:
         if name in own - read:
             known = ", ".join(sorted(read))
-            raise InputError(f"{name} is not read by {' or '.join(embeddings)}, which read {known}")
+            which = "which reads" if len(embeddings) == 1 else "which read"
+            raise InputError(f"{name} is not read by {' or '.join(embeddings)}, {which} {known}")
 
 
 def changed(settings: EmbeddingSettings) -> list[str]:

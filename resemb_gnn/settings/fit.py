@@ -12,7 +12,7 @@ from resemb_gnn.settings.shared import TrainingSettings
 
 @dataclass(frozen=True, kw_only=True)
 class FitSettings(EmbeddingSettings, TrainingSettings):
-    """Settings of :func:`~resemb_gnn.train`; ``resemb-gnn fit --help`` lists them.
+    """Settings of :func:`~resemb_gnn.train`; ``resemb-gnn fit --help-all`` lists them.
 
     Raises:
         InputError: if a value is of another type, an unknown choice or out of range, or a setting
@@ -23,17 +23,26 @@ class FitSettings(EmbeddingSettings, TrainingSettings):
         "gcn",
         "embedding to train: its shared part, and :KEPT, what an item keeps of its own",
         name_of=embedding_name,
+        group="training",
     )
     processes: int = setting(
-        1, "processes that share each step's examples, one thread (or GPU) each, with one's outcome"
+        1,
+        "processes that share each step's examples, one thread (or GPU) each, with one's outcome",
+        group="training",
+        rare=True,
     )
     threads: int | None = setting(
-        None, "threads of a single process (default: OMP_NUM_THREADS, or else one)"
+        None,
+        "threads of a single process (default: OMP_NUM_THREADS, or else one)",
+        group="training",
+        rare=True,
     )
-    seed: int = setting(0, "seed of the start and of the order of the batches", lowest=0)
-    out: str = setting("model", "folder to save the model in")
-    replace: bool = setting(False, "replace a model that stands in the folder")
-    resume: bool = setting(False, "go on with the run that was stopped")
+    seed: int = setting(
+        0, "seed of the start and of the order of the batches", lowest=0, group="training"
+    )
+    out: str = setting("model", "folder to save the model in", group="output")
+    replace: bool = setting(False, "replace a model that stands in the folder", group="output")
+    resume: bool = setting(False, "go on with the run that was stopped", group="output")
 
     def __post_init__(self) -> None:
         super().__post_init__()

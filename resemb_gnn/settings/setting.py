@@ -32,6 +32,7 @@ def setting(
     lowest: float | None = None,
     highest: float | None = None,
     group: str | None = None,
+    rare: bool = False,
     search: Space | None = None,
     name_of: Callable[[str], str] | None = None,
 ) -> Any:
@@ -44,11 +45,12 @@ def setting(
         lowest: the lowest number; ``None`` for any above 0.
         highest: the highest number; ``None`` for what PyTorch takes.
         group: under which heading of the help it stands.
+        rare: whether most people do without it: ``--help-all`` lists it, and ``--help`` does not.
         search: where tuning looks for it: a range, or a tuple of choices.
         name_of: gives a word its one spelling, or refuses it with an ``InputError``.
     """
     bounds = {"choices": choices, "lowest": lowest, "highest": highest, "name_of": name_of}
-    metadata: dict[str, Any] = {"help": text, "group": group, "search": search}
+    metadata: dict[str, Any] = {"help": text, "group": group, "rare": rare, "search": search}
     return field(default=default, metadata=metadata | bounds)
 
 

@@ -1,6 +1,7 @@
 """The settings that commands share: data, graph and training."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from resemb_gnn.errors import InputError, did_you_mean, shown
 from resemb_gnn.settings.embedding import SHARED, embedding_name, split_name
@@ -26,6 +27,15 @@ FEATURE_SETTINGS = (
     "list_separator",
 )
 """The settings that say where features come from."""
+
+# Under which heading of the help a setting stands, and whether only --help-all lists it.
+_data = partial(setting, group="data")
+_feature = partial(setting, group="features of a table", rare=True)
+_split = partial(setting, group="examples", rare=True)
+_graph = partial(setting, group="co-visit graph", rare=True)
+_network = partial(setting, group="click model", rare=True)
+_training = partial(setting, group="training")
+_rare_training = partial(_training, rare=True)
 
 
 def named_kind(text: str) -> str:
@@ -100,65 +110,65 @@ class DataSettings(Settings):
         InputError: if a value is of another type, an unknown choice or out of range.
     """
 
-    data: str | tuple[str, ...] = setting(
+    data: str | tuple[str, ...] = _data(
         "complete-journey",
-        "data set (complete-journey), or data set and folder of its files"
-        " (amazon-electronics-x1:FOLDER, kuairand:FOLDER, movielens-100k:FOLDER,"
-        " movielens-1m:FOLDER, taobao:FOLDER;"
-        " amazon:FOLDER/reviews_NAME_5.json.gz, s3rec:FOLDER/NAME.txt), or table (.csv; .tsv, and"
-        " .txt where columns are named, with tabs; these also .gz; .parquet; a folder of such"
-        " files, a pattern in quotes, as 'logs/2025-*.parquet', or several of these), or sequence"
-        " file (a line: user id, then item ids in time order)",
+        "the log: a table (.csv; .tsv, and .txt where columns are named, with tabs; these also .gz;"
+        " .parquet; a folder of such files, a pattern in quotes, as 'logs/2025-*.parquet', or"
+        " several of these), or a sequence file (a line: user id, then item ids in time order), or"
+        " a data set by its name (complete-journey, the embedded demo), or by name and place of its"
+        " files (amazon-electronics-x1:FOLDER, kuairand:FOLDER, movielens-100k:FOLDER,"
+        " movielens-1m:FOLDER, taobao:FOLDER; amazon:FOLDER/reviews_NAME_5.json.gz,"
+        " s3rec:FOLDER/NAME.txt)",
     )
-    user: str | None = setting(None, "table: column of the users' ids")
-    item: str | None = setting(None, "table: column of the items' ids")
-    time: str | None = setting(None, "table: column of times (numbers or ISO dates)")
-    category: str | None = setting(None, "table: column of the items' categories")
-    label: str | None = setting(None, "table: column of click labels (0 and 1, or true and false)")
-    items: str | None = setting(
+    user: str | None = _data(None, "table: column of the users' ids")
+    item: str | None = _data(None, "table: column of the items' ids")
+    time: str | None = _data(None, "table: column of times (numbers or ISO dates)")
+    category: str | None = _data(None, "table: column of the items' categories")
+    label: str | None = _data(None, "table: column of click labels (0 and 1, or true and false)")
+    items: str | None = _data(
         None,
         "table: file with a row an item, whose id column is named as --item says; all other columns"
         " are features",
     )
-    users: str | None = setting(None, "table: file with a row a user, likewise")
-    context: tuple[str, ...] | None = setting(
+    users: str | None = _data(None, "table: file with a row a user, likewise")
+    context: tuple[str, ...] | None = _feature(
         None, "table: its columns that are features of a row, such as the page or the position"
     )
-    item_features: tuple[str, ...] | None = setting(
+    item_features: tuple[str, ...] | None = _feature(
         None, "columns of --items to take (default: all)"
     )
-    user_features: tuple[str, ...] | None = setting(
+    user_features: tuple[str, ...] | None = _feature(
         None, "columns of --users to take (default: all)"
     )
-    time_features: tuple[str, ...] | None = setting(
+    time_features: tuple[str, ...] | None = _feature(
         None,
         "table: features of a row by its time, of hour, weekday, item_age and gap (since the user's"
         " last behaviour)",
     )
-    kinds: tuple[str, ...] | None = setting(
+    kinds: tuple[str, ...] | None = _feature(
         None,
         "kinds of features, NAME=KIND each, of category, numeric, list and vector (default: by"
         " their types)",
         name_of=named_kind,
     )
-    list_separator: str | None = setting(
+    list_separator: str | None = _feature(
         None, "what stands between the values of a list in a text column, such as |"
     )
-    split: str | None = setting(
+    split: str | None = _data(
         None,
         "test on each user's last behaviour, or on the latest time (default: last; with labels, and"
         " of complete-journey and kuairand: time)",
         SPLITS,
     )
-    valid_from: str | None = setting(
+    valid_from: str | None = _split(
         None,
         "split by time: from this time on (a number or ISO date, as in the log) rows validate"
         " (default: the last fifth)",
     )
-    test_from: str | None = setting(
+    test_from: str | None = _split(
         None, "split by time: from this time on rows test (default: the last tenth)"
     )
-    negatives: str = setting("uniform", "how negatives are drawn (a log without labels)", NEGATIVES)
+    negatives: str = _split("uniform", "how negatives are drawn (a log without labels)", NEGATIVES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,13 +179,13 @@ class GraphSettings(DataSettings):
         InputError: if a value is of another type, an unknown choice or out of range.
     """
 
-    graph: str = setting(
+    graph: str = _graph(
         "covisit",
         "co-visit graph, or the control: the same with its nodes permuted (and the items' counts)",
         GRAPHS,
     )
-    window: int = setting(5, "behaviours that stand at most so many places apart are joined")
-    top_k: int | None = setting(
+    window: int = _graph(5, "behaviours that stand at most so many places apart are joined")
+    top_k: int | None = _graph(
         None, "keep each item's so many heaviest edges (default: all; complete-journey: 32)"
     )
 
@@ -189,71 +199,73 @@ class TrainingSettings(GraphSettings):
             are to be embedded and left out.
     """
 
-    folds: int = setting(
+    folds: int = _graph(
         10,
         "groups of users whose training examples see a graph that they had no part in;"
         " 1 for the full graph alone",
     )
-    graph_features: tuple[str, ...] | None = setting(
+    graph_features: tuple[str, ...] | None = _graph(
         None,
         "features of items (columns of --items) to append to the graph's node features, so that"
         " items without co-visits have centres; all for every one",
     )
-    cache: str | None = setting(
+    cache: str | None = _graph(
         None,
         "folder that keeps the graph with its node features for other runs on the same behaviours",
     )
-    model: str = setting("din", "click model that the embeddings are trained in", tuple(MODELS))
-    attention: str = setting(
+    model: str = _training("din", "click model that the embeddings are trained in", tuple(MODELS))
+    attention: str = _network(
         "none",
         "din: whether the weights of a history are normalised, or as in the paper not",
         ATTENTION_NORMALIZATIONS,
     )
-    epochs: int = setting(20, "most epochs of a run; validation AUC stops it earlier")
-    max_history: int = setting(50, "most recent behaviours of a history that are used")
-    use_category: bool = setting(
+    epochs: int = _training(20, "most epochs of a run; validation AUC stops it earlier")
+    max_history: int = _network(50, "most recent behaviours of a history that are used")
+    use_category: bool = _network(
         True, "use the item's category, if the data have one, as a second feature"
     )
-    use_features: bool = setting(
+    use_features: bool = _network(
         True, "use the features of items, users and context, if the data have some"
     )
-    widths: tuple[str, ...] | None = setting(
+    widths: tuple[str, ...] | None = _network(
         None,
         "widths of features' embeddings, NAME=WIDTH each (default: by their number of values)",
         name_of=named_width,
     )
-    embed: tuple[str, ...] | None = setting(
+    embed: tuple[str, ...] | None = _network(
         None,
         "categories of the items with an embedding of their own, by the co-visits of their values,"
         " NAME=EMBEDDING each, as fit's --embedding; as wide as the items', or as --widths says",
         name_of=named_embedding,
     )
-    train_negatives: int | None = setting(
+    train_negatives: int | None = _split(
         None,
         "negatives a positive, drawn anew each epoch; a step holds batch_size / 2 positives with"
         " theirs (default: one, drawn once)",
     )
-    ema_decay: float | None = setting(
+    ema_decay: float | None = _rare_training(
         None,
         "keep, validate and test an average of the weights over the steps, of this decay a step,"
         " such as 0.999 (default: the weights of an epoch's end)",
         lowest=0,
         highest=0.999999,
     )
-    batch_size: int = setting(1024, "examples a training step")
-    lr: float = setting(1e-3, "learning rate of Adam", search=Range(3e-4, 3e-3))
-    patience: int = setting(2, "epochs without a better validation AUC before a run stops")
-    precision: str = setting("float32", "of the network in training", PRECISIONS)
-    compile: bool = setting(False, "compile the model for training (takes some seconds a run)")
-    device: str = setting("cpu", "cpu, cuda or cuda:N")
-    tensorboard: str | None = setting(None, "folder of TensorBoard logs of the training")
+    batch_size: int = _rare_training(1024, "examples a training step")
+    lr: float = _training(1e-3, "learning rate of Adam", search=Range(3e-4, 3e-3))
+    patience: int = _rare_training(2, "epochs without a better validation AUC before a run stops")
+    precision: str = _rare_training("float32", "of the network in training", PRECISIONS)
+    compile: bool = _rare_training(
+        False, "compile the model for training (takes some seconds a run)"
+    )
+    device: str = _training("cpu", "cpu, cuda or cuda:N")
+    tensorboard: str | None = _rare_training(None, "folder of TensorBoard logs of the training")
     quiet: bool = setting(False, "show no progress")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         by_name(self.embed)
         if self.embed and not self.use_features:
-            raise InputError("embed gives features an embedding, which use_features leaves out")
+            raise InputError("embed is for features, which use_features=False leaves out")
 
     @property
     def embedded(self) -> dict[str, str]:

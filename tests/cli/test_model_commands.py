@@ -258,4 +258,4 @@ def test_training_that_cannot_go_on_ends_with_1(
         raise TrainingError("no memory")
 
     monkeypatch.setattr(model_commands, "train", fail)
-    assert cli.main(["fit", "--out", str(tmp_path / "model")]) == 1
+    assert cli.main(["fit", "--data", "complete-journey", "--out", str(tmp_path / "model")]) == 1

@@ -135,7 +135,7 @@ def test_a_table_behind_a_link(
         ([*words_of("export"), "--out", "model"], "is among what is read"),
         ([*words_of("export"), "--out", "model/served"], "is among what is read"),
         ([*words_of("predict"), "--out", "model/items.parquet"], "is among what is read"),
-        (["graph", "--config", "s.csv", "--quiet", "--out", "s.csv"], "is among what is read"),
+        ([*words_of("graph"), "--config", "s.csv", "--out", "s.csv"], "is among what is read"),
         (["graph", "--data", "movielens-1m:.", "--out", "raw/x.csv"], "is among what is read"),
         (["graph", "--data", "kuairand:.", "--out", "log.csv"], "is among what is read"),
         (["graph", "--data", "s3rec:raw/M.txt", "--out", "raw/M.csv"], "is among what is read"),

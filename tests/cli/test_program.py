@@ -1,13 +1,16 @@
 """The command line: flags, messages and exit codes."""
 
 import json
+import re
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from resemb_gnn import cli
-from resemb_gnn.cli import compare
+from resemb_gnn.cli import compare, synonyms
+from resemb_gnn.cli.commands import COMMANDS
+from resemb_gnn.cli.flags import flag_name
 from resemb_gnn.settings import CompareSettings
 
 
@@ -41,7 +44,10 @@ def test_compare_prints_the_table(
     [
         (["--data", "nowhere.txt"], "neither a known data set (complete-journey; amazon,"),
         (["--data", "log.csv"], "neither a known data set"),
-        (["--embeddings", "plain", "--num-centers", "64"], "num_centers is not read by plain"),
+        (
+            ["--data", "x", "--embeddings", "plain", "--num-centers", "64"],
+            "num_centers is not read by plain",
+        ),
     ],
 )
 def test_bad_input_ends_with_a_message_and_status_2(
@@ -64,6 +70,10 @@ def test_bad_input_ends_with_a_message_and_status_2(
     [
         (["--embeddings", "gnc"], "--embeddings: the embedding 'gnc' is unknown; choose from"),
         (["--embedings", "gcn"], "arguments: --embedings gcn; did you mean --embeddings?"),
+        (["--learning-rate", "1"], "arguments: --learning-rate 1; did you mean --lr?"),
+        (["--features", "page"], "arguments: --features page; did you mean --context?"),
+        (["log.csv"], "unrecognized arguments: log.csv; did you mean --data log.csv?"),
+        (["--data=log.csv", "user"], "unrecognized arguments: user\n"),
         (["--epochz=3"], "unrecognized arguments: --epochz=3; did you mean --epochs?"),
         (["--epoch", "3"], "unrecognized arguments: --epoch 3; did you mean --epochs?"),
         (["--epochs", "0"], "epochs must be above 0, not 0"),
@@ -77,7 +87,9 @@ def test_unknown_flags_and_choices(
     with pytest.raises(SystemExit) as stop:
         cli.main(["compare", *arguments])
     assert stop.value.code == 2
-    assert message in capsys.readouterr().err
+    errors = capsys.readouterr().err
+    assert message in errors
+    assert errors.count("\n") == 2  # a line of usage, and the message
 
 
 def test_columns_of_a_sequence_file_are_refused(
@@ -97,10 +109,28 @@ def test_table_without_named_columns(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "name its columns by --item, --time" in capsys.readouterr().err
 
 
+def helped(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(words)
+    assert stop.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_lists_what_most_people_need(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    listed = re.findall(r"(?m)^  (--[\w-]+)", helped([name, "--help"], capsys))
+    every = re.findall(r"(?m)^  (--[\w-]+)", helped([name, "--help-all"], capsys))
+    specs = fields(COMMANDS[name].settings)
+    flags = {flag_name(spec.name) for spec in specs if spec.name != COMMANDS[name].positional}
+    common = {flag_name(spec.name) for spec in specs if not spec.metadata["rare"]} & flags
+    assert sorted(every) == sorted({"--help-all", "--config"} | flags)
+    assert sorted(listed) == sorted({"--help-all", "--config"} | common)
+    assert len(listed) <= 22
+
+
 def test_help_explains_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        cli.main(["compare", "--help"])
-    text = " ".join(capsys.readouterr().out.split())
+    assert "(default: 0)" in helped(["fit", "--help"], capsys)  # of --seed
+    text = " ".join(helped(["compare", "--help-all"], capsys).split())
     for spec in fields(CompareSettings):
         assert "--" + spec.name.replace("_", "-") in text
         assert " ".join(spec.metadata["help"].split())[:20] in text
@@ -114,13 +144,13 @@ def test_flags_reach_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(compare, "compare", keep)
-    flags = ["--split", "time", "--negatives", "popularity", "--graph", "permuted", "--lr", "0.01"]
-    flags += ["--compile", "--no-use-category", "--embeddings", "gat", "gat"]
+    flags = ["--data", "x.txt", "--split", "time", "--negatives", "popularity", "--lr", "0.01"]
+    flags += ["--graph", "permuted", "--compile", "--no-use-category", "--embeddings", "gat", "gat"]
     assert cli.main(["compare", *flags]) == 130
     assert seen == [
         CompareSettings(
-            split="time", negatives="popularity", graph="permuted", lr=0.01, use_category=False,
-            compile=True, embeddings=("gat",),
+            data="x.txt", split="time", negatives="popularity", graph="permuted", lr=0.01,
+            use_category=False, compile=True, embeddings=("gat",),
         )
     ]  # fmt: skip
 
@@ -130,7 +160,32 @@ def test_flags_go_before_the_settings_file(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(compare, "compare", lambda settings, log: seen.append(settings) or {})
     monkeypatch.setattr("resemb_gnn.experiment.report.text.text_table", lambda results: "")
     path = tmp_path / "settings.yaml"
-    path.write_text("lr: 1e-2\nwindow: 7\nembeddings: [gat, plain]\ncompile: true\n")
+    path.write_text("data: x.txt\nlr: 1e-2\nwindow: 7\nembeddings: [gat, plain]\ncompile: true\n")
     flags = ["--config", str(path), "--lr", "0.5", "--no-compile"]
     assert cli.main(["compare", *flags]) == 0
-    assert seen == [CompareSettings(lr=0.5, window=7, embeddings=("gat", "plain"))]
+    assert seen == [CompareSettings(data="x.txt", lr=0.5, window=7, embeddings=("gat", "plain"))]
+
+
+@pytest.mark.parametrize("command", ["fit", "compare", "graph"])
+def test_nobody_trains_on_the_demo_unawares(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([command, "--user", "u", "--out", str(tmp_path / "x.csv")]) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith("resemb-gnn: --data is missing: name your log, as in --data log.csv")
+    assert "the embedded demo by --data complete-journey" in errors
+    assert not list(tmp_path.iterdir())
+
+
+def test_synonyms_stand_for_what_there_is() -> None:
+    known = {spec.name for command in COMMANDS.values() for spec in fields(command.settings)}
+    assert synonyms.SETTINGS.keys() <= known | {"config"}
+    assert synonyms.COMMANDS.keys() == COMMANDS.keys()
+    for ours, words in {**synonyms.SETTINGS, **synonyms.COMMANDS}.items():
+        assert ours.replace("_", "-") not in words.split()
+    # One that is a setting of this command is no synonym of another: context, of recommend alone.
+    assert synonyms.nearest_setting("--context", ["--context-values"]) == (
+        "; did you mean --context-values?"
+    )
+    assert synonyms.nearest_setting("learning_rate", ["lr", "l2"]) == "; did you mean lr?"
+    assert synonyms.nearest_command("train", COMMANDS) == "; did you mean fit?"

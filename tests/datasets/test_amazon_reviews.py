@@ -157,7 +157,7 @@ def bad(**changes):
         (bad(asin=3), "line 2: field 'asin' is 3, not str"),
         (bad(unixReviewTime="soon"), "line 2: field 'unixReviewTime' is 'soon', not int"),
         (bad(overall=None), "line 2: field 'overall' is None, not float"),
-        (bad(asin="\ud800x"), r"line 2: field 'asin' is '\\ud800x', which no UTF is"),
+        (bad(asin="\ud800x"), r"line 2: field 'asin' is '\\ud800x', which is no valid Unicode"),
         (bad(reviewerID=""), "line 2: field 'reviewerID' is '', not str"),
     ],
 )

@@ -312,6 +312,9 @@ def test_command_names_what_differs_from_the_defaults() -> None:
     assert command(one) == (
         "resemb-gnn compare --data 'my log.csv' --user u --no-use-category --embeddings plain gat"
     )
+    assert command(CompareSettings(seeds=1)) == (
+        "resemb-gnn compare --data complete-journey --seeds 1"
+    )
 
 
 def test_a_finished_comparison_is_only_reported_again(

@@ -59,13 +59,22 @@ def test_parse_times_of_nanoseconds():
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        (pl.Series("t", [1, None]), r"'t', row 1 \(from 0\): None is missing \(1 such rows\)"),
+        (pl.Series("t", [1, None]), r"'t', row 1 \(from 0\): None is missing \(1 such row\)"),
         (pl.Series("t", ["1", None]), r"'t', row 1 \(from 0\): None is missing"),
         (pl.Series("t", [1.0, np.nan]), r"'t', row 1 \(from 0\): nan is not a time"),
         (pl.Series("t", [np.inf, 1.0]), r"'t', row 0 \(from 0\): inf is not a time"),
         (pl.Series("t", ["1.5", "nan"]), r"'t', row 1 \(from 0\): nan is not a time"),
         (pl.Series("t", ["5", "soon", "7"]), r"'t', row 1 \(from 0\): 'soon' is not a time"),
         (pl.Series("t", ["2024-05-31", "5", "2024-06-01"]), r"row 1 \(from 0\): '5' is not a time"),
+        (
+            pl.Series("t", ["2024-05-31", "5"]),
+            r"row 0 .*'2024-05-31' is not a time like '5' in row 1",
+        ),
+        (pl.Series("t", ["1.5", "2024-05-31"]), r"row 1 .*not a time like '1.5' in row 0"),
+        (
+            pl.Series("t", ["2024-05-31", "2024-05-31 12:00+25"]),
+            r"row 1 .*\+25' is not a time \(a number, or a date as .*:00\+02:00\) \(1 such row\)",
+        ),
         (pl.Series("t", ["soon", "late"]), r"row 0 \(from 0\): 'soon' is.*\(2 such rows\)"),
         (pl.Series("t", [2**63], dtype=pl.UInt64), r"9223372036854775808 is not a time"),
         (

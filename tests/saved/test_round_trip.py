@@ -1,18 +1,23 @@
 """What is loaded is what was saved, to the bit."""
 
 import itertools
+import math
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
+import yaml
 from polars.testing import assert_series_equal
 from torch import Tensor
 
 import resemb_gnn as rg
 from resemb_gnn.nn import ResEmbedding
+from resemb_gnn.saved.card import model_card
 from resemb_gnn.settings.names import MODELS
 from tests.embedding_kinds import KINDS
 
@@ -143,6 +148,26 @@ def test_card_names_data_settings_and_figures(trained: rg.TrainedModel, tmp_path
     assert f"| test | {trained.facts['figures']['test']['auc']:.4f} |" in card
     assert "| num_centers | 8 |" in card
     assert f"| fingerprint | {trained.facts['data']['fingerprint']} |" in card
+
+
+@pytest.mark.parametrize("name", ["log.csv", "a: b\n---\n# \u7dd1 {x}"])
+def test_a_hub_reads_the_card(trained: rg.TrainedModel, name: str) -> None:
+    data = trained.facts["data"] | {"name": name}
+    figures = trained.facts["figures"]
+    figures = figures | {"test": figures["test"] | {"gauc": math.nan}}
+    card = model_card(replace(trained, facts=trained.facts | {"data": data, "figures": figures}))
+    # As huggingface_hub.repocard finds it.
+    block = re.match(r"(\s*---[\r\n]+)([\S\s]*?)([\r\n]+---(\r\n|\n|$))", card)
+    assert card[block.end() :].strip().startswith("# gcn in DIN, trained on ")
+    found = yaml.safe_load(block[2])
+    assert found["library_name"] == "resemb-gnn"
+    assert "din" in found["tags"]
+    assert "license" not in found
+    (model,) = found["model-index"]
+    (result,) = model["results"]
+    assert result["dataset"]["name"] == " ".join(name.split())
+    values = {metric["type"]: metric["value"] for metric in result["metrics"]}
+    assert values == {key: figures["test"][key] for key in ("auc", "logloss")}
 
 
 def test_similar_by_a_dense_loop(trained: rg.TrainedModel) -> None:

@@ -119,7 +119,7 @@ def test_kinds_are_those_of_the_data() -> None:
         ({"embed": ["a=gnc"]}, "embed='a=gnc': the embedding 'gnc' is unknown; .* mean gcn"),
         ({"embed": ["a=category:free"]}, "the values of a feature have no categories"),
         ({"embed": ["a=gcn", "a=plain"]}, "'a' comes twice: as gcn and as plain"),
-        ({"embed": ["a=gcn"], "use_features": False}, "use_features leaves out"),
+        ({"embed": ["a=gcn"], "use_features": False}, "use_features=False leaves out"),
         ({"widths": ["=3"]}, "is not of the form NAME=WIDTH"),
         ({"context": [3]}, "context must be text"),
     ],

@@ -123,7 +123,7 @@ _COLUMNS = (
         "Seeds",
         lambda row: Cell(str(len(row.seeds)), len(row.seeds)),
         "How many runs the figures are means of; behind ± stands their standard deviation (divisor"
-        " n − 1). A seed decides the start of the weights and the order of the batches; the"
+        " n - 1). A seed decides the start of the weights and the order of the batches; the"
         " examples are the same in all runs.",
     ),
 )

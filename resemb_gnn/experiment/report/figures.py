@@ -50,6 +50,8 @@ def curve_figure(results: Results, measure: str) -> Figure:
         measure: one of ``CURVES``.
     """
     with new_figure(2.6) as (figure, axes):
+        drawn: list[float] = []
+        chosen: list[float] = []
         for name, runs in by_embedding(results).items():
             style = arm_style(results, name)
             lines = [
@@ -62,6 +64,8 @@ def curve_figure(results: Results, measure: str) -> Figure:
                 best = number(run, "best_epoch")
                 if 1 <= best <= len(line):
                     axes.plot(best, line[int(best) - 1], "o", color=style["color"], markersize=4)
+                    chosen.append(line[int(best) - 1])
+                drawn += line
             shortest = min(map(len, lines))
             mean = np.mean([line[:shortest] for line in lines], axis=0)
             axes.plot(range(1, shortest + 1), mean, label=shorten(name), linewidth=2, **style)
@@ -71,6 +75,7 @@ def curve_figure(results: Results, measure: str) -> Figure:
             title=_capital(measure) + " by epoch",
         )
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        _clip(axes, drawn, chosen)
         axes.grid()
         legend_below(figure, axes)
     return figure
@@ -125,6 +130,23 @@ def arm_style(results: Results, name: str) -> dict[str, Any]:
     if name == baseline:
         return {"color": INK, "linestyle": "solid"}
     return line_style([arm for arm in by_embedding(results) if arm != baseline].index(name))
+
+
+def _clip(axes: Axes, values: list[float], needed: list[float]) -> None:
+    """Limits the vertical axis to where most values are, and to all that are ``needed``: a first
+    epoch, or a run that fails, would press the others into a line. What is left out lies further
+    from the quartiles than three times their distance.
+    """
+    finite = np.array(values)[np.isfinite(values)]
+    if not len(finite):
+        return
+    lower, upper = np.quantile(finite, [0.25, 0.75])
+    reach = 3 * (upper - lower)
+    kept = finite[(finite >= lower - reach) & (finite <= upper + reach)]
+    shown = np.concatenate([kept, np.array(needed)[np.isfinite(needed)]])
+    margin = 0.05 * (shown.max() - shown.min())
+    if margin:
+        axes.set_ylim(shown.min() - margin, shown.max() + margin)
 
 
 def _dots(axes: Axes, place: int, values: list[float], mean: float, color: str) -> None:

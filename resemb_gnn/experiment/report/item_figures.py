@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from resemb_gnn.experiment.geometry import ItemGeometry
@@ -23,9 +23,13 @@ from resemb_gnn.experiment.report.plotting import (
     shorten,
 )
 
+MOST_ARROWS = 200  # so many, evenly chosen items have their residual drawn: more hide all else
+_MARK: Any = {"markersize": 3.5, "markeredgewidth": 0}
+
 
 def geometry_figure(geometry: ItemGeometry, name: str) -> Figure:
-    """Items around their centres: a mark at each item's central part and an arrow for its residual.
+    """Items around their centres: a mark at each item's central part and, of at most
+    ``MOST_ARROWS`` of them, an arrow for the residual. The view is :func:`item_frame`.
 
     The main centres that most of the items have are drawn as stars in the colour of their items,
     with the items' envelope: a circle around their centroid whose radius is their
@@ -35,15 +39,39 @@ def geometry_figure(geometry: ItemGeometry, name: str) -> Figure:
         geometry: from :func:`~resemb_gnn.experiment.geometry.item_geometry`.
         name: name of the embedding.
     """
-    with new_figure(4.2) as (figure, axes):
-        draw_items(axes, geometry, arrow_scale(geometry))
+    with new_figure(4.4) as (figure, axes):  # a little more than the square takes
+        scale = arrow_scale(geometry)
+        low, high = item_frame(geometry, scale)
+        draw_items(axes, geometry, scale, frame=(low, high))
         axes.set(title=f"Items of {shorten(name)}")
+        axes.set_aspect("equal", adjustable="box")
+        margin = (high - low) * 0.04
+        axes.set_xlim(low[0] - margin[0], high[0] + margin[0])
+        axes.set_ylim(low[1] - margin[1], high[1] + margin[1])
         legend_below(figure, axes)
     return figure
 
 
+def item_frame(
+    geometry: ItemGeometry, scale: int = 1
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """The square in which 98 % of the items lie along either axis, with their residuals at
+    ``scale``: its lower left corner and its upper right, ``[2]`` each. What lies far out, centres
+    above all, would shrink them to a blob.
+    """
+    ends = geometry.central + scale * (geometry.embedding - geometry.central)
+    points = np.concatenate([geometry.central, ends])
+    low, high = np.quantile(points, [0.01, 0.99], axis=0)
+    middle, half = (low + high) / 2, max((high - low).max() / 2, 1e-6)
+    return middle - half, middle + half
+
+
 def draw_items(
-    axes: Axes, geometry: ItemGeometry, scale: int = 1, interest: NDArray[np.int64] | None = None
+    axes: Axes,
+    geometry: ItemGeometry,
+    scale: int = 1,
+    interest: NDArray[np.int64] | None = None,
+    frame: tuple[NDArray[np.floating], NDArray[np.floating]] | None = None,
 ) -> None:
     """Draws what :func:`geometry_figure` shows, with labels for a legend.
 
@@ -53,6 +81,7 @@ def draw_items(
         scale: how many times their length the residuals are drawn.
         interest: known interest of each drawn item, int64 ``[n]``, to colour the items and draw
             the envelopes by, in place of the main centre; then all centres are drawn, white.
+        frame: corners of what will be seen: a centre beyond it is drawn small, on its edge.
     """
     group, word = geometry.main_center, "centre"
     if interest is not None:
@@ -63,30 +92,35 @@ def draw_items(
     rest = geometry.central[~np.isin(group, groups)]
     if len(rest):
         label = f"items of other {word}s" if groups else "items"
-        axes.plot(*rest.T, ".", color=colors[0], markersize=3, label=label)
+        axes.plot(*rest.T, ".", color=colors[0], alpha=0.6, label=label, **_MARK)
     for number, color, marker in zip(groups, PALETTE, MARKERS, strict=False):
         own = group == number
         colors[own] = color
         label = f"{word} {number}: {own.sum()} items"
-        axes.plot(*geometry.central[own].T, marker, color=color, markersize=3.5, label=label)
+        own_central = geometry.central[own]
+        axes.plot(*own_central.T, marker, color=color, alpha=0.6, label=label, **_MARK)
         (x, y), radius = envelope(geometry.embedding[own])
-        axes.add_patch(Circle((x, y), radius, fill=False, edgecolor=color, linewidth=1.4))
+        # Above the marks, which hide it where they lie close.
+        circle = Circle((x, y), radius, fill=False, edgecolor=color, linewidth=1.8, zorder=3)
+        axes.add_patch(circle)
     drawn = geometry.centers[groups] if interest is None else geometry.centers
     for at, color in zip(drawn, PALETTE if interest is None else cycle(["white"]), strict=False):
-        axes.add_line(_star(color, *at))
+        seen = at if frame is None else np.clip(at, *frame)
+        axes.add_line(_star(color, seen[0], seen[1], size=13 if (seen == at).all() else 8))
     times = f" × {scale:,}" if scale > 1 else ""
     axes.plot([], color=MUTED, linewidth=0.8, label=f"residual{times}")
     if groups:
         axes.add_line(_star("none", label="centre"))
         axes.plot([], "o", color=MUTED, markerfacecolor="none", markersize=9, label="envelope")
+    few = np.unique(np.linspace(0, len(arrows) - 1, MOST_ARROWS).astype(int))
     axes.quiver(
-        *geometry.central.T,
-        *arrows.T,
-        color=colors,
+        *geometry.central[few].T,
+        *arrows[few].T,
+        color=colors[few],
         angles="xy",
         scale_units="xy",
         scale=1,
-        width=0.003,
+        width=0.0025,
     )
     points = [geometry.central, geometry.central + arrows, drawn]
     axes.update_datalim(np.concatenate(points))
@@ -110,9 +144,7 @@ def center_usage_figure(geometries: dict[str, ItemGeometry]) -> Figure:
             label = f"{shorten(name)}: {geometry.effective_centers:,.0f} of {size:,}"
             share, times = (at + 1) / size, np.maximum(use[at], 1e-2)
             axes.plot(share, times, label=label, linewidth=2, **line_style(place))
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
-        axes.yaxis.set_minor_locator(NullLocator())
+        _use_ticks(axes)
         axes.yaxis.set_major_formatter(lambda times, _: f"{times:g}×")
         axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
         axes.set(
@@ -123,6 +155,20 @@ def center_usage_figure(geometries: dict[str, ItemGeometry]) -> Figure:
         axes.grid()
         legend_below(figure, axes)
     return figure
+
+
+def _use_ticks(axes: Axes) -> None:
+    """A vertical axis of a ratio, with some four marks of plain numbers: even ones where it spans
+    less than a factor of ten, and else a logarithm's.
+    """
+    low, high = (float(at) for at in axes.dataLim.intervaly)
+    if high < 10 * low:
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        return
+    axes.set_yscale("log")
+    decades = np.log10(high / low)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2 else (1, 3)))
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def envelope(points: NDArray[Any]) -> tuple[NDArray[Any], float]:
@@ -152,8 +198,10 @@ def arrow_scale(geometry: ItemGeometry) -> int:
     return max((step for step in steps if step * length <= radius / 5), default=1)
 
 
-def _star(color: str, x: float | None = None, y: float | None = None, label: str = "") -> Line2D:
+def _star(
+    color: str, x: float | None = None, y: float | None = None, label: str = "", size: float = 13
+) -> Line2D:
     at: tuple[list[Any], list[Any]] = ([], []) if x is None else ([x], [y])
-    star = Line2D(*at, marker="*", linestyle="none", markersize=13, markeredgecolor=INK)
+    star = Line2D(*at, marker="*", linestyle="none", markersize=size, markeredgecolor=INK)
     star.set(markerfacecolor=color, markeredgewidth=0.8, zorder=4, label=label)
     return star

@@ -21,6 +21,7 @@ from resemb_gnn.experiment.report.figures import (
 from resemb_gnn.experiment.report.item_figures import center_usage_figure, geometry_figure
 from resemb_gnn.experiment.report.plotting import shorten, to_svg
 from resemb_gnn.experiment.report.tables import further_tables
+from resemb_gnn.experiment.report.verdict import verdict
 from resemb_gnn.experiment.summary import (
     Results,
     Run,
@@ -34,7 +35,7 @@ from resemb_gnn.pipeline.feature_card import feature_pairs
 
 
 def html(results: Results, geometries: dict[str, ItemGeometry]) -> str:
-    """One self-contained page: table, figures, data, settings, command and versions.
+    """One self-contained page: verdict, table, figures, data, settings, command and versions.
 
     It needs no network, and its table is there without scripts too (they only sort it). Equal
     input gives equal bytes.
@@ -58,6 +59,7 @@ def html(results: Results, geometries: dict[str, ItemGeometry]) -> str:
         title=report_title(results),
         facts=_facts(results),
         incomplete=incomplete(results),
+        verdict=verdict(results),
         columns=columns,
         rows=[[column.cell(row) for column in columns] for row in summary(results)],
         protocol=PROTOCOL,
@@ -75,33 +77,37 @@ def html(results: Results, geometries: dict[str, ItemGeometry]) -> str:
 
 
 @dataclass(frozen=True)
-class _Picture:
+class Picture:
     svg: str
     caption: str
 
 
 @dataclass(frozen=True)
-class _FigureGroup:
+class FigureGroup:
     heading: str
-    pictures: list[_Picture]
+    pictures: list[Picture]
     intro: str = ""
-    large: bool = False
+
+    @property
+    def columns(self) -> int:
+        """In how many columns none of the pictures stands alone in a row, if there is such."""
+        return 3 if len(self.pictures) % 3 != 1 else min(len(self.pictures), 2)
 
 
-def _picture(figure: Figure, description: str, caption: str) -> _Picture:
-    return _Picture(to_svg(figure, description), caption)
+def _picture(figure: Figure, description: str, caption: str) -> Picture:
+    return Picture(to_svg(figure, description), caption)
 
 
-def _figure_groups(results: Results, geometries: dict[str, ItemGeometry]) -> Iterator[_FigureGroup]:
+def _figure_groups(results: Results, geometries: dict[str, ItemGeometry]) -> Iterator[FigureGroup]:
     if results["runs"]:
-        yield _FigureGroup("Seed by seed", list(_seed_pictures(results)))
-        yield _FigureGroup("Epoch by epoch", list(_curve_pictures(results)))
+        yield FigureGroup("Seed by seed", list(_seed_pictures(results)))
+        yield FigureGroup("Epoch by epoch", list(_curve_pictures(results)))
     if geometries:
         pictures = list(_item_pictures(geometries))
-        yield _FigureGroup("Items and centres", pictures, _ITEMS_INTRO, large=True)
+        yield FigureGroup("Items and centres", pictures, _ITEMS_INTRO)
 
 
-def _seed_pictures(results: Results) -> Iterator[_Picture]:
+def _seed_pictures(results: Results) -> Iterator[Picture]:
     yield _picture(
         seeds_figure(results, "test AUC"),
         "Test AUC of each embedding, the figures of the table above.",
@@ -122,10 +128,10 @@ def _seed_pictures(results: Results) -> Iterator[_Picture]:
     )
 
 
-def _curve_pictures(results: Results) -> Iterator[_Picture]:
+def _curve_pictures(results: Results) -> Iterator[Picture]:
     captions = {
         "validation AUC": "Thin: a seed. Thick: mean of the seeds, as far as the shortest goes."
-        " Dot: the epoch chosen.",
+        " Dot: the epoch chosen. Far from all others, a curve may leave the picture.",
         "validation log loss": "It rises where the model begins to memorise.",
         "training loss": "Mean over the epoch, with the penalty on the residuals.",
         "generalisation gap": "Validation log loss minus that of equally drawn training examples.",
@@ -140,15 +146,18 @@ def _curve_pictures(results: Results) -> Iterator[_Picture]:
 
 _ITEMS_INTRO = (
     "Items of one run on the two axes along which their embeddings vary most. A mark is an item's"
-    " central part, its arrow the residual, as many times its length as the legend says. The"
+    " central part; an arrow, drawn for some of them, is the residual, as many times its length as"
+    " the legend says. The"
     " colour tells the heaviest centre of an item, for those centres that most of the items have."
-    " A star is such a centre itself: an item stands at it when all of its weight does. A circle"
+    " A star is such a centre itself: an item stands at it when all of its weight does; a small one"
+    " at the edge lies beyond it, in that direction, since the view is where 98 % of the items are."
+    " A circle"
     " is the envelope of a centre's items: their root-mean-square distance to their centroid, in"
     " this plane."
 )
 
 
-def _item_pictures(geometries: dict[str, ItemGeometry]) -> Iterator[_Picture]:
+def _item_pictures(geometries: dict[str, ItemGeometry]) -> Iterator[Picture]:
     for name, geometry in geometries.items():
         chosen = "most visited" if geometry.most_visited else "randomly drawn"
         caption = f"The {len(geometry.items):,} {chosen} of {int(geometry.num_items):,} items."

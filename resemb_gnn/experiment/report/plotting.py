@@ -43,6 +43,7 @@ _STYLE: Any = {
     "legend.frameon": False,
     "legend.fontsize": 8,
     "axes.formatter.useoffset": False,
+    "axes.unicode_minus": False,  # the sign of the tables, which can be copied into a calculation
     "text.parse_math": False,  # a name with two dollar signs is a name
     "svg.fonttype": "none",
 }

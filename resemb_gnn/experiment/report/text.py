@@ -6,6 +6,7 @@ from resemb_gnn.experiment.report.columns import PROTOCOL, columns_of
 from resemb_gnn.experiment.report.contents import data_card, incomplete, report_title
 from resemb_gnn.experiment.report.page import html
 from resemb_gnn.experiment.report.tables import further_tables
+from resemb_gnn.experiment.report.verdict import verdict
 from resemb_gnn.experiment.summary import Results, Row, baseline_of, summary
 from resemb_gnn.io.text_tables import (
     aligned,
@@ -39,13 +40,14 @@ def text_table(results: Results) -> str:
 
 
 def markdown(results: Results) -> str:
-    """Table, protocol, data, settings, command and versions, for ``results.md``."""
+    """Verdict, table, protocol, data, settings, command and versions, for ``results.md``."""
     data, columns = results["data"], columns_of(results)
     titles = [column.title for column in columns]
     rows = [[column.cell(row).text for column in columns] for row in summary(results)]
     parts = [
         f"# {escape_markdown(one_line(report_title(results)))}",
         *map(escape_markdown, incomplete(results)),
+        "\n".join(f"- **{what}**: {escape_markdown(one_line(t))}" for what, t in verdict(results)),
         markdown_table(titles, rows),
         PROTOCOL,
         *_further(results),

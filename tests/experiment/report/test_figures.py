@@ -28,11 +28,13 @@ from resemb_gnn.experiment.report.figures import (
     seeds_figure,
 )
 from resemb_gnn.experiment.report.item_figures import (
+    MOST_ARROWS,
     arrow_scale,
     center_usage_figure,
     draw_items,
     envelope,
     geometry_figure,
+    item_frame,
     largest_groups,
 )
 from resemb_gnn.experiment.report.plotting import INK, PALETTE, new_figure, shorten, to_svg
@@ -111,7 +113,11 @@ def test_geometry(make_geometry: Callable) -> None:
         spread = np.trace(np.cov(own.T, ddof=0))
         assert circle.radius == pytest.approx(math.sqrt(spread), rel=1e-5)
         np.testing.assert_allclose(circle.center, own.mean(axis=0), rtol=1e-5)
-        assert (star.get_xdata(), star.get_ydata()) == tuple(geometry.centers[center])
+        low, high = item_frame(geometry, arrow_scale(geometry))
+        at = geometry.centers[center]
+        np.testing.assert_allclose(star.get_xydata()[0], np.clip(at, low, high))
+        beyond = ((at < low) | (at > high)).any()
+        assert star.get_markersize() == (8 if beyond else 13)
         assert to_hex(circle.get_edgecolor()) == star.get_markerfacecolor().lower()
         assert star.get_markerfacecolor() == color
 
@@ -124,11 +130,48 @@ def test_geometry(make_geometry: Callable) -> None:
     labels = axes.get_legend_handles_labels()[1]
     assert f"residual × {scale}" in labels
     assert f"centre {groups[0]}: {(geometry.main_center == groups[0]).sum()} items" in labels
-    # All that is drawn is in view, at equal scales.
-    for points in (geometry.central, geometry.central + scale * residual, geometry.centers[groups]):
-        for column, limits in zip(points.T, (axes.get_xlim(), axes.get_ylim()), strict=True):
-            assert limits[0] < column.min() <= column.max() < limits[1]
     assert axes.get_aspect() == 1
+
+
+def test_what_lies_far_out_does_not_stretch_the_view(make_geometry: Callable) -> None:
+    geometry = make_geometry()
+    far = replace(geometry, centers=geometry.centers * 100)
+    far.embedding[0], far.central[0] = 50, 50  # one item of 200
+    axes = geometry_figure(far, "gcn").axes[0]
+    scale = arrow_scale(far)
+    ends = far.central + scale * (far.embedding - far.central)
+    for points in (far.central, ends):
+        inside = [
+            (limits[0] < column) & (column < limits[1])
+            for column, limits in zip(points.T, (axes.get_xlim(), axes.get_ylim()), strict=True)
+        ]
+        assert np.mean(inside, axis=1).min() >= 0.97
+    width, height = np.ptp(axes.get_xlim()), np.ptp(axes.get_ylim())
+    assert width == pytest.approx(height)
+    assert width < 2 * np.ptp(geometry.central, axis=0).max()
+    for line in axes.lines:  # the stars stand in view, on the edge
+        if line.get_marker() == "*" and len(line.get_xdata()):
+            assert axes.get_xlim()[0] < line.get_xdata()[0] < axes.get_xlim()[1]
+            assert line.get_markersize() == 8
+
+
+def test_many_items_have_few_arrows(make_geometry: Callable) -> None:
+    axes = geometry_figure(make_geometry(num_items=MOST_ARROWS + 5), "gcn").axes[0]
+    (quiver,) = (artist for artist in axes.collections if isinstance(artist, Quiver))
+    assert len(quiver.U) == len(quiver.get_offsets()) == MOST_ARROWS
+
+
+def test_curves_are_clipped_to_where_most_are(make_results: Callable) -> None:
+    results = make_results(("gcn", "plain"))
+    inside = curve_figure(results, "training loss").axes[0].get_ylim()
+    values = [epoch["train_loss"] for run in results["runs"] for epoch in run["curve"]]
+    assert inside[0] < min(values) < max(values) < inside[1]  # none is far from the others
+    results["runs"][0]["curve"][-1]["train_loss"] = 40.0
+    low, high = curve_figure(results, "training loss").axes[0].get_ylim()
+    assert low == pytest.approx(inside[0], abs=0.05)
+    assert high == pytest.approx(inside[1], abs=0.05)
+    results["runs"][0]["best_epoch"] = len(results["runs"][0]["curve"])
+    assert curve_figure(results, "training loss").axes[0].get_ylim()[1] > 40  # what was chosen
 
 
 def test_geometry_with_a_center_per_item(make_geometry: Callable) -> None:
@@ -196,6 +239,8 @@ def test_center_usage(make_geometry: Callable) -> None:
     np.testing.assert_allclose(line.get_ydata(), np.sort(geometry.usage)[::-1] * 8)
     np.testing.assert_allclose(line.get_xdata(), np.arange(1, 9) / 8)
     assert figure.legends[0].texts[0].get_text() == f"gcn: {geometry.effective_centers:.0f} of 8"
+    ticks = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert len(ticks) >= 4
     wide = replace(geometry, usage=np.full(12_101, 1 / 12_101, dtype=np.float32))
     assert wide.effective_centers == pytest.approx(12_101)
     (line,) = lines_of(center_usage_figure({"average": wide}), PALETTE[0])
