@@ -36,6 +36,7 @@ SIMPLE = {
     "logistic": "logistic regression on untrained scores",
 }
 FITTED = "logistic"
+README_ARMS = (FITTED, "plain", "spectral", "frozen", "mlp", "gcn", "sign:none")
 MARKS = (
     "<!-- table: python -m benchmarks.accuracy.contest.report --readme README.md -->",
     "<!-- end of table -->",
@@ -155,7 +156,7 @@ def page(sets: dict[str, Runs], simple: dict[str, Simple], draws: dict[str, Draw
 def readme_table(sets: dict[str, Runs], draws: dict[str, Draws]) -> list[str]:
     """Points of GAUC over ``plain``, bold where the interval over users leaves out zero."""
     rows = []
-    for arm, meaning in {FITTED: "", **ARMS}.items():
+    for arm in README_ARMS:
         cells = []
         for name, runs in sets.items():
             found = over_users(draws[name], arm, "plain", "gauc", SEEDS)
@@ -167,7 +168,7 @@ def readme_table(sets: dict[str, Runs], draws: dict[str, Draws]) -> list[str]:
                 sure = found.low > 0 or found.high < 0
                 text = f"{100 * found.mean:+.1f}"
                 cells.append(f"**{text}**" if sure else text)
-        rows.append([SIMPLE.get(arm, f"`{arm}`: {meaning}"), *cells])
+        rows.append([SIMPLE.get(arm) or f"`{arm}`: {ARMS[arm]}", *cells])
     return table(["DIN with", *(SETS[name].title for name in sets)], rows)
 
 
