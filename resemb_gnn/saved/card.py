@@ -1,6 +1,6 @@
 """The model card."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from resemb_gnn.io.text_tables import escape_markdown, markdown_table, one_line, pairs
 from resemb_gnn.pipeline.facts import shown_figure, why_undefined
@@ -28,9 +28,8 @@ def model_card(trained: "TrainedModel") -> str:
         "## Figures",
         markdown_table(["examples", "AUC", "GAUC", "log loss"], rows),
         *why_undefined(figures[name] for name in ("test", "valid", "train")),
-        f"Epoch {figures['best_epoch']} of {figures['epochs']}, chosen on validation; test was"
-        f" scored once, at the end. Generalisation gap: {shown_figure(figures['gap'])} nats."
-        f" {figures['num_parameters']:,} learnable numbers.",
+        _how_trained(settings.test, figures),
+        f"{figures['num_parameters']:,} learnable numbers.",
         "## Data",
         escape_markdown(str(data["description"])),
         markdown_table(["", "value"], pairs(split)),
@@ -52,6 +51,15 @@ def model_card(trained: "TrainedModel") -> str:
         markdown_table(["package", "version"], pairs(trained.facts["versions"])),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _how_trained(test: bool, figures: dict[str, Any]) -> str:
+    if not test:
+        return f"Every row trained, for {figures['epochs']} epochs: none was left to score."
+    return (
+        f"Epoch {figures['best_epoch']} of {figures['epochs']}, chosen on validation; test was"
+        f" scored once, at the end. Generalisation gap: {shown_figure(figures['gap'])} nats."
+    )
 
 
 def _context_note(names: list[str]) -> list[str]:

@@ -16,7 +16,8 @@ class FitSettings(EmbeddingSettings, TrainingSettings):
 
     Raises:
         InputError: if a value is of another type, an unknown choice or out of range, or a setting
-            is changed that the embedding does not read, or ``threads`` goes with ``processes``.
+            is changed that the embedding does not read, ``threads`` goes with ``processes``, or
+            rows are to be split and none held out.
     """
 
     embedding: str = setting(
@@ -30,6 +31,11 @@ class FitSettings(EmbeddingSettings, TrainingSettings):
     threads: int | None = setting(
         None, "threads of a single process (default: OMP_NUM_THREADS, or else one)"
     )
+    test: bool = setting(
+        True,
+        "hold rows out to validate and test; without (--no-test), every row trains for as many"
+        " epochs as --epochs says, such as an earlier run chose",
+    )
     seed: int = setting(0, "seed of the start and of the order of the batches", lowest=0)
     out: str = setting("model", "folder to save the model in")
     replace: bool = setting(False, "replace a model that stands in the folder")
@@ -38,6 +44,9 @@ class FitSettings(EmbeddingSettings, TrainingSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.refuse_unread(changed(self))
+        for name in ("split", "valid_from", "test_from"):
+            if not self.test and (given := getattr(self, name)) is not None:
+                raise InputError(f"{name}={given}: without a test (--no-test) every row trains")
         if self.processes > 1 and self.threads not in (None, 1):
             raise InputError(
                 f"threads={self.threads} goes with one process: of processes={self.processes} each"
