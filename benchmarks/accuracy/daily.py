@@ -37,7 +37,7 @@ from resemb_gnn.training import auc
 
 ARMS = ("stale", "joined", "updated", "retrained")
 GROUPS, POSITIONS = 12, 10
-COLUMNS = {"user": "user", "item": "item", "time": "time", "label": "click"}
+COLUMNS: dict[str, Any] = {"user": "user", "item": "item", "time": "time", "label": "click"}
 CONTEXT = ["position"]
 
 

@@ -1,6 +1,7 @@
 """``resemb-gnn evaluate``: how well a saved model does, on held-out rows or on later ones."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -27,12 +28,26 @@ def run_evaluate(settings: EvaluateSettings) -> None:
     """Scores the test part of the training's data, or every row of another log."""
     with Stages(2, settings.quiet) as stages:
         trained = load_model(settings, stages)
+        _refuse_without_held_out(settings, trained)
         data = data_settings(settings, trained)
         source = stages.run(f"reading {shown_paths(data.data)}", lambda: read_source(data))
     if is_training_data(trained, source.log):
+        if not trained.settings.test:
+            raise InputError(f"{settings.model} was trained on every row of {source.name}")
         _evaluate_held_out(settings, trained, data, source)
     else:
         _evaluate_later(settings, trained, source)
+
+
+def _refuse_without_held_out(settings: EvaluateSettings, trained: TrainedModel) -> None:
+    """Refuses to score held-out rows of a model that has none, or whose can no longer be told."""
+    why = None
+    if not trained.settings.test:
+        why = "was trained on every row of its data"
+    elif trained.facts["data"].get("updates"):
+        why = "was updated, and which rows were held out is not kept (its card has their figures)"
+    if settings.data is None and why is not None:
+        raise InputError(f"{settings.model} {why}: name a later log (--data)")
 
 
 def _evaluate_held_out(
@@ -68,11 +83,7 @@ def _evaluate_later(settings: EvaluateSettings, trained: TrainedModel, source: D
             f"{later.num_early:,} of the {later.num_rows:,} rows are not later than the training's"
             " last one: the model may have seen them"
         )
-    by_time = set(trained.settings.time_features or ()) & set(trained.context_names)
-    if since := sorted(by_time & {"item_age", "gap"}):
-        say(
-            f"{' and '.join(since)} count from the first rows of {source.name}, which is read alone"
-        )
+    say_what_begins_anew(trained, source.name, say)
     found = {name: asdict(one) for name, one in later.metrics(progress=not settings.quiet).items()}
     new = int(later.new_user.sum())
     numbers = {"all": len(later.examples), "new users": new}
@@ -98,6 +109,13 @@ def _evaluate_later(settings: EvaluateSettings, trained: TrainedModel, source: D
     if later.num_of_new_users:
         print(f"; {later.num_of_new_users:,} rows of unknown users, by their earlier rows", end="")
     print(".")
+
+
+def say_what_begins_anew(trained: TrainedModel, name: str, say: Callable[[str], None]) -> None:
+    """Tells of time features that look back, in a log that is read alone."""
+    by_time = set(trained.settings.time_features or ()) & set(trained.context_names)
+    if since := sorted(by_time & {"item_age", "gap"}):
+        say(f"{' and '.join(since)} count from the first rows of {name}, which is read alone")
 
 
 def _print_json(

@@ -43,11 +43,14 @@ def run_fit(settings: FitSettings) -> None:
         stages.run(f"writing {settings.out}", lambda: trained.save(out, replace=settings.replace))
     CheckpointFolder(checkpoints).remove()
     figures = trained.facts["figures"]
+    folder = Path(settings.out)  # as it was named, but for a last slash
+    if not settings.test:
+        print(f"every row trained, and none was left to score; {folder}/ holds the model.")
+        return
     rows = [["examples", *FIGURES.values()]]
     parts = ("test", "valid", "train")
     rows += [[name, *figure_cells(figures[name])] for name in parts]
     print(aligned(rows), *why_undefined(figures[name] for name in parts), sep="\n")
-    folder = Path(settings.out)  # as it was named, but for a last slash
     print(f"\nepoch {figures['best_epoch']} of {figures['epochs']}; {folder}/ holds the model.")
 
 

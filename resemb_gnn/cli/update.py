@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from resemb_gnn.cli.command_settings import UpdateSettings
-from resemb_gnn.cli.evaluate import data_settings
+from resemb_gnn.cli.evaluate import data_settings, say_what_begins_anew
 from resemb_gnn.cli.model_commands import FIGURES, figure_cells, load_model
 from resemb_gnn.cli.notes import note
 from resemb_gnn.errors import InputError
@@ -39,6 +39,7 @@ def run_update(settings: UpdateSettings) -> None:
             f"{early:,} of the {source.log.num_behaviors:,} rows are not later than the training's"
             " last one: the model may know them"
         )
+    say_what_begins_anew(trained, source.name, say)
     changes = {name: getattr(settings, name) for name in _CHANGES}
     changes = {name: value for name, value in changes.items() if value is not None}
     if not os.environ.get("OMP_NUM_THREADS"):

@@ -115,7 +115,8 @@ def split_log(
         by: ``"last"``: the last row of each user tests, the one before validates, the rest
             trains; a user with fewer than three rows trains only. Which of the rows of one time
             are last is drawn (:class:`~resemb_gnn.data.BehaviorLog`). ``"time"``: rows from
-            ``test_from`` on test, rows from ``valid_from`` on before it validate.
+            ``test_from`` on test, rows from ``valid_from`` on before it validate. ``"none"``: every
+            row trains, and none validates or tests.
         valid_from: a time as in the log (number, date or ISO string). If neither point is
             given, they are the times that 80 % and 90 % of the rows precede.
         test_from: likewise.
@@ -163,7 +164,8 @@ def split_by_part(log: "BehaviorLog", part: Tensor, settings: dict[str, Any]) ->
             ``num_negatives``.
 
     Raises:
-        InputError: if a part comes out empty, or negatives cannot be drawn.
+        InputError: if a part comes out empty (of ``by="none"`` the training alone), or negatives
+            cannot be drawn.
     """
     by, seed = settings["by"], settings["seed"]
     positives = log.positives()
@@ -185,7 +187,7 @@ def split_by_part(log: "BehaviorLog", part: Tensor, settings: dict[str, Any]) ->
         for name, which in (("training", TRAIN), ("validation", VALID), ("test", TEST))
     }
     for name, index in numbers.items():
-        if not index.numel():
+        if not index.numel() and (by != "none" or name == "training"):
             raise InputError(f"the split by {by} leaves no {name} example in {log!r}{_span(log)}")
 
     rng = np.random.default_rng([seed, _SAMPLE])
@@ -221,14 +223,17 @@ def split_parts(
     Raises:
         InputError: as :func:`split_log`.
     """
-    if by not in SPLITS:
-        raise InputError(f"split by={by!r} is unknown; choose from {', '.join(SPLITS)}")
+    known = (*SPLITS, "none")
+    if by not in known:
+        raise InputError(f"split by={by!r} is unknown; choose from {', '.join(known)}")
     if by == "time":
         valid_time, test_time = _time_points(log.times, valid_from, test_from)
         parts = _parts_by_time(log, valid_time, test_time)
         return parts, {"valid_from": valid_time, "test_from": test_time}
     if valid_from is not None or test_from is not None:
         raise InputError("valid_from and test_from go with split by='time'")
+    if by == "none":
+        return torch.full((log.num_behaviors,), TRAIN), {}
     return _parts_by_last(log), {}
 
 

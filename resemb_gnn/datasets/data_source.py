@@ -51,6 +51,7 @@ class DataSource:
 
         Args:
             by: how to split, if not as :attr:`split` says; by time, if a point of time is given.
+                ``"none"`` has every row train.
             negatives: how negatives are drawn (a log without labels).
             valid_from: the point of time from which on rows validate, if not as :attr:`split` says.
             test_from: likewise.
@@ -68,6 +69,9 @@ class DataSource:
             return self.published
         if by is None and given:
             by = "time"
-        options = dict(self.split) if by in (None, self.split["by"]) else {"by": by}
+        options = dict(self.split) if by in (None, "none", self.split["by"]) else {"by": by}
+        if by == "none":
+            kept = options.keys() - points.keys()
+            options = {name: options[name] for name in options if name in kept} | {"by": by}
         options |= given
         return self.log.split(**options, negatives=negatives)

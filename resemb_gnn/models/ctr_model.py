@@ -10,6 +10,7 @@ from resemb_gnn.data import Batch, Examples, Features, FeatureTable
 from resemb_gnn.errors import InputError, did_you_mean
 from resemb_gnn.models.category import CategoryEmbedding
 from resemb_gnn.models.known_features import KnownFeatures, check_embed
+from resemb_gnn.models.replace_embedding import replace_embedding
 from resemb_gnn.models.value_weights import CROSS_BITS, ValueWeights
 from resemb_gnn.nn import ItemEmbedding, as_item_embedding
 from resemb_gnn.nn.embeddings.feature_embedding import TableEmbedding
@@ -56,6 +57,7 @@ class CTRModel(nn.Module):
     """
 
     shares_history: bool = False
+    replace_embedding = replace_embedding
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -122,59 +124,6 @@ class CTRModel(nn.Module):
         """Width of the features of the user and of the example's own row."""
         users = 0 if self.known_users is None else self.known_users.dim
         return users + (0 if self.context is None else self.context.dim)
-
-    @torch.no_grad()
-    def replace_embedding(
-        self,
-        embedding: nn.Module,
-        item_category: Tensor | None = None,
-        features: FeatureTable | None = None,
-    ) -> None:
-        """Puts another item embedding in the place of this model's, with all that goes by the
-        number of items; what is learnt of categories, features and known items stays.
-
-        Nothing is changed if something does not fit. An optimiser made before does not know the new
-        parameters.
-
-        Args:
-            embedding: as wide as the one before. If it is of more items, the first of them are
-                those that the model has.
-            item_category: category of each item, int64 ``[num_items]``: needed if the model knows
-                categories and the number of items changes. Categories that are new start at the
-                mean of the others.
-            features: features of each item, likewise, numbered as those that the model has.
-
-        Raises:
-            InputError: if it is of another width, categories or features are lacking or of another
-                number of items, or the model does not know such.
-        """
-        before, items = self.items, as_item_embedding(embedding)
-        size = items.num_embeddings
-        if items.embedding_dim != before.embedding_dim:
-            raise InputError(
-                f"the embedding is {items.embedding_dim} wide, but that of the model"
-                f" {before.embedding_dim}"
-            )
-        same = size is not None and size == before.num_embeddings
-        for what, own, given in (
-            ("categories", self.category, item_category),
-            ("features", self.known_items, features),
-        ):
-            if own is None and given is not None:
-                raise InputError(f"the model knows no {what} of items")
-            if own is not None and given is None and not same:
-                raise InputError(f"the model knows {what} of the items: give those of all {size}")
-        category, known = self.category, self.known_items
-        if category is not None and item_category is not None:
-            category = category.over(item_category, size)
-        if known is not None and features is not None:
-            if size not in (None, len(features)):
-                raise InputError(f"the features are of {len(features)} items, but there are {size}")
-            known = known.over(features)
-        bias = getattr(self, "item_bias", None)
-        if bias is not None and not same:
-            self.register_module("item_bias", _with_rows(bias, size))
-        self.embedding, self.category, self.known_items = embedding, category, known
 
     def item_features(self, ids: Tensor, fold: int | None = None) -> Tensor:
         """What the model knows of items: embedding, category and features side by side.
@@ -333,17 +282,6 @@ class CTRModel(nn.Module):
             found += self.known_items.penalties(ids, history)
         terms = [one for one in found if one is not None]
         return sum(terms[1:], terms[0]) if terms else None
-
-
-def _with_rows(bias: nn.Embedding, size: int | None) -> nn.Embedding:
-    """The biases of so many items: zero of those that are new."""
-    if size is None:
-        raise InputError("the model has a bias an item, and the embedding no num_embeddings")
-    weight = bias.weight
-    rows = weight.new_zeros(size, 1)
-    shared = min(size, len(weight))
-    rows[:shared] = weight[:shared]
-    return nn.Embedding.from_pretrained(rows, freeze=not weight.requires_grad)
 
 
 def per_candidate(of_histories: Tensor, candidates: int) -> Tensor:

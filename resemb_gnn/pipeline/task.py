@@ -190,9 +190,11 @@ def make_split(source: DataSource, settings: DataSettings) -> Split:
     Raises:
         InputError: if they cannot be split so.
     """
-    return source.make_split(
-        settings.split, settings.negatives, settings.valid_from, settings.test_from
-    )
+    held_out = not isinstance(settings, FitSettings) or settings.test
+    if not held_out and source.published is not None:
+        raise InputError(f"{source.name} comes with its own examples: leave out --no-test")
+    by = settings.split if held_out else "none"
+    return source.make_split(by, settings.negatives, settings.valid_from, settings.test_from)
 
 
 def widths_of(settings: TrainingSettings) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """The model card."""
 
-from math import isfinite
-from typing import TYPE_CHECKING
+from math import isfinite, nan
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -36,9 +36,8 @@ def model_card(trained: "TrainedModel") -> str:
         "## Figures",
         markdown_table(["examples", "AUC", "GAUC", "log loss"], rows),
         *why_undefined(figures[name] for name in ("test", "valid", "train")),
-        f"Epoch {figures['best_epoch']} of {figures['epochs']}, chosen on validation; test was"
-        f" scored once, at the end. Generalisation gap: {shown_figure(figures['gap'])} nats."
-        f" {figures['num_parameters']:,} learnable numbers.",
+        _how_trained(settings.test, figures),
+        f"{figures['num_parameters']:,} learnable numbers.",
         "## Data",
         escape_markdown(str(data["description"])),
         markdown_table(["", "value"], pairs(split)),
@@ -68,11 +67,13 @@ def _metadata(trained: "TrainedModel") -> str:
     """
     name = f"{trained.settings.embedding} in {type(trained.model).__name__}"
     data = one_line(str(trained.facts["data"]["name"]))
-    figures = trained.facts["figures"]["test"]
+    figures = trained.facts["figures"].get("test") or {}  # none of a model that every row trained
     metrics = [
         {"type": key, "name": f"test {title}", "value": figures[key]}
         for key, title in _METRICS.items()
-        if isfinite(figures[key])  # an undefined one is left out: YAML has no figure for it
+        if isfinite(
+            figures.get(key, nan)
+        )  # an undefined one is left out: YAML has no figure for it
     ]
     task = {"type": "click-through-rate-prediction", "name": "Click-through-rate prediction"}
     result = {"task": task, "dataset": {"type": data, "name": data}, "metrics": metrics}
@@ -87,6 +88,15 @@ def _metadata(trained: "TrainedModel") -> str:
     }
     text = yaml.safe_dump(block, sort_keys=False, allow_unicode=False, width=10_000)
     return f"---\n{text}---\n\n"
+
+
+def _how_trained(test: bool, figures: dict[str, Any]) -> str:
+    if not test:
+        return f"Every row trained, for {figures['epochs']} epochs: none was left to score."
+    return (
+        f"Epoch {figures['best_epoch']} of {figures['epochs']}, chosen on validation; test was"
+        f" scored once, at the end. Generalisation gap: {shown_figure(figures['gap'])} nats."
+    )
 
 
 def _context_note(names: list[str]) -> list[str]:

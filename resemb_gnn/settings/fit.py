@@ -16,7 +16,8 @@ class FitSettings(EmbeddingSettings, TrainingSettings):
 
     Raises:
         InputError: if a value is of another type, an unknown choice or out of range, or a setting
-            is changed that the embedding does not read, or ``threads`` goes with ``processes``.
+            is changed that the embedding does not read, ``threads`` goes with ``processes``, or
+            rows are to be split and none held out.
     """
 
     embedding: str = setting(
@@ -37,6 +38,13 @@ class FitSettings(EmbeddingSettings, TrainingSettings):
         group="training",
         rare=True,
     )
+    test: bool = setting(
+        True,
+        "hold rows out to validate and test; without (--no-test), every row trains for as many"
+        " epochs as --epochs says, such as an earlier run chose",
+        group="training",
+        rare=True,
+    )
     seed: int = setting(
         0, "seed of the start and of the order of the batches", lowest=0, group="training"
     )
@@ -47,6 +55,9 @@ class FitSettings(EmbeddingSettings, TrainingSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.refuse_unread(changed(self))
+        for name in ("split", "valid_from", "test_from"):
+            if not self.test and (given := getattr(self, name)) is not None:
+                raise InputError(f"{name}={given}: without a test (--no-test) every row trains")
         if self.processes > 1 and self.threads not in (None, 1):
             raise InputError(
                 f"threads={self.threads} goes with one process: of processes={self.processes} each"

@@ -1,5 +1,6 @@
 """Predictions and metrics of a set of examples."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -58,7 +59,9 @@ def evaluate(
     max_history: int | None = 50,
     progress: bool = False,
 ) -> Metrics:
-    """AUC, GAUC and log loss of the examples."""
+    """AUC, GAUC and log loss of the examples; none of them is a number if there are none."""
+    if not len(examples):
+        return Metrics(math.nan, math.nan, math.nan)
     logit = predict(model, examples, max_history=max_history, progress=progress)
     return metrics_of(logit, examples)
 

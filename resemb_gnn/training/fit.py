@@ -57,7 +57,8 @@ def fit(
     Args:
         model: maps a :class:`~resemb_gnn.data.Batch` to logits ``[batch_size]``; its
             ``penalty(batch)``, if there is one, is added to the loss.
-        split: training, validation and test examples.
+        split: training, validation and test examples. Without any to validate (a split by
+            ``"none"``), all epochs are made and the last is kept.
         epochs: at most so many passes over the training examples, in each stage: a residual that
             is staged (:class:`~resemb_gnn.nn.ResidualOptions`) begins a second one, from the best
             weights of the first, when the first has ended.
@@ -132,7 +133,7 @@ def fit(
     if not checkpoint_seconds >= 0:
         raise InputError(f"checkpoint_seconds must be at least 0, not {checkpoint_seconds}")
     check_vocabulary(model, split.history)
-    if split.valid.label.unique().numel() < 2:
+    if len(split.valid) and split.valid.label.unique().numel() < 2:
         raise InputError(
             "validation holds examples of one label only: no AUC to choose the epoch by"
         )

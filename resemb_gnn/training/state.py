@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,8 @@ class Epoch:
     seconds: float
 
     def __str__(self) -> str:
-        auc = f"valid AUC {self.valid.auc:.4f}"
-        return f"loss {self.train_loss:.4f}, {auc}, {self.seconds:.1f} s"
+        auc = "" if isnan(self.valid.auc) else f" valid AUC {self.valid.auc:.4f},"
+        return f"loss {self.train_loss:.4f},{auc} {self.seconds:.1f} s"
 
 
 class TrainingState:
@@ -101,7 +102,8 @@ class TrainingState:
     def end_epoch(self, epoch: Epoch) -> None:
         """Enters an epoch that is trained, evaluated and told of. Within :meth:`averaged`."""
         self.curve.append(epoch)
-        if self.best_epoch == 0 or epoch.valid.auc > self.curve[self.best_epoch - 1].valid.auc:
+        best = self.curve[self.best_epoch - 1].valid.auc  # without validation, none is below
+        if self.best_epoch == 0 or not epoch.valid.auc <= best:
             self.best_epoch = self.number
             self.best_weights = copy.deepcopy(self.model.state_dict())
         self.number += 1

@@ -14,14 +14,13 @@ from resemb_gnn.errors import InputError
 from resemb_gnn.graph import Adjacency, ContentEncoder, FeatureExtension, covisit_graph
 from resemb_gnn.graph.covisit import check_log
 from resemb_gnn.io.frame import Frame
+from resemb_gnn.nn.embeddings.neighbors import Neighbors, read_neighbors
 from resemb_gnn.nn.encoders.average import ItemAverageEncoder
 from resemb_gnn.nn.encoders.hard import HardEncoder
 from resemb_gnn.nn.layers.own_precision import in_own_precision
 
 if TYPE_CHECKING:
     from resemb_gnn.nn.embeddings.res_embedding import ResEmbedding
-
-Neighbors = Sequence[Tensor] | tuple[Tensor, Tensor]
 
 
 @in_own_precision
@@ -87,7 +86,7 @@ def embed_new(
         if given is None or weights is not None:
             raise InputError("give the new items' neighbors, or their features or x alone")
         neighbors = [torch.empty(0, dtype=torch.long)] * len(given)
-    rows = _read_neighbors(neighbors, weights, size)
+    rows = read_neighbors(neighbors, weights, size)
     num_new = rows.ptr.numel() - 1
     x = _features(embedding, x, rows, num_new, features=table)
     new = torch.arange(size, size + num_new)
@@ -257,49 +256,6 @@ def _grown_centers(embedding: "ResEmbedding", rows: Adjacency) -> Tensor:
     both = Adjacency(*parts).matmul(both)  # in float32 at least: so the weights are
     means = both[:, :-1] / both[:, -1:].clamp(min=1e-12)
     return torch.cat([embedding.centers, means.to(embedding.centers.dtype)])
-
-
-def _read_neighbors(
-    neighbors: Neighbors, weights: Tensor | Sequence[Tensor] | None, size: int
-) -> Adjacency:
-    if isinstance(neighbors, tuple):
-        if len(neighbors) != 2:
-            raise InputError("neighbors as a tuple must be (values, ptr)")
-        values, ptr = (part.cpu() for part in neighbors)
-        steps = ptr.diff()
-        if (
-            ptr.dim() != 1
-            or not ptr.numel()
-            or int(ptr[0])
-            or bool((steps < 0).any())
-            or int(ptr[-1]) != values.numel()
-        ):
-            raise InputError(f"ptr does not cut {values.numel()} neighbours among new items")
-    else:
-        parts = [part.cpu().flatten() for part in neighbors]
-        values = torch.cat([torch.empty(0, dtype=torch.long), *parts])
-        lengths = torch.tensor([part.numel() for part in parts], dtype=torch.long)
-        ptr = cumsum(lengths)
-    if values.is_floating_point() or values.dtype == torch.bool or values.dim() != 1:
-        raise InputError("neighbors must be item numbers, int64 [num_neighbors]")
-    values, ptr = values.long(), ptr.long()
-    outside = (values < 0) | (values >= size)
-    if bool(outside.any()):
-        raise InputError(f"neighbour {int(values[outside][0])} is not in the table of {size} items")
-    if weights is None:
-        weight = torch.ones(values.numel())
-    elif isinstance(weights, Tensor):
-        weight = weights
-    else:
-        weight = torch.cat([torch.empty(0), *(part.flatten() for part in weights)])
-    weight = weight.detach().cpu().float()
-    if weight.shape != values.shape:
-        raise InputError(f"weights have shape {list(weight.shape)}, not {list(values.shape)}")
-    bad = (~weight.isfinite() | (weight < 0)).nonzero()
-    if bad.numel():
-        at = int(bad[0])
-        raise InputError(f"weights[{at}] is {weight[at]}; weights must not be negative")
-    return Adjacency(ptr, values, weight)
 
 
 def _rows_of_new(edge_index: Tensor, edge_weight: Tensor, size: int, num_nodes: int) -> Adjacency:
