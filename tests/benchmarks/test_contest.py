@@ -19,6 +19,8 @@ from resemb_gnn.graph import NodeFeatures, gcn_adjacency
 from resemb_gnn.settings.embedding import embedding_names
 from tests.benchmarks.conftest import write_sequences
 
+ROOT = Path(__file__).parents[2]
+
 
 def test_every_arm_is_an_embedding() -> None:
     assert set(ARMS) <= set(embedding_names())
@@ -57,6 +59,18 @@ def test_runs_simple_scores_and_the_report(
     report.main(["--results", str(tmp_path), "--out", str(page), "--readme", str(readme)])
     assert f"| {runs['mlp']['test']['gauc']:.4f} |" in page.read_text()
     assert f"| {100 * gain:+.1f}" in readme.read_text().replace("**", "")
+
+
+def test_committed_pages_are_what_the_report_makes_of_the_committed_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    readme = tmp_path / "README.md"
+    readme.write_text("\n".join(report.MARKS))
+    report.main(["--out", str(tmp_path / "CONTEST.md"), "--readme", str(readme)])
+    made = (tmp_path / "CONTEST.md").read_text()
+    assert made == (ROOT / "benchmarks" / "accuracy" / "CONTEST.md").read_text()
+    assert readme.read_text().strip() in (ROOT / "README.md").read_text()
 
 
 def test_untrained_scores_against_a_loop(log: BehaviorLog) -> None:
