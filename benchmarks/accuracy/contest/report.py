@@ -140,7 +140,8 @@ def page(sets: dict[str, Runs], simple: dict[str, Simple], draws: dict[str, Draw
         " `results/contest`; the rule is in [contest/README.md](contest/README.md). Differences"
         " are in points (hundredths) of GAUC with 95 % intervals, bold where these leave out zero;"
         " *over users*: what another sample of test users would change, seeds held fixed; *over"
-        " seeds*: what another start and order of the batches would.",
+        " seeds*: what another start and order of the batches would. Sets and arms that are missing"
+        " have yet to be run. Seconds were taken beside much other work and say little.",
         "",
     ]
     form = chosen_form(sets)
