@@ -3,12 +3,12 @@
 import polars as pl
 
 from resemb_gnn.cli.command_settings import RecommendSettings
+from resemb_gnn.cli.model_commands import load_model
 from resemb_gnn.cli.outputs import new_table
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.frame import naming, read_columns
 from resemb_gnn.io.tables import write_table
 from resemb_gnn.pipeline.progress import Stages
-from resemb_gnn.saved import load
 
 
 def run_recommend(settings: RecommendSettings) -> None:
@@ -16,9 +16,7 @@ def run_recommend(settings: RecommendSettings) -> None:
     out = new_table(settings.out, settings.replace)
     values = _values(settings.context_values or ())
     with Stages(1, settings.quiet) as stages:
-        trained = stages.run(
-            f"reading {settings.model}", lambda: load(settings.model, device=settings.device)
-        )
+        trained = load_model(settings, stages)
     columns = trained.settings
     users = _ids(settings.users, settings.user or columns.user or "user")
     items = _ids(settings.candidates, settings.item or columns.item or "item")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from resemb_gnn.data import BehaviorLog, Features, FeatureTable
 from resemb_gnn.data.feature_rows import rows_of
@@ -82,9 +82,10 @@ def without_rows(features: Features | None) -> Features | None:
 
 
 @torch.no_grad()
-def with_new_items(trained: "TrainedModel", table: FeatureTable) -> CTRModel:
-    """The model with further items behind its own, of which only features are known; what is
-    known of their features beside the embedding is left as it is (:func:`knowing`).
+def with_new_items(
+    trained: "TrainedModel", table: FeatureTable, items: FeatureTable | None = None
+) -> CTRModel:
+    """The model with further items behind its own, of which only features are known.
 
     Where the co-visit graph holds features of items, the embedding of a new one is what its
     features alone make of the centres (:meth:`~resemb_gnn.ResEmbedding.embed_new`); elsewhere it
@@ -93,6 +94,7 @@ def with_new_items(trained: "TrainedModel", table: FeatureTable) -> CTRModel:
     Args:
         trained: the model.
         table: a row a new item, with the features that the graph holds if it holds some.
+        items: a row an item, its own ones and the new ones, if the model knows features of items.
     """
     model = shallow(trained.model)
     known = as_item_embedding(trained.embedding).materialize().weight
@@ -100,22 +102,14 @@ def with_new_items(trained: "TrainedModel", table: FeatureTable) -> CTRModel:
         new = trained.embedding.embed_new(features=table)
     else:
         new = known.mean(0, keepdim=True).expand(len(table), -1)
-    model.embedding = nn.Embedding.from_pretrained(torch.cat([known, new.to(known)]))
-    if model.category is not None:
-        category = model.category = shallow(model.category)
-        weight = category.embedding.weight
-        mean = weight.mean(0, keepdim=True)
-        category.embedding = nn.Embedding.from_pretrained(torch.cat([weight, mean]))
-        number = category.item_category.new_full((len(table),), len(weight))
-        category.item_category = torch.cat([category.item_category, number])
-    bias = getattr(model, "item_bias", None)
-    if bias is not None:
-        model.item_bias = nn.Embedding.from_pretrained(_padded(bias.weight, len(table)))
+    category = None
+    if model.category is not None:  # those of the new items are one that training did not have
+        own = model.category.item_category
+        unknown = own.new_full((len(table),), len(model.category.embedding.weight))
+        category = torch.cat([own, unknown])
+    every = nn.Embedding.from_pretrained(torch.cat([known, new.to(known)]))
+    model.replace_embedding(every, category, items)
     return model
-
-
-def _padded(weight: Tensor, rows: int) -> Tensor:
-    return torch.cat([weight, weight.new_zeros(rows, weight.size(1))])
 
 
 def shallow(module: Module) -> Module:

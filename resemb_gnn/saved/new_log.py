@@ -127,7 +127,7 @@ class LaterLog:
         )
 
     def metrics(self, *, progress: bool = False) -> dict[str, Metrics]:
-        """AUC, per-user AUC and log loss of ``"all"`` examples, and of those of ``"known users"``
+        """AUC, GAUC and log loss of ``"all"`` examples, and of those of ``"known users"``
         and ``"new users"`` if there are both.
         """
         trained, examples = self.trained, self.examples

@@ -136,8 +136,8 @@ def _model_of(
     table = _read(trained, wanted, item_features, new_items, "items")
     if items is not None:
         items = joined_rows([items, table])
-    over = replace(trained, model=with_new_items(trained, table))
-    return _with(over, replace(own, items=items, users=users))
+    over = replace(trained, model=with_new_items(trained, table, items))
+    return _with(over, replace(own, items=None, users=users))  # those of items it has
 
 
 def _with(trained: "TrainedModel", features: Features) -> CTRModel:

@@ -22,11 +22,7 @@ def number_of_jobs(text: str) -> str:
     Raises:
         InputError: if it is neither.
     """
-    if text == "auto":
-        return text
-    if not (text.isascii() and text.isdecimal() and int(text)):
-        raise InputError(f"jobs={shown(text)} is neither a whole number above 0 nor auto")
-    return str(int(text))
+    return _whole_number_or("auto", text, "jobs")
 
 
 def ranked_among(text: str) -> str:
@@ -35,10 +31,14 @@ def ranked_among(text: str) -> str:
     Raises:
         InputError: if it is neither.
     """
-    if text == "all":
+    return _whole_number_or("all", text, "ranking")
+
+
+def _whole_number_or(word: str, text: str, name: str) -> str:
+    if text == word:
         return text
     if not (text.isascii() and text.isdecimal() and int(text)):
-        raise InputError(f"ranking={shown(text)} is neither a whole number above 0 nor all")
+        raise InputError(f"{name}={shown(text)} is neither a whole number above 0 nor {word}")
     return str(int(text))
 
 

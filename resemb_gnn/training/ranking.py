@@ -71,7 +71,7 @@ def evaluate_ranking(
     if examples.negatives is None:
         raise InputError("a ranking needs examples with negatives, as split.against draws them")
     logit = predict(model, examples, max_history=max_history, progress=progress)
-    return Ranking.of(_rank(logit.view(len(examples), -1)))
+    return Ranking.of(rank_of_first(logit.view(len(examples), -1)))
 
 
 @torch.no_grad()
@@ -115,7 +115,7 @@ def rank_catalogue(
             user = int(batch.user)
             logit[touched_items[ends[user] : ends[user + 1]]] = -torch.inf
             logit[batch.target] = -torch.inf
-            ranks.append(_rank(torch.cat([own, logit])[None]))
+            ranks.append(rank_of_first(torch.cat([own, logit])[None]))
             bar.update()
     model.train(training)
     return torch.cat(ranks)
@@ -128,8 +128,13 @@ def _by_user(touched: tuple[Tensor, Tensor], num_users: int) -> tuple[Tensor, li
     return items[users.sort(stable=True).indices], [0, *ends]
 
 
-def _rank(logit: Tensor) -> Tensor:
-    """Rank of the first of each row, ``[n, candidates] -> [n]``."""
+def rank_of_first(logit: Tensor) -> Tensor:
+    """Rank of the first of each row from 1, ``[n, candidates] -> [n]``; an equal one counts as half
+    above it.
+
+    Raises:
+        InputError: if a score is not a number.
+    """
     if not bool(logit[:, 0].isfinite().all()) or bool(logit.isnan().any()):
         raise InputError("a score is not a number: nothing can be ranked by it")
     own, others = logit[:, :1], logit[:, 1:]

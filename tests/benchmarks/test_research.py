@@ -14,7 +14,8 @@ from benchmarks.accuracy.research import claims, report, tables, tuning
 from benchmarks.accuracy.research import readme as readme_table
 from benchmarks.accuracy.research import settings as chosen
 from benchmarks.accuracy.research.__main__ import cells, main
-from benchmarks.accuracy.research.readme import MARKS, README_ARMS, write_between
+from benchmarks.accuracy.research.readme import MARKS, README_ARMS
+from benchmarks.tables import write_between
 from resemb_gnn import BehaviorLog, covisit_graph
 from resemb_gnn.cli import add_settings
 from resemb_gnn.experiment import CompareSettings
@@ -262,7 +263,7 @@ def test_readme_without_marks_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "README.md"
     path.write_text("nothing")
     with pytest.raises(SystemExit, match="lacks the lines"):
-        write_between(path, ["x"])
+        write_between(path, ["x"], MARKS)
     assert path.read_text() == "nothing"
 
 

@@ -13,10 +13,9 @@ import numpy as np
 from benchmarks.accuracy.contest.__main__ import RESULTS
 from benchmarks.accuracy.contest.draws import Draws, over_users, read_draws
 from benchmarks.accuracy.contest.rule import ARMS, FORMS, SEEDS, SETS
-from benchmarks.tables import mean_and_std, section, table
+from benchmarks.tables import mean_and_std, mean_of, points, section, table, write_between
 from resemb_gnn.experiment.results import read_results
 from resemb_gnn.experiment.summary import (
-    Difference,
     by_embedding,
     difference,
     number,
@@ -48,18 +47,6 @@ PUBLISHED = {
 }
 
 
-def mean(runs: Sequence[dict[str, Any]], *path: str) -> float:
-    return float(np.mean([number(run, *path) for run in runs]))
-
-
-def points(found: Difference | None) -> str:
-    """A difference in points of a hundred with its interval; bold if that leaves out zero."""
-    if found is None:
-        return NONE
-    text = f"{100 * found.mean:+.2f} [{100 * found.low:+.2f}, {100 * found.high:+.2f}]"
-    return f"**{text}**" if found.low > 0 or found.high < 0 else text
-
-
 def simple_scores(folder: Path) -> Simple:
     """What simple.py found of a set; nothing if it was not run."""
     path = folder / "simple.json"
@@ -75,7 +62,8 @@ def chosen_form(sets: dict[str, Runs]) -> str | None:
     if len(sets) < len(SETS) or len(have) < len(FORMS):
         return None
     return max(
-        have, key=lambda form: np.mean([mean(runs[form], "valid", "auc") for runs in sets.values()])
+        have,
+        key=lambda form: np.mean([mean_of(runs[form], "valid", "auc") for runs in sets.values()]),
     )
 
 
@@ -100,13 +88,13 @@ def set_table(name: str, runs: Runs, simple: Simple, draws: Draws) -> list[str]:
             [
                 f"`{arm}`",
                 str(len(own)),
-                f"{mean(own, 'valid', 'auc'):.4f}",
+                f"{mean_of(own, 'valid', 'auc'):.4f}",
                 mean_and_std([number(run, "test", "auc") for run in own]),
-                f"{mean(own, 'test', 'gauc'):.4f}",
+                f"{mean_of(own, 'test', 'gauc'):.4f}",
                 points(over_users(draws, arm, "plain", "gauc", SEEDS)) if versus else NONE,
                 points(difference(seeds)) if versus and len(seeds) > 1 else NONE,
-                f"{mean(own, 'test', 'logloss'):.4f}",
-                *(f"{mean(own, 'ranking', key):.4f}" for key in ("hr_10", "ndcg_10") if ranked),
+                f"{mean_of(own, 'test', 'logloss'):.4f}",
+                *(f"{mean_of(own, 'ranking', key):.4f}" for key in ("hr_10", "ndcg_10") if ranked),
                 f"{np.mean([seconds_to_best(run) for run in own]):.0f}",
             ]
         )
@@ -162,7 +150,7 @@ def readme_table(sets: dict[str, Runs], draws: dict[str, Draws]) -> list[str]:
         for name, runs in sets.items():
             found = over_users(draws[name], arm, "plain", "gauc", SEEDS)
             if arm == "plain":
-                cells.append(f"{mean(runs[arm], 'test', 'gauc'):.3f}")
+                cells.append(f"{mean_of(runs[arm], 'test', 'gauc'):.3f}")
             elif found is None:
                 cells.append(NONE)
             else:
@@ -171,15 +159,6 @@ def readme_table(sets: dict[str, Runs], draws: dict[str, Draws]) -> list[str]:
                 cells.append(f"**{text}**" if sure else text)
         rows.append([SIMPLE.get(arm) or f"`{arm}`: {ARMS[arm]}", *cells])
     return table(["DIN with", *(SETS[name].title for name in sets)], rows)
-
-
-def write_between(path: Path, lines: list[str]) -> None:
-    """Puts the lines in the place of those between the file's two marks."""
-    before, _, rest = path.read_text(encoding="utf-8").partition(MARKS[0])
-    _, mark, after = rest.partition(MARKS[1])
-    if not mark:
-        raise SystemExit(f"{path} lacks the lines {MARKS[0]!r} and {MARKS[1]!r}")
-    write_atomically(path, "\n".join([before + MARKS[0], "", *lines, "", MARKS[1] + after]))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -194,7 +173,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     simple = {name: simple_scores(files[name].parent) for name in sets}
     write_atomically(options.out, "\n".join(page(sets, simple, draws)))
     if options.readme is not None:
-        write_between(options.readme, readme_table(sets, draws))
+        write_between(options.readme, readme_table(sets, draws), MARKS)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ from resemb_gnn.pipeline.facts import describe_data, versions
 from resemb_gnn.pipeline.task import Task, read_task
 from resemb_gnn.settings import CompareSettings
 from resemb_gnn.training import Ranking, auc, gauc
+from resemb_gnn.training.ranking import rank_of_first
 
 NAMES: tuple[str, ...] = ("log count", "co-visits", "most co-visits", "last's co-visits")
 NAMES += ("likeness", "most likeness", "last's likeness")
@@ -163,10 +164,7 @@ def run(name: str, folder: Path, out: Path) -> dict[str, Any]:
         among = split.against(split.test, int(settings.ranking))
         rows = scores_of(among, views, None)
         for one, logit in logits(rows).items():
-            of_each = logit.view(len(among), -1)
-            above = (of_each[:, 1:] > of_each[:, :1]).sum(dim=1)
-            alike = (of_each[:, 1:] == of_each[:, :1]).sum(dim=1)
-            rankings[one] = asdict(Ranking.of(1 + above + alike / 2))
+            rankings[one] = asdict(Ranking.of(rank_of_first(logit.view(len(among), -1))))
     found = {}
     user, answer = split.test.user.numpy(), split.test.label.numpy().astype(np.int8)
     for one, logit in logits(test).items():

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from benchmarks.accuracy.research.tables import Runs, against, gained, mean_of, signed
+from benchmarks.accuracy.research.tables import Runs, against, gained
+from benchmarks.tables import mean_of, points
 from resemb_gnn.experiment.summary import Difference
 
 # The same encoder's centres without a residual, where they are not `gcn:none`'s. They have the
@@ -33,7 +34,7 @@ def claims(cells: dict[str, Runs], best: str, settings: str = "") -> list[str]:
             holds = (
                 "holds" if found.low > 0 and 100 * found.mean >= at_least else "**does not hold**"
             )
-            lines.append(f"- {title}: {signed(found).strip('*')} points, {holds}.")
+            lines.append(f"- {title}: {points(found).strip('*')} points, {holds}.")
 
     if "beauty-uniform-din" in cells:
         gain = against(cells["beauty-uniform-din"], best, "plain:l2")
@@ -61,9 +62,9 @@ def controls(cells: dict[str, Runs]) -> list[str]:
             found = against(runs, arm, "plain")
             if found is not None:
                 verdict = "gains without co-visits" if found.low > 0 else "does not gain"
-                more = signed(gained(real.get(arm, []), runs[arm])).strip("*")
+                more = points(gained(real.get(arm, []), runs[arm])).strip("*")
                 lines.append(
-                    f"- control {name}, `{arm}`: {signed(found).strip('*')}, {verdict}; with the"
+                    f"- control {name}, `{arm}`: {points(found).strip('*')}, {verdict}; with the"
                     f" graph itself {more} more."
                 )
     return lines

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from benchmarks.accuracy.research.settings import ABLATIONS, worth
-from benchmarks.accuracy.research.tables import Runs, against, figure_of, gained, searches, signed
-from benchmarks.tables import table
+from benchmarks.accuracy.research.tables import Runs, against, figure_of, gained, searches
+from benchmarks.tables import points, table
 from resemb_gnn.experiment.summary import Results, by_embedding
 from resemb_gnn.io.text_tables import NONE
 
@@ -43,7 +43,7 @@ def one_for_all_table(
         rows.append([arm, *values])
     best, *others = order
     for arm in others:
-        gains = [signed(against(runs, best, arm)) for runs in cells.values()]
+        gains = [points(against(runs, best, arm)) for runs in cells.values()]
         rows.append([f"*`{best}` less `{arm}`*", *gains])
     return table(["embedding", *(titles[name] for name in cells)], rows)
 
@@ -55,7 +55,7 @@ def against_tuned_there(best: str, cells: dict[str, Runs], own: dict[str, Result
         runs = cells.get(name, {}).get(best)
         if runs:
             others = by_embedding(results).items()
-            gains = ", ".join(f"`{arm}` {signed(gained(runs, some))}" for arm, some in others)
+            gains = ", ".join(f"`{arm}` {points(gained(runs, some))}" for arm, some in others)
             text = f"The same on {name}, less what was tuned there itself: {gains}."
             lines.append(text)
     return lines

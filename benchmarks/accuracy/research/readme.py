@@ -1,12 +1,9 @@
 """The table of the repository's README: DIN with some embeddings on every data set."""
 
-from pathlib import Path
-
 from benchmarks.accuracy.research.settings import SEEDS
-from benchmarks.accuracy.research.tables import Runs, against, figure_of, signed
-from benchmarks.tables import table
+from benchmarks.accuracy.research.tables import Runs, against, figure_of
+from benchmarks.tables import points, table
 from resemb_gnn.experiment.summary import Results, by_embedding, missing_seeds
-from resemb_gnn.io.atomic import write_atomically
 from resemb_gnn.io.text_tables import NONE
 
 README_CELLS = {
@@ -51,14 +48,14 @@ def readme_table(
         cells = [_value_and_gain(runs, arm) for runs in shown.values()]
         rows.append([f"`{arm}`: {README_ARMS[arm]}", *cells])
     for arm in (name for name in ("gcn", "sign:staged") if name in arms):
-        gains = [signed(against(runs, arm, "plain:spectral")) for runs in shown.values()]
+        gains = [points(against(runs, arm, "plain:spectral")) for runs in shown.values()]
         rows.append([f"*`{arm}` less `plain:spectral`*", *gains])
     if best is not None:
         columns = [four.get(name, {}) for name in README_CELLS if name in found]
         columns += [{}] * (len(shown) - len(columns))
         cells = [_value_and_gain(runs, best) for runs in columns]
         rows.append([f"`{best}`, one choice for all four data sets", *cells])
-        gains = [signed(against(runs, best, "plain:spectral")) for runs in columns]
+        gains = [points(against(runs, best, "plain:spectral")) for runs in columns]
         rows.append(["*the same less `plain:spectral`*", *gains])
     return table(["DIN with", *shown], rows)
 
@@ -70,13 +67,4 @@ def _value_and_gain(runs: Runs, arm: str) -> str:
     few = f" ({len(runs[arm])} seeds)" if len(runs[arm]) != SEEDS else ""
     value = figure_of(runs[arm], "test", "auc") + few
     gain = against(runs, arm, "plain")
-    return value if gain is None else f"{value}<br>{signed(gain)}"
-
-
-def write_between(path: Path, lines: list[str]) -> None:
-    """Puts the lines in the place of those between the file's two marks."""
-    before, _, rest = path.read_text(encoding="utf-8").partition(MARKS[0])
-    _, mark, after = rest.partition(MARKS[1])
-    if not mark:
-        raise SystemExit(f"{path} lacks the lines {MARKS[0]!r} and {MARKS[1]!r}")
-    write_atomically(path, "\n".join([before + MARKS[0], "", *lines, "", MARKS[1] + after]))
+    return value if gain is None else f"{value}<br>{points(gain)}"

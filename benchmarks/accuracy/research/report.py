@@ -17,7 +17,7 @@ from benchmarks.accuracy.research.one_for_all import (
     one_for_all,
     one_for_all_table,
 )
-from benchmarks.accuracy.research.readme import README_CELLS, readme_table, write_between
+from benchmarks.accuracy.research.readme import MARKS, README_CELLS, readme_table
 from benchmarks.accuracy.research.settings import BUDGET, FINALISTS, SEEDS
 from benchmarks.accuracy.research.tables import (
     Runs,
@@ -28,7 +28,7 @@ from benchmarks.accuracy.research.tables import (
     own_edges,
     settings_table,
 )
-from benchmarks.tables import section
+from benchmarks.tables import section, write_between
 from resemb_gnn.experiment.results import read_results
 from resemb_gnn.experiment.summary import Results, by_embedding
 from resemb_gnn.io.atomic import write_atomically
@@ -101,8 +101,8 @@ def page(
         " them), one negative a positive was drawn once, KuaiRand was modelled without the"
         " features that decide its clicks, and intervals cover model seeds alone. On Complete"
         " Journey histories held products of the target's own basket, in the order of their ids:"
-        ' a "nearest higher id" rule scores .78 there, above every arm. These runs were made'
-        " before that was mended.",
+        " so an item's place in the list told of its neighbours. These runs were made before that"
+        " was mended.",
         "",
         "Made by `python -m benchmarks.accuracy.research.report` from the raw results in"
         " `results/research*` and `results/tuning*`; the protocol is in README.md. Mean ± standard"
@@ -179,7 +179,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.readme is not None:
         order, runs = four
         table = readme_table(found, own, order[0] if order else None, runs)
-        write_between(options.readme, table)
+        write_between(options.readme, table, MARKS)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.accuracy.research.settings import ARMS, CHOSEN_ON, SEEDS, best_trial
-from benchmarks.tables import mean_and_std, section, table
+from benchmarks.tables import mean_and_std, mean_of, points, section, table
 from resemb_gnn.experiment.summary import (
     Difference,
-    describe,
     difference,
     number,
     paired_differences,
@@ -23,14 +22,6 @@ DATA_TITLES = {
     "kuairand_pure": "KuaiRand",
     "complete-journey": "Complete Journey",
 }
-
-
-def signed(found: Difference | None) -> str:
-    """A paired difference in points of AUC with its 95 % interval; bold if it leaves out zero."""
-    if found is None:
-        return NONE
-    text = f"{100 * found.mean:+.2f} [{100 * found.low:+.2f}, {100 * found.high:+.2f}]"
-    return f"**{text}**" if found.low > 0 or found.high < 0 else text
 
 
 def against(runs: Runs, arm: str, baseline: str, *path: str) -> Difference | None:
@@ -52,10 +43,6 @@ def figure_of(runs: Iterable[dict[str, Any]], *path: str) -> str:
     return mean_and_std([number(run, *path) for run in runs])
 
 
-def mean_of(runs: Iterable[dict[str, Any]], *path: str) -> float:
-    return describe([number(run, *path) for run in runs]).mean
-
-
 def cell_table(runs: Runs) -> list[str]:
     """A cell's arms, the best by validation AUC first."""
     titles = ["embedding", "seeds", "valid AUC", "test AUC", *(f"to {name}" for name in BASELINES)]
@@ -66,12 +53,12 @@ def cell_table(runs: Runs) -> list[str]:
             len(runs[arm]),
             f"{mean_of(runs[arm], 'valid', 'auc'):.4f}",
             figure_of(runs[arm], "test", "auc"),
-            *(signed(against(runs, arm, other)) for other in BASELINES),
+            *(points(against(runs, arm, other)) for other in BASELINES),
             f"{mean_of(runs[arm], 'test', 'gauc'):.4f}",
             f"{mean_of(runs[arm], 'test', 'logloss'):.4f}",
             f"{mean_of(runs[arm], 'gap'):.3f}",
             figure_of(runs[arm], "test_rare", "auc"),
-            signed(against(runs, arm, "plain", "test_rare", "auc")),
+            points(against(runs, arm, "plain", "test_rare", "auc")),
         ]
         for arm in sorted(runs, key=lambda arm: -mean_of(runs[arm], "valid", "auc"))
     ]
@@ -86,7 +73,7 @@ def best_against_each(runs: Runs, carried: Runs) -> list[str]:
 
     def gains(others: Runs) -> str:
         arms = [arm for arm in runs if arm in others and arm != best]
-        return ", ".join(f"`{arm}` {signed(gained(runs[best], others[arm]))}" for arm in arms)
+        return ", ".join(f"`{arm}` {points(gained(runs[best], others[arm]))}" for arm in arms)
 
     return [
         f"`{best}`, the best by validation AUC, less each other one: {gains(runs)}.",
@@ -120,7 +107,7 @@ def own_edges(cells: dict[str, Runs]) -> list[str]:
                 arm,
                 len(some),
                 *(text for each in (some, folds[arm]) for text in _auc_and_gap(each)),
-                signed(gained(folds[arm], some)),
+                points(gained(folds[arm], some)),
             ]
             for arm, some in runs.items()
             if name.endswith("-one-graph") and arm in folds
