@@ -49,6 +49,12 @@ FORMS: dict[str, tuple[str, dict[str, Any]]] = {
     "sign, temperature .3": ("sign:none", {"temperature": 0.3}),
     "linear:free": ("linear:free", {}),
     "linear:held": ("linear:held", {}),
+    "plain, softmax attention": ("plain", {"attention": "softmax"}),
+    "mlp, softmax attention": ("mlp", {"attention": "softmax"}),
+    "plain, softmax attention, lr .002": ("plain", {"attention": "softmax", "lr": 0.002}),
+    "mlp, softmax attention, lr .002": ("mlp", {"attention": "softmax", "lr": 0.002}),
+    "plain, softmax attention, lr .004": ("plain", {"attention": "softmax", "lr": 0.004}),
+    "mlp, softmax attention, lr .004": ("mlp", {"attention": "softmax", "lr": 0.004}),
 }
 KEEP = ("auc", "gauc", "logloss")
 
