@@ -2,6 +2,7 @@
 
     python -m benchmarks.accuracy.contest --data-folder DATA
     python -m benchmarks.accuracy.contest --data-folder DATA --only kuairand --arms plain mlp
+    python -m benchmarks.accuracy.contest --data-folder DATA --only beauty-permuted    # beside it
 
 A set is one `resemb-gnn compare` in OUT/SET; it goes on where its results.json ends. The data
 folder holds amazon/Beauty.txt, amazon/Sports_and_Outdoors.txt and kuairand_pure/.
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.accuracy.contest.draws import keep_draws
-from benchmarks.accuracy.contest.rule import ARMS, SEEDS, SETS
+from benchmarks.accuracy.contest.rule import ARMS, BESIDE, SEEDS, SETS
 from benchmarks.timing import module, thread_environment
 from resemb_gnn.settings.compare import number_of_jobs
 
@@ -25,8 +26,9 @@ def words(
     name: str, arms: Sequence[str], folder: Path, out: Path, seeds: int, jobs: str
 ) -> list[str]:
     """The command line of a set's comparison."""
+    chosen = (SETS | BESIDE)[name]
     flags: list[object] = []
-    for setting, value in SETS[name].settings.items():
+    for setting, value in chosen.settings.items():
         flag = setting.replace("_", "-")
         match value:
             case True:
@@ -36,7 +38,7 @@ def words(
             case _:
                 flags += [f"--{flag}", value]
     flags += ["--seeds", seeds, "--quiet", "--resume", "--jobs", jobs]
-    data = SETS[name].data(folder)
+    data = chosen.data(folder)
     return module(
         "resemb_gnn", "compare", "--data", data, "--embeddings", *arms, *flags, "--out", out / name
     )
@@ -45,17 +47,19 @@ def words(
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-folder", type=Path, required=True)
-    parser.add_argument("--only", nargs="+", choices=SETS, default=list(SETS), help="sets")
-    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
-    parser.add_argument("--seeds", type=int, default=SEEDS)
+    every = [*SETS, *BESIDE]
+    parser.add_argument("--only", nargs="+", choices=every, default=every, help="sets")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, help="(default: the rule's)")
+    parser.add_argument("--seeds", type=int, help="(default: the rule's)")
     parser.add_argument("--jobs", type=number_of_jobs, default="auto", help="runs at a time")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args(argv)
     code = 0
     for name in options.only:
-        line = words(
-            name, options.arms, options.data_folder, options.out, options.seeds, options.jobs
-        )
+        usual = BESIDE.get(name)
+        arms = options.arms or (list(ARMS) if usual is None else usual.arms)
+        seeds = options.seeds or (SEEDS if usual is None else usual.seeds)
+        line = words(name, arms, options.data_folder, options.out, seeds, options.jobs)
         found = subprocess.run(line, env=thread_environment(1), check=False).returncode
         if (options.out / name / "results.json").exists():
             keep_draws(options.out / name)

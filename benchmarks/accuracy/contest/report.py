@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.accuracy.contest.__main__ import RESULTS
 from benchmarks.accuracy.contest.draws import Draws, over_users, read_draws
-from benchmarks.accuracy.contest.rule import ARMS, FORMS, SEEDS, SETS
+from benchmarks.accuracy.contest.rule import ARMS, BESIDE, FORMS, SEEDS, SETS
 from benchmarks.tables import mean_and_std, mean_of, points, section, table, write_between
 from resemb_gnn.experiment.results import read_results
 from resemb_gnn.experiment.summary import (
@@ -119,7 +119,9 @@ def verdicts(form: str, sets: dict[str, Runs], draws: dict[str, Draws]) -> list[
     return table([f"`{form}` against", *(SETS[name].title for name in sets)], rows)
 
 
-def page(sets: dict[str, Runs], simple: dict[str, Simple], draws: dict[str, Draws]) -> list[str]:
+def page(
+    sets: dict[str, Runs], simple: dict[str, Simple], draws: dict[str, Draws], beside: list[str]
+) -> list[str]:
     """Lines of CONTEST.md."""
     lines = [
         "# The contest",
@@ -139,6 +141,21 @@ def page(sets: dict[str, Runs], simple: dict[str, Simple], draws: dict[str, Draw
             lines += section(title, verdicts(one, sets, draws))
     for name, runs in sets.items():
         lines += section(SETS[name].title, set_table(name, runs, simple[name], draws[name]))
+    return [*lines, *beside]
+
+
+def beside_tables(results: Path, sets: dict[str, Runs], draws: dict[str, Draws]) -> list[str]:
+    """What was run beside the contest; where `plain` was not, it is the contest's own."""
+    lines: list[str] = []
+    for name, beside in BESIDE.items():
+        file = results / name / "results.json"
+        if not file.exists():
+            continue
+        runs, drawn = by_embedding(read_results(file)), read_draws(file.parent)
+        if "plain" not in runs and "plain" in sets.get(beside.of, {}):
+            runs["plain"] = sets[beside.of]["plain"][: beside.seeds]
+            drawn = draws[beside.of] | drawn
+        lines += section(beside.title, set_table(name, runs, {}, drawn))
     return lines
 
 
@@ -171,7 +188,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     sets = {name: by_embedding(read_results(file)) for name, file in files.items() if file.exists()}
     draws = {name: read_draws(files[name].parent) for name in sets}
     simple = {name: simple_scores(files[name].parent) for name in sets}
-    write_atomically(options.out, "\n".join(page(sets, simple, draws)))
+    beside = beside_tables(options.results, sets, draws)
+    write_atomically(options.out, "\n".join(page(sets, simple, draws, beside)))
     if options.readme is not None:
         write_between(options.readme, readme_table(sets, draws), MARKS)
 

@@ -50,3 +50,59 @@ SETS = {
     "complete-journey": DataSet("complete-journey", "Complete Journey", _LISTS),
     "sports": DataSet("{folder}/amazon/Sports_and_Outdoors.txt", "Sports", _LISTS),
 }
+
+
+@dataclass(frozen=True)
+class Beside(DataSet):
+    """What is run beside the contest, and chooses nothing: a set once more with one thing changed.
+
+    Args:
+        of: the set.
+        arms: the arms that are trained.
+        seeds: how many seeds of each.
+    """
+
+    of: str
+    arms: tuple[str, ...]
+    seeds: int = 1
+
+
+def _beside(of: str, title: str, arms: tuple[str, ...], changed: dict[str, Any]) -> Beside:
+    data = changed.pop("place", SETS[of].place)
+    return Beside(data, title, SETS[of].settings | changed, of, arms)
+
+
+_READERS = ("spectral", "mlp", "sign:none")  # of the graph, each in another way
+_S3REC = "s3rec:{folder}/amazon/"
+BESIDE = {
+    "beauty-permuted": _beside(
+        "beauty",
+        "Beauty, the graph's nodes permuted (counts too): the control",
+        _READERS,
+        {"graph": "permuted-with-counts"},
+    ),
+    "kuairand-permuted": _beside(
+        "kuairand",
+        "KuaiRand, the graph's nodes permuted (counts too): the control",
+        _READERS,
+        {"graph": "permuted-with-counts"},
+    ),
+    "beauty-attributes": _beside(
+        "beauty",
+        "Beauty with the items' attributes",
+        ("plain", "mlp", "gcn", "sign:none"),
+        {"place": f"{_S3REC}Beauty.txt", "use_features": True, "use_category": False},
+    ),
+    "sports-attributes": _beside(
+        "sports",
+        "Sports with the items' attributes",
+        ("plain", "mlp"),
+        {"place": f"{_S3REC}Sports_and_Outdoors.txt", "use_features": True, "use_category": False},
+    ),
+    "beauty-catalogue": _beside(
+        "beauty",
+        "Beauty, ranked among all items, for 2,000 drawn users",
+        ("plain", "spectral", "mlp", "sign:none"),
+        {"ranking": "all", "ranking_users": 2000},
+    ),
+}
