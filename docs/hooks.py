@@ -23,7 +23,7 @@ BESIDE = (
     "CHANGELOG.md",
     "benchmarks/README.md",
     "benchmarks/accuracy/CONTEST.md",
-    "benchmarks/accuracy/RESULTS.md",
+    "benchmarks/accuracy/SEARCH.md",
 )
 CODE = re.compile(
     r"(^ *(?P<fence>`{3,}).*?^ *(?P=fence) *$|^(?: {4}[^\n]*\n)+|`+[^`\n]+`+)", re.M | re.S

@@ -92,7 +92,7 @@ def test_pages_of_the_repository_are_there(site: Path) -> None:
         "index",
         "CONTRIBUTING",
         "CHANGELOG",
-        "benchmarks/accuracy/RESULTS",
+        "benchmarks/accuracy/CONTEST",
         "examples/index",
     ):
         assert (site / f"{name}.html").is_file(), name

@@ -1,4 +1,4 @@
-"""benchmarks/accuracy at toy size: what encoders, link prediction and research do not cover."""
+"""benchmarks/accuracy at toy size: what encoders, link prediction and the contest do not cover."""
 
 import importlib.util
 import json

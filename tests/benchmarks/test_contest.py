@@ -10,21 +10,25 @@ import pytest
 import torch
 
 from benchmarks.accuracy.contest import __main__ as contest
-from benchmarks.accuracy.contest import report, simple
+from benchmarks.accuracy.contest import report, search, simple
 from benchmarks.accuracy.contest.draws import over_users, read_draws
-from benchmarks.accuracy.contest.rule import ARMS, FORMS, SETS
+from benchmarks.accuracy.contest.rule import ARMS, BESIDE, FORMS, SETS
 from resemb_gnn import BehaviorLog, cli, covisit_graph
 from resemb_gnn.experiment.results import read_results
 from resemb_gnn.graph import NodeFeatures, gcn_adjacency
+from resemb_gnn.io.json_text import read_json
+from resemb_gnn.pipeline.task import fit_with
 from resemb_gnn.settings.embedding import embedding_names
 from tests.benchmarks.conftest import write_sequences
 
 ROOT = Path(__file__).parents[2]
+TOY = {"epochs": 1, "ranking": "9", "embedding_dim": 4}
 
 
 def test_every_arm_is_an_embedding() -> None:
     assert set(ARMS) <= set(embedding_names())
     assert set(FORMS) <= set(ARMS)
+    assert {arm for one in BESIDE.values() for arm in one.arms} <= set(ARMS)
 
 
 def test_runs_simple_scores_and_the_report(
@@ -61,6 +65,35 @@ def test_runs_simple_scores_and_the_report(
     assert f"| {100 * gain:+.1f}" in readme.read_text().replace("**", "")
 
 
+def test_the_search_scores_validation_alone_and_goes_on(
+    log: BehaviorLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "amazon").mkdir()
+    write_sequences(log, tmp_path / "amazon" / "Beauty.txt")
+    for name, value in TOY.items():
+        monkeypatch.setitem(SETS["beauty"].settings, name, value)
+    tested: list[Any] = []
+
+    def fit(settings: Any, model: Any, split: Any, **options: Any) -> Any:
+        tested.append(split.test)
+        assert split.test is split.valid
+        return fit_with(settings, model, split, **options)
+
+    monkeypatch.setattr(search, "fit_with", fit)
+    given = ["--data-folder", str(tmp_path), "--only", "beauty", "--results", str(tmp_path)]
+    forms = ["mlp", "mlp, 32 units"]
+    search.main([*given, "--forms", forms[0]])
+    search.main([*given, "--forms", *forms])
+    runs = read_json(tmp_path / "beauty.json")["runs"]
+    assert [run["form"] for run in runs] == forms
+    assert len(tested) == 2
+    page = tmp_path / "SEARCH.md"
+    search.main(["--report", "--results", str(tmp_path), "--out", str(page)])
+    first, second = sorted(runs, key=lambda run: -run["valid"]["auc"])
+    assert f"| {first['form']} | 1 | {first['valid']['auc']:.4f} |" in page.read_text()
+    assert page.read_text().index(first["form"]) < page.read_text().index(f"| {second['form']} |")
+
+
 def test_committed_pages_are_what_the_report_makes_of_the_committed_results(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,8 +101,10 @@ def test_committed_pages_are_what_the_report_makes_of_the_committed_results(
     readme = tmp_path / "README.md"
     readme.write_text("\n".join(report.MARKS))
     report.main(["--out", str(tmp_path / "CONTEST.md"), "--readme", str(readme)])
-    made = (tmp_path / "CONTEST.md").read_text()
-    assert made == (ROOT / "benchmarks" / "accuracy" / "CONTEST.md").read_text()
+    search.main(["--report", "--out", str(tmp_path / "SEARCH.md")])
+    for page in ("CONTEST.md", "SEARCH.md"):
+        made = (tmp_path / page).read_text()
+        assert made == (ROOT / "benchmarks" / "accuracy" / page).read_text(), page
     assert readme.read_text().strip() in (ROOT / "README.md").read_text()
 
 
