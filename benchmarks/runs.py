@@ -9,6 +9,11 @@ from typing import Any
 from resemb_gnn.experiment.results import refuse_other_settings, write_results
 from resemb_gnn.io.json_text import read_json
 
+FIRST_FIT: dict[str, Any] = {"train_negatives": 0, "ema_decay": 0.0}
+"""How `fit` trained before version 0.2: the runs of scripts that name it were made so."""
+FIRST: dict[str, Any] = {**FIRST_FIT, "attention": "none"}
+"""The same as settings, with the attention of the paper."""
+
 
 class RunFile:
     """A results file that grows by a run at a time, so that a stopped script goes on where it ends.

@@ -50,6 +50,7 @@ from benchmarks.accuracy.cold_vectors import (
     make_world,
     scaled,
 )
+from benchmarks.runs import FIRST
 from benchmarks.tables import table
 from resemb_gnn import DIN, BehaviorLog, Examples, ResEmbedding, covisit_graph, evaluate
 from resemb_gnn.datasets import load_source
@@ -104,7 +105,7 @@ def run(log: BehaviorLog, arguments: argparse.Namespace, seed: int) -> dict[str,
     """One seed: test AUC of each way, and of the trained items' own test examples."""
     quiet = arguments.quiet
     settings = CompareSettings(
-        data=arguments.data, epochs=arguments.epochs, quiet=quiet, use_features=False
+        data=arguments.data, epochs=arguments.epochs, quiet=quiet, use_features=False, **FIRST
     )
     generator = torch.Generator().manual_seed(seed)
     world = make_world(log, arguments.share, generator)
@@ -121,7 +122,7 @@ def run(log: BehaviorLog, arguments: argparse.Namespace, seed: int) -> dict[str,
     torch.manual_seed(seed)
     emb = make_embedding(arguments.encoder, graph, settings)
     assert isinstance(emb, ResEmbedding)
-    result = fit_with(settings, DIN(emb), split, seed=seed)
+    result = fit_with(settings, DIN(emb, attention_normalization="none"), split, seed=seed)
     neighbors = {"co-visits": covisits(world, revealing, settings.window)}
     if known is not None:
         near = content_neighbors(world, known)

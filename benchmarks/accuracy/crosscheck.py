@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 import resemb_gnn as rg
-from benchmarks.runs import RunFile, command
+from benchmarks.runs import FIRST_FIT, RunFile, command
 from benchmarks.speed.ours import (
     ATTENTION,
     BATCH_SIZE,
@@ -51,7 +51,13 @@ class FuxiLayersDIN(rg.DIN):
     """
 
     def __init__(self, embedding: nn.Module) -> None:
-        super().__init__(embedding, attention_hidden=(ATTENTION,), hidden=HIDDEN, activation="dice")
+        super().__init__(
+            embedding,
+            attention_hidden=(ATTENTION,),
+            hidden=HIDDEN,
+            activation="dice",
+            attention_normalization="none",
+        )
         self.norm = nn.Identity()  # type: ignore[assignment]
         self.mlp = make_mlp(2 * self.feature_dim, HIDDEN, "dice")
         for part in self.modules():
@@ -92,6 +98,7 @@ def ours(
         patience=PATIENCE,
         max_history=MAX_HISTORY,
         seed=seed,
+        **FIRST_FIT,
         progress=False,
     )
     curve = [epoch.valid.auc for epoch in result.curve]

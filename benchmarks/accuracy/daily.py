@@ -30,7 +30,7 @@ import polars as pl
 import torch
 
 import resemb_gnn as rg
-from benchmarks.runs import RunFile, command
+from benchmarks.runs import FIRST, RunFile, command
 from benchmarks.tables import mean_and_std, table
 from resemb_gnn.pipeline.facts import versions
 from resemb_gnn.training import auc
@@ -121,6 +121,7 @@ def fit(
             embedding_dim=16,
             num_centers=24,
             batch_size=256,
+            **FIRST,
             epochs=epochs,
             seed=seed,
             quiet=True,

@@ -28,7 +28,7 @@ from torch_geometric.nn import (
     TransformerConv,
 )
 
-from benchmarks.runs import RunFile, command
+from benchmarks.runs import FIRST, RunFile, command
 from resemb_gnn.experiment import CompareSettings
 from resemb_gnn.experiment.comparison import new_results
 from resemb_gnn.experiment.report.text import markdown
@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     arguments = vars(parser.parse_args(argv))
     layers = arguments.pop("layers")
-    settings = CompareSettings(use_features=False, **arguments)
+    settings = CompareSettings(use_features=False, **FIRST, **arguments)
     task = read_task(settings, OWN)
     head = new_results(task, settings)
     head["command"] = command("benchmarks.accuracy.encoders", argv, settings.data)

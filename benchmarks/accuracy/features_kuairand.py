@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 import resemb_gnn as rg
-from benchmarks.runs import RunFile, command
+from benchmarks.runs import FIRST_FIT, RunFile, command
 from resemb_gnn.data import Features, FeatureTable, Split
 from resemb_gnn.datasets import DataSource, load_source
 from resemb_gnn.graph import NodeFeatures
@@ -58,6 +58,7 @@ def train(log: rg.BehaviorLog, split: Split, settings: CompareSettings, **key: A
         made,
         item_category=log.item_category,
         features=log.features if key["features"] else None,
+        attention_normalization="none",
     )
     return fit(
         model,
@@ -66,6 +67,7 @@ def train(log: rg.BehaviorLog, split: Split, settings: CompareSettings, **key: A
         lr=settings.lr,
         seed=key["seed"],
         progress=not settings.quiet,
+        **FIRST_FIT,
     )
 
 

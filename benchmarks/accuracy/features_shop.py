@@ -24,7 +24,7 @@ import torch
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 import resemb_gnn as rg
-from benchmarks.runs import RunFile, command
+from benchmarks.runs import FIRST_FIT, RunFile, command
 from resemb_gnn.data import Split
 from resemb_gnn.datasets import DataSource
 from resemb_gnn.graph import NodeFeatures
@@ -156,7 +156,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         torch.manual_seed(seed)
         graph = rg.covisit_graph(split.history, settings.window, folds=settings.folds)
         made = make_embedding(arm, NodeFeatures()(graph), settings)
-        model = rg.DIN(made, features=log.features if known else None)
+        model = rg.DIN(
+            made, features=log.features if known else None, attention_normalization="none"
+        )
         result = fit(
             model,
             split,
@@ -164,6 +166,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             lr=settings.lr,
             seed=seed,
             progress=not options.quiet,
+            **FIRST_FIT,
         )
         file.add(key | training_figures(result))
 

@@ -32,7 +32,7 @@ from benchmarks.accuracy.link_ranking import (
     rank,
     similarities,
 )
-from benchmarks.runs import RunFile
+from benchmarks.runs import FIRST_FIT, RunFile
 from benchmarks.tables import mean_and_std, table
 from resemb_gnn.datasets import read_sequence_file
 from resemb_gnn.experiment.results import SCHEMA
@@ -67,8 +67,9 @@ def click_vectors(arm: str, task: Task, seed: int, settings: dict[str, Any]) -> 
     torch.manual_seed(seed)
     options = EmbeddingSettings(embedding_dim=settings["dim"], num_centers=settings["num_centers"])
     embedding = make_embedding(arm, task.graph, options)
-    model = rg.DIN(embedding)
-    rg.fit(model, task.split, epochs=settings["epochs"], seed=seed, progress=False)
+    model = rg.DIN(embedding, attention_normalization="none")
+    epochs = settings["epochs"]
+    rg.fit(model, task.split, epochs=epochs, seed=seed, progress=False, **FIRST_FIT)
     table = embedding.materialize() if isinstance(embedding, rg.ResEmbedding) else embedding
     assert isinstance(table, torch.nn.Embedding)
     return table.weight.detach()

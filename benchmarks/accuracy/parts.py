@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.runs import command
+from benchmarks.runs import FIRST, command
 from benchmarks.tables import table, with_interval
 from resemb_gnn.experiment import CompareSettings, compare
 from resemb_gnn.experiment.summary import summary
@@ -67,6 +67,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         title, changes = VARIANTS[name]
         settings = CompareSettings(
             use_features=False,  # ids and categories alone
+            **FIRST,
             data=options.data,
             split="last",
             seeds=options.seeds,

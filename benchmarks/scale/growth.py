@@ -29,7 +29,7 @@ import torch
 
 import resemb_gnn as rg
 from benchmarks import timing
-from benchmarks.runs import command
+from benchmarks.runs import FIRST_FIT, command
 from benchmarks.scale.growth_figures import draw, markdown
 from benchmarks.speed.ours import BATCH_SIZE, CENTERS, DIM, make_din, make_optimizer
 from benchmarks.synthetic_log import synthetic_log
@@ -94,7 +94,9 @@ def one_size(options: argparse.Namespace, items: int) -> None:
     stages.report("step", *np.median(each, axis=0).tolist(), steps=each.tolist())
     stages.report("done", 0.0, 0.0, edges=edges, examples=len(split.train))
     if options.epoch:
-        fitted = stages.run("epoch", lambda: rg.fit(model, split, epochs=1, progress=False))
+        fitted = stages.run(
+            "epoch", lambda: rg.fit(model, split, epochs=1, progress=False, **FIRST_FIT)
+        )
         stages.report("training epoch", fitted.seconds_per_epoch, 0.0, test_auc=fitted.test.auc)
 
 

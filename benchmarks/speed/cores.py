@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 import resemb_gnn as rg
-from benchmarks.runs import command
+from benchmarks.runs import FIRST_FIT, command
 from benchmarks.speed import ours
 from benchmarks.synthetic_log import synthetic_log
 from benchmarks.timing import machine, spread
@@ -61,6 +61,7 @@ def turn(task: ours.Task, encoder: str | None, processes: int, options: Any) -> 
         progress=False,
         on_epoch=note,
         processes=processes,
+        **FIRST_FIT,
     )
     return {
         "fit": time.perf_counter() - started,

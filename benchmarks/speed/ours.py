@@ -90,7 +90,13 @@ def make_optimizer(model: nn.Module) -> ModelAdam:
 
 
 def make_din(embedding: nn.Module) -> rg.DIN:
-    return rg.DIN(embedding, attention_hidden=(ATTENTION,), hidden=HIDDEN, activation="dice")
+    return rg.DIN(
+        embedding,
+        attention_hidden=(ATTENTION,),
+        hidden=HIDDEN,
+        activation="dice",
+        attention_normalization="none",  # as its peers compute it
+    )
 
 
 def plain(task: Task) -> nn.Module:

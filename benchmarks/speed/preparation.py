@@ -27,7 +27,7 @@ import torch
 from torch_geometric.data import Data
 
 import resemb_gnn as rg
-from benchmarks.runs import command
+from benchmarks.runs import FIRST_FIT, command
 from benchmarks.synthetic_log import synthetic_log
 from benchmarks.timing import alternate, always, machine, spread
 from resemb_gnn.datasets.sequence_file import read_sequence_file
@@ -61,8 +61,11 @@ def fits(split: rg.Split, epochs: int, seeds: int) -> list[dict[str, Any]]:
     for seed in range(seeds):
         for name, graph in (("ours", ours), ("exact", exact)):
             torch.manual_seed(seed)
-            model = rg.DIN(rg.ResEmbedding(graph, EmbeddingSettings.embedding_dim))
-            fitted = rg.fit(model, split, epochs=epochs, seed=seed, progress=False)
+            model = rg.DIN(
+                rg.ResEmbedding(graph, EmbeddingSettings.embedding_dim),
+                attention_normalization="none",
+            )
+            fitted = rg.fit(model, split, epochs=epochs, seed=seed, progress=False, **FIRST_FIT)
             figures = {
                 "valid": fitted.valid.auc,
                 "test": fitted.test.auc,

@@ -69,6 +69,8 @@ def compare(
     if settings.tensorboard is not None:
         shared_folder(settings.tensorboard)
     task = read_task(settings, settings.embeddings, source)
+    assert isinstance(task.settings, CompareSettings)
+    settings = task.settings
     check_ranking(task, settings)
     log(str(task.source))
     results = new_results(task, settings)

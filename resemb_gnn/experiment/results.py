@@ -6,6 +6,7 @@ from typing import Any
 from resemb_gnn.errors import InputError, differences, shown
 from resemb_gnn.io.json_text import map_numbers, read_json, write_json
 from resemb_gnn.settings import CompareSettings
+from resemb_gnn.settings.shared import EARLIER
 
 SCHEMA = 1
 
@@ -102,13 +103,14 @@ def _is_number(value: Any) -> bool:
 
 def refuse_other_settings(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
     """Refuses to mix runs of different data or settings in one file, naming the differences. A
-    setting that the old file does not name, since it came later, has its default.
+    setting that the old file does not name, since it came later, has what was done before, or its
+    default.
 
     Raises:
         InputError: if a setting, how the log is split, or the fingerprint of the data or of a table
             of features differs.
     """
-    usual = CompareSettings().identity()
+    usual = CompareSettings().identity() | EARLIER
     later = (new["settings"].keys() & usual.keys()) - old["settings"].keys()
     before = old["settings"] | {name: usual[name] for name in later}
     found = differences(before, new["settings"])

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from resemb_gnn.data import Batch, Features
 from resemb_gnn.models.ctr_model import CTRModel, beside
 from resemb_gnn.nn import BatchNorm, DINAttention, make_mlp
+from resemb_gnn.settings import TrainingSettings
 
 
 class DIN(CTRModel):
@@ -31,7 +32,7 @@ class DIN(CTRModel):
         attention_hidden: hidden widths of the local activation unit.
         hidden: hidden widths of the MLP.
         activation: ``"dice"``, ``"prelu"`` or ``"relu"``.
-        attention_normalization: ``"none"`` (as in the paper) or ``"softmax"``.
+        attention_normalization: ``"softmax"``, or ``"none"``, as in the paper.
         item_bias: add a learnt bias of the candidate item.
 
     Shapes:
@@ -61,7 +62,7 @@ class DIN(CTRModel):
         attention_hidden: tuple[int, ...] = (36,),
         hidden: tuple[int, ...] = (200, 80),
         activation: str = "dice",
-        attention_normalization: str = "none",
+        attention_normalization: str = TrainingSettings.attention,
         item_bias: bool = False,
     ) -> None:
         super().__init__(embedding, item_category, features, widths, embed)

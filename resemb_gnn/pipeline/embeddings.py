@@ -194,9 +194,8 @@ def _shared_arguments(
             return {"encoder": SemanticEncoder(graph, settings.num_centers, settings.levels)}
         case "average":
             return {"encoder": "average", "num_centers": None}  # one an item
-        case "mlp":  # hidden units are centres whose weights need not sum to 1
-            width = settings.num_centers
-            return {"encoder": "sign", "num_centers": width, "normalization": "relu"}
+        case "mlp":
+            return {"encoder": "mlp", "num_centers": settings.num_centers}
         case "linear":
             return {"encoder": FeatureEncoder(graph, constant=True)}
         case "frozen" | "spectral":

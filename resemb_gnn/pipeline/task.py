@@ -1,7 +1,7 @@
 """The one path from settings to a fitted model: log, split, graph, embedding, model, fit."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -30,6 +30,7 @@ from resemb_gnn.settings import CompareSettings, DataSettings, FitSettings, Grap
 from resemb_gnn.settings.embedding import SHARED, split_name
 from resemb_gnn.settings.shared import FEATURE_SETTINGS, TrainingSettings, by_name
 from resemb_gnn.training import FitResult, fit
+from resemb_gnn.training.fit import negatives_a_positive
 
 NUM_FEATURES = 32  # spectral features of a node
 
@@ -161,7 +162,7 @@ def read_task(
         lacking = [name for name in embeddings if SHARED[split_name(name)[0]].needs_category]
         if lacking and source.log.item_category is None:
             raise InputError(f"{', '.join(lacking)}: {source.name} has no categories of the items")
-        if settings.train_negatives is not None and source.log.labels is not None:
+        if settings.train_negatives and source.log.labels is not None:
             raise InputError(
                 f"train_negatives={settings.train_negatives}: {source.name} has labels, so its rows"
                 " are the examples, and no negatives are drawn"
@@ -170,7 +171,9 @@ def read_task(
         graph_features_of(settings, source.log.features)
         found = source
         split = stages.run("splitting", lambda: make_split(found, settings))
-    return Task(settings, source, split)
+    # Said in full, so that what is kept of the settings tells it.
+    negatives = negatives_a_positive(split, settings.train_negatives)
+    return Task(replace(settings, train_negatives=negatives), source, split)
 
 
 def read_source(settings: DataSettings) -> DataSource:

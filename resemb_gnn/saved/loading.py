@@ -50,6 +50,7 @@ from resemb_gnn.saved.saved_graphs import (
 from resemb_gnn.saved.trained_model import TrainedModel
 from resemb_gnn.settings import FitSettings
 from resemb_gnn.settings.embedding import split_name
+from resemb_gnn.settings.shared import EARLIER
 from resemb_gnn.training import check_device
 
 
@@ -216,7 +217,7 @@ def _settings(path: Path, values: dict[str, Any]) -> FitSettings:
     if unknown:
         raise InputError(f"{path} holds the unknown setting {shown(min(unknown))}")
     try:
-        return FitSettings(**values)
+        return FitSettings(**EARLIER | values)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 

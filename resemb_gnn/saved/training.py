@@ -50,6 +50,8 @@ def train(
         shared_folder(checkpoints)
     board = None if settings.tensorboard is None else TensorBoard(settings.tensorboard)
     task = read_task(settings, [settings.embedding])
+    assert isinstance(task.settings, FitSettings)
+    settings = task.settings
     log(str(task.source))
     log(str(task))
     model = task.make_model(settings.embedding, settings, settings.seed)

@@ -16,6 +16,12 @@ from resemb_gnn.settings.names import (
 )
 from resemb_gnn.settings.setting import Range, Settings, setting
 
+DRAWN_NEGATIVES = 4
+"""Negatives a positive in training, where some are drawn and nothing says how many."""
+
+EARLIER = {"attention": "none", "ema_decay": None}
+"""What was done before there were such settings: in files that do not name them."""
+
 FEATURE_SETTINGS = (
     "items",
     "users",
@@ -215,8 +221,8 @@ class TrainingSettings(GraphSettings):
     )
     model: str = _training("din", "click model that the embeddings are trained in", tuple(MODELS))
     attention: str = _network(
-        "none",
-        "din: whether the weights of a history are normalised, or as in the paper not",
+        "softmax",
+        "din: whether the weights of a history are normalised, or (none) as in the paper not",
         ATTENTION_NORMALIZATIONS,
     )
     epochs: int = _training(20, "most epochs of a run; validation AUC stops it earlier")
@@ -241,12 +247,13 @@ class TrainingSettings(GraphSettings):
     train_negatives: int | None = _split(
         None,
         "negatives a positive, drawn anew each epoch; a step holds batch_size / 2 positives with"
-        " theirs (default: one, drawn once)",
+        f" theirs; 0 for one, drawn once (default: {DRAWN_NEGATIVES}; of a log with labels, none)",
+        lowest=0,
     )
     ema_decay: float | None = _rare_training(
-        None,
-        "keep, validate and test an average of the weights over the steps, of this decay a step,"
-        " such as 0.999 (default: the weights of an epoch's end)",
+        0.999,
+        "keep, validate and test an average of the weights over the steps, of this decay a step;"
+        " 0 for the weights of an epoch's end",
         lowest=0,
         highest=0.999999,
     )

@@ -11,6 +11,7 @@ from resemb_gnn.errors import InputError
 from resemb_gnn.io.paths import expanded
 from resemb_gnn.settings import TrainingSettings
 from resemb_gnn.settings.setting import check_values
+from resemb_gnn.settings.shared import DRAWN_NEGATIVES
 from resemb_gnn.training.checks import check_device, check_vocabulary
 from resemb_gnn.training.distributed import join_processes, own_device
 from resemb_gnn.training.helpers import ONE_COMPILES, check_processes, helpers
@@ -70,10 +71,11 @@ def fit(
         train_negatives: so many negatives a positive, drawn anew each epoch (seeded by ``seed``),
             in the place of those of the split. A step then holds ``batch_size / 2`` positives, each
             with its negatives: with one it is as large as without this, and with several there are
-            as many steps, of more examples. ``None``: those of the split, drawn once.
+            as many steps, of more examples. 0: the split's own, drawn once. ``None``: four, and of
+            a log with labels, whose rows are the examples, none.
         ema_decay: validate, test and keep an average of the weights over the steps with this decay
-            a step (:class:`~resemb_gnn.training.averaged_weights.AveragedWeights`), such as 0.999;
-            training itself is the same. ``None``: the weights at the end of an epoch.
+            a step (:class:`~resemb_gnn.training.averaged_weights.AveragedWeights`); training itself
+            is the same. 0 or ``None``: the weights at the end of an epoch.
         sparse_rows: embedding tables of at least so many rows are trained by Adam on the rows of
             the batch alone (:class:`~resemb_gnn.training.ModelAdam`); ``None`` for no table.
         compile: train with ``model.compile()``: about a fifth less time a step on a CPU, for ten
@@ -150,8 +152,8 @@ def fit(
         lr=lr,
         patience=patience,
         max_history=max_history,
-        train_negatives=train_negatives,
-        ema_decay=ema_decay,
+        train_negatives=negatives_a_positive(split, train_negatives) or None,
+        ema_decay=ema_decay or None,
         sparse_rows=sparse_rows,
         compile=compile,
         precision=precision,
@@ -165,3 +167,12 @@ def fit(
         return run.fit(model, split, on_epoch, progress)
     with helpers(processes - 1, run, model, split):
         return run.fit(model, split, on_epoch, progress)
+
+
+def negatives_a_positive(split: Split, train_negatives: int | None) -> int | None:
+    """What ``train_negatives`` means for a split: itself, and if it is ``None``, the usual number
+    where negatives are drawn.
+    """
+    if train_negatives is None and split.sampler is not None:
+        return DRAWN_NEGATIVES
+    return train_negatives

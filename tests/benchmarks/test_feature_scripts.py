@@ -1,13 +1,12 @@
 """The scripts on features, at toy size."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks.accuracy import attributes, features_kuairand, features_shop
+from benchmarks.accuracy import features_kuairand, features_shop
 from benchmarks.speed import features, negatives, ours, preparation, ranking
 from resemb_gnn.io.json_text import read_json
 
@@ -70,22 +69,6 @@ def test_ranking(
     ranking.main(words)
     assert [turn["round"] for turn in read_json(path)["turns"]] == [0, 0, 1, 1]
     assert "ratio: " in capsys.readouterr().out
-
-
-def test_attributes(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    lines = [" ".join(map(str, [user, *rng.permutation(150)[:7] + 1])) for user in range(1, 40)]
-    (tmp_path / "Toys.txt").write_text("\n".join(lines) + "\n")
-    known = {str(item): [1 + item % 3, 4 + item % 2] for item in range(1, 151)}
-    (tmp_path / "Toys_item2attributes.json").write_text(json.dumps(known))
-    path = tmp_path / "attributes.json"
-    words = ["--data", str(tmp_path / "Toys.txt"), "--seeds", "1", "--epochs", "1", "--quiet"]
-    attributes.main([*words, "--out", str(path)])
-    runs = read_json(path)["runs"]
-    arms = [(run["embedding"], run["features"]) for run in runs]
-    assert arms == [(arm, known) for arm in ("plain", "gcn") for known in (True, False)]
-    assert all(0 <= run["ranking"]["hr_10"] <= 1 for run in runs)
-    assert runs[0]["ranking"] != runs[1]["ranking"]
 
 
 def test_kuairand(tmp_path: Path) -> None:

@@ -51,9 +51,10 @@ class ResEmbedding(ItemEmbedding):
             :class:`~resemb_gnn.ContentFeatures`.
         embedding_dim: width of the embeddings.
         num_centers: number of centres :math:`K`; ``None`` (``average`` only) for one an item.
-        encoder: ``"average"``, ``"gcn"``, ``"gat"``, ``"sign"``, or any module with PyG's
-            call ``(x, edge_index, edge_weight) -> [num_nodes, num_centers]`` (logits), whose
-            parameters are drawn anew with the rest; or a
+        encoder: ``"mlp"`` (``"sign"`` with ``normalization="relu"``: the centres are the second
+            layer of a network of two), ``"average"``, ``"gcn"``, ``"gat"``, ``"sign"``, or any
+            module with PyG's call ``(x, edge_index, edge_weight) -> [num_nodes, num_centers]``
+            (logits), whose parameters are drawn anew with the rest; or a
             :class:`~resemb_gnn.nn.CenterEncoder`, which brings its own weights and centres.
         temperature: divides the encoder's logits; the smaller, the harder the assignment.
         normalization: how logits become weights: ``"softmax"``, ``"sparsemax"``, ``"entmax"``,

@@ -13,6 +13,8 @@ from resemb_gnn.nn.encoders.center_normalization import CenterNormalization
 from resemb_gnn.nn.encoders.full_graph import FullGraphEncoder
 from resemb_gnn.settings.names import ENCODERS, find
 
+MLP = "mlp"
+
 
 def make_encoder(
     graph: Data,
@@ -29,9 +31,12 @@ def make_encoder(
         InputError: if the name is unknown, an argument does not go with it, or the encoder is one
             of another number of items.
     """
-    own_weights = isinstance(encoder, CenterEncoder) or num_centers is None
+    own_weights = isinstance(encoder, CenterEncoder) or num_centers is None or encoder == MLP
     if own_weights and normalize != CenterNormalization():
-        raise InputError("normalization and heads do not go with weights that are no logits")
+        raise InputError(
+            "normalization and heads go with weights that are made of logits, not with"
+            f" {type(encoder).__name__ if isinstance(encoder, nn.Module) else encoder}"
+        )
     if isinstance(encoder, CenterEncoder):
         size = encoder.graph.num_nodes
         if size != graph.num_nodes:
@@ -47,10 +52,13 @@ def make_encoder(
         graph = NodeFeatures(feature_dim)(graph)
     if isinstance(encoder, nn.Module):
         return FullGraphEncoder(graph, encoder, num_centers, temperature, normalize=normalize)
+    if encoder == MLP:  # hidden units are centres whose weights need not sum to 1
+        encoder, normalize = "sign", CenterNormalization("relu")
     if encoder not in ENCODERS:
+        known = (*ENCODERS, MLP)
         raise InputError(
-            f"encoder={encoder!r} is unknown; choose from {', '.join(ENCODERS)}"
-            f"{did_you_mean(encoder, ENCODERS)}"
+            f"encoder={encoder!r} is unknown; choose from {', '.join(known)}"
+            f"{did_you_mean(encoder, known)}"
         )
     options: dict[str, Any] = {"hidden": hidden} if hidden else {}
     made: CenterEncoder = find(ENCODERS[encoder])(
