@@ -9,7 +9,7 @@ from typing import Any
 from resemb_gnn.experiment.results import refuse_other_settings, write_results
 from resemb_gnn.io.json_text import read_json
 
-FIRST_FIT: dict[str, Any] = {"train_negatives": 0, "ema_decay": 0.0}
+FIRST_FIT: dict[str, Any] = {"train_negatives": 0, "ema_decay": 0.0, "lr": 1e-3}
 """How `fit` trained before version 0.2: the runs of scripts that name it were made so."""
 FIRST: dict[str, Any] = {**FIRST_FIT, "attention": "none"}
 """The same as settings, with the attention of the paper."""

@@ -94,11 +94,10 @@ def ours(
         task.split,
         epochs=epochs,
         batch_size=BATCH_SIZE,
-        lr=LEARNING_RATE,
         patience=PATIENCE,
         max_history=MAX_HISTORY,
         seed=seed,
-        **FIRST_FIT,
+        **FIRST_FIT | {"lr": LEARNING_RATE},
         progress=False,
     )
     curve = [epoch.valid.auc for epoch in result.curve]

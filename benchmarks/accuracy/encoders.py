@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     arguments = vars(parser.parse_args(argv))
     layers = arguments.pop("layers")
-    settings = CompareSettings(use_features=False, **FIRST, **arguments)
+    settings = CompareSettings(use_features=False, **FIRST | arguments)
     task = read_task(settings, OWN)
     head = new_results(task, settings)
     head["command"] = command("benchmarks.accuracy.encoders", argv, settings.data)

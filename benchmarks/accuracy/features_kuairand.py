@@ -64,7 +64,6 @@ def train(log: rg.BehaviorLog, split: Split, settings: CompareSettings, **key: A
         model,
         split,
         epochs=settings.epochs,
-        lr=settings.lr,
         seed=key["seed"],
         progress=not settings.quiet,
         **FIRST_FIT,

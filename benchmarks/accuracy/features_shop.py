@@ -163,7 +163,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             model,
             split,
             epochs=options.epochs,
-            lr=settings.lr,
             seed=seed,
             progress=not options.quiet,
             **FIRST_FIT,

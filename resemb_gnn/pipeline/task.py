@@ -30,7 +30,7 @@ from resemb_gnn.settings import CompareSettings, DataSettings, FitSettings, Grap
 from resemb_gnn.settings.embedding import SHARED, split_name
 from resemb_gnn.settings.shared import FEATURE_SETTINGS, TrainingSettings, by_name
 from resemb_gnn.training import FitResult, fit
-from resemb_gnn.training.fit import negatives_a_positive
+from resemb_gnn.training.fit import usual
 
 NUM_FEATURES = 32  # spectral features of a node
 
@@ -172,8 +172,8 @@ def read_task(
         found = source
         split = stages.run("splitting", lambda: make_split(found, settings))
     # Said in full, so that what is kept of the settings tells it.
-    negatives = negatives_a_positive(split, settings.train_negatives)
-    return Task(replace(settings, train_negatives=negatives), source, split)
+    negatives, rate = usual(split, settings.train_negatives, settings.lr)
+    return Task(replace(settings, train_negatives=negatives, lr=rate), source, split)
 
 
 def read_source(settings: DataSettings) -> DataSource:

@@ -19,6 +19,9 @@ from resemb_gnn.settings.setting import Range, Settings, setting
 DRAWN_NEGATIVES = 4
 """Negatives a positive in training, where some are drawn and nothing says how many."""
 
+RATE, RATE_OF_DRAWN = 1e-3, 4e-3
+"""Learning rates, where nothing says which: of rows, and where negatives are drawn anew."""
+
 EARLIER = {"attention": "none", "ema_decay": None}
 """What was done before there were such settings: in files that do not name them."""
 
@@ -258,7 +261,11 @@ class TrainingSettings(GraphSettings):
         highest=0.999999,
     )
     batch_size: int = _rare_training(1024, "examples a training step")
-    lr: float = _training(1e-3, "learning rate of Adam", search=Range(3e-4, 3e-3))
+    lr: float | None = _training(
+        None,
+        f"learning rate of Adam (default: {RATE}; where negatives are drawn anew, {RATE_OF_DRAWN})",
+        search=Range(3e-4, 3e-3),
+    )
     patience: int = _rare_training(2, "epochs without a better validation AUC before a run stops")
     precision: str = _rare_training("float32", "of the network in training", PRECISIONS)
     compile: bool = _rare_training(

@@ -11,7 +11,7 @@ from resemb_gnn.errors import InputError
 from resemb_gnn.io.paths import expanded
 from resemb_gnn.settings import TrainingSettings
 from resemb_gnn.settings.setting import check_values
-from resemb_gnn.settings.shared import DRAWN_NEGATIVES
+from resemb_gnn.settings.shared import DRAWN_NEGATIVES, RATE, RATE_OF_DRAWN
 from resemb_gnn.training.checks import check_device, check_vocabulary
 from resemb_gnn.training.distributed import join_processes, own_device
 from resemb_gnn.training.helpers import ONE_COMPILES, check_processes, helpers
@@ -28,7 +28,7 @@ def fit(
     *,
     epochs: int = TrainingSettings.epochs,
     batch_size: int = TrainingSettings.batch_size,
-    lr: float = TrainingSettings.lr,
+    lr: float | None = TrainingSettings.lr,
     patience: int = TrainingSettings.patience,
     max_history: int | None = TrainingSettings.max_history,
     train_negatives: int | None = TrainingSettings.train_negatives,
@@ -65,7 +65,7 @@ def fit(
             weights of the first, when the first has ended.
         batch_size: examples a step; of each process if ``torchrun`` has started several and
             ``processes`` is 1.
-        lr: learning rate of Adam.
+        lr: learning rate of Adam; ``None``: .004 where negatives are drawn anew, else .001.
         patience: stop after so many epochs without a better validation AUC.
         max_history: only so many most recent behaviours of a history are used.
         train_negatives: so many negatives a positive, drawn anew each epoch (seeded by ``seed``),
@@ -146,13 +146,14 @@ def fit(
         raise InputError(f"processes={processes}, but {started} have been started already")
     if compile and started > 1:
         raise InputError(ONE_COMPILES)
+    train_negatives, lr = usual(split, train_negatives, lr)
     run = Run(
         epochs=epochs,
         batch_size=batch_size * started if processes == 1 else batch_size,
         lr=lr,
         patience=patience,
         max_history=max_history,
-        train_negatives=negatives_a_positive(split, train_negatives) or None,
+        train_negatives=train_negatives or None,
         ema_decay=ema_decay or None,
         sparse_rows=sparse_rows,
         compile=compile,
@@ -169,10 +170,12 @@ def fit(
         return run.fit(model, split, on_epoch, progress)
 
 
-def negatives_a_positive(split: Split, train_negatives: int | None) -> int | None:
-    """What ``train_negatives`` means for a split: itself, and if it is ``None``, the usual number
-    where negatives are drawn.
+def usual(split: Split, train_negatives: int | None, lr: float | None) -> tuple[int | None, float]:
+    """``train_negatives`` and ``lr``, and where they are ``None`` what suits the split: both were
+    chosen on validation (benchmarks/accuracy/contest). Of a log with labels, no negatives.
     """
     if train_negatives is None and split.sampler is not None:
-        return DRAWN_NEGATIVES
-    return train_negatives
+        train_negatives = DRAWN_NEGATIVES
+    if lr is None:
+        lr = RATE_OF_DRAWN if train_negatives else RATE
+    return train_negatives, lr

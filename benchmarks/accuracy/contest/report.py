@@ -57,18 +57,36 @@ def simple_scores(folder: Path) -> Simple:
 def chosen_form(sets: dict[str, Runs]) -> str | None:
     """The form with the best validation AUC over the sets, if all have run on all of them."""
     have = [
-        form for form in FORMS if all(len(runs.get(form, [])) == SEEDS for runs in sets.values())
+        form for form in FORMS if all(len(runs.get(form, [])) >= SEEDS for runs in sets.values())
     ]
     if len(sets) < len(SETS) or len(have) < len(FORMS):
         return None
     return max(
         have,
-        key=lambda form: np.mean([mean_of(runs[form], "valid", "auc") for runs in sets.values()]),
+        key=lambda form: np.mean(
+            [mean_of(of_seeds(runs, SEEDS)[form], "valid", "auc") for runs in sets.values()]
+        ),
     )
 
 
-def set_table(name: str, runs: Runs, simple: Simple, draws: Draws) -> list[str]:
+def of_seeds(runs: Runs, seeds: int) -> Runs:
+    """The runs of the first seeds."""
+    return {arm: [run for run in some if run["seed"] < seeds] for arm, some in runs.items()}
+
+
+def more_seeds(name: str, runs: Runs, draws: Draws) -> list[str]:
+    """The arms of a set that have more seeds than the rule asks for, with all of them."""
+    most = max(map(len, runs.values()))
+    if most <= SEEDS:
+        return []
+    some = {arm: own for arm, own in runs.items() if len(own) == most}
+    title = f"{SETS[name].title}, {most} seeds of some arms"
+    return section(title, set_table(name, some, {}, draws, most))
+
+
+def set_table(name: str, runs: Runs, simple: Simple, draws: Draws, seeds: int = SEEDS) -> list[str]:
     """The simple scores, a set's arms in the order of the rule, and what others published."""
+    runs = of_seeds(runs, seeds)
     ranked = any(run.get("ranking") for some in runs.values() for run in some)
     titles = ["embedding", "seeds", "valid AUC", "AUC", "GAUC", "GAUC less `plain`'s, over users"]
     titles += ["over seeds", "log loss", *(("HR@10", "NDCG@10") if ranked else ())]
@@ -76,13 +94,13 @@ def set_table(name: str, runs: Runs, simple: Simple, draws: Draws) -> list[str]:
     for score, found in simple.items():
         test, ranking = found["test"], found.get("ranking", {})
         loss = f"{test['logloss']:.4f}" if score == FITTED else NONE  # the others are no log-odds
-        gain = points(over_users(draws, score, "plain", "gauc", SEEDS))
+        gain = points(over_users(draws, score, "plain", "gauc", seeds))
         cells = [f"{test['auc']:.4f}", f"{test['gauc']:.4f}", gain, NONE, loss]
         cells += [f"{ranking[key]:.4f}" for key in ("hr_10", "ndcg_10") if ranked]
         rows.append([SIMPLE[score], NONE, NONE, *cells, NONE])
     for arm in (arm for arm in ARMS if arm in runs):
         own = runs[arm]
-        seeds = paired_differences(own, runs.get("plain", []), "test", "gauc")
+        paired = paired_differences(own, runs.get("plain", []), "test", "gauc")
         versus = arm != "plain" and "plain" in runs
         rows.append(
             [
@@ -91,8 +109,8 @@ def set_table(name: str, runs: Runs, simple: Simple, draws: Draws) -> list[str]:
                 f"{mean_of(own, 'valid', 'auc'):.4f}",
                 mean_and_std([number(run, "test", "auc") for run in own]),
                 f"{mean_of(own, 'test', 'gauc'):.4f}",
-                points(over_users(draws, arm, "plain", "gauc", SEEDS)) if versus else NONE,
-                points(difference(seeds)) if versus and len(seeds) > 1 else NONE,
+                points(over_users(draws, arm, "plain", "gauc", seeds)) if versus else NONE,
+                points(difference(paired)) if versus and len(paired) > 1 else NONE,
                 f"{mean_of(own, 'test', 'logloss'):.4f}",
                 *(f"{mean_of(own, 'ranking', key):.4f}" for key in ("hr_10", "ndcg_10") if ranked),
                 f"{np.mean([seconds_to_best(run) for run in own]):.0f}",
@@ -141,6 +159,7 @@ def page(
             lines += section(title, verdicts(one, sets, draws))
     for name, runs in sets.items():
         lines += section(SETS[name].title, set_table(name, runs, simple[name], draws[name]))
+        lines += more_seeds(name, runs, draws[name])
     return [*lines, *beside]
 
 
@@ -153,9 +172,9 @@ def beside_tables(results: Path, sets: dict[str, Runs], draws: dict[str, Draws])
             continue
         runs, drawn = by_embedding(read_results(file)), read_draws(file.parent)
         if "plain" not in runs and "plain" in sets.get(beside.of, {}):
-            runs["plain"] = sets[beside.of]["plain"][: beside.seeds]
+            runs["plain"] = sets[beside.of]["plain"]
             drawn = draws[beside.of] | drawn
-        lines += section(beside.title, set_table(name, runs, {}, drawn))
+        lines += section(beside.title, set_table(name, runs, {}, drawn, beside.seeds))
     return lines
 
 
@@ -167,7 +186,8 @@ def readme_table(sets: dict[str, Runs], draws: dict[str, Draws]) -> list[str]:
         for name, runs in sets.items():
             found = over_users(draws[name], arm, "plain", "gauc", SEEDS)
             if arm == "plain":
-                cells.append(f"{mean_of(runs[arm], 'test', 'gauc'):.3f}")
+                own = of_seeds(runs, SEEDS)[arm]
+                cells.append(f"{mean_of(own, 'test', 'gauc'):.3f}")
             elif found is None:
                 cells.append(NONE)
             else:

@@ -45,7 +45,9 @@ class DataSet:
 
 
 SETS = {
-    "kuairand": DataSet("kuairand:{folder}/kuairand_pure", "KuaiRand", _ALIKE | {"lr": 0.001}),
+    "kuairand": DataSet(
+        "kuairand:{folder}/kuairand_pure", "KuaiRand", _ALIKE | {"lr": 0.001, "attention": "none"}
+    ),
     "beauty": DataSet("{folder}/amazon/Beauty.txt", "Beauty", _LISTS),
     "complete-journey": DataSet("complete-journey", "Complete Journey", _LISTS),
     "sports": DataSet("{folder}/amazon/Sports_and_Outdoors.txt", "Sports", _LISTS),

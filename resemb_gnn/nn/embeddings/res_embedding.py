@@ -16,7 +16,7 @@ from resemb_gnn.nn.embeddings.table_options import TableOptions
 from resemb_gnn.nn.encoders.average import ItemAverageEncoder
 from resemb_gnn.nn.encoders.center_normalization import CenterNormalization
 from resemb_gnn.nn.encoders.graph_guard import guard_graph
-from resemb_gnn.nn.encoders.make_encoder import make_encoder
+from resemb_gnn.nn.encoders.make_encoder import MLP, make_encoder
 from resemb_gnn.nn.layers.mean_square import mean_square
 from resemb_gnn.nn.layers.own_precision import in_own_precision
 from resemb_gnn.nn.layers.unique_ids import unique_ids
@@ -87,7 +87,8 @@ class ResEmbedding(ItemEmbedding):
         >>> import torch
         >>> import resemb_gnn as rg
         >>> log = rg.InterestDelayModel(num_users=50, num_items=30).sample()
-        >>> emb = rg.ResEmbedding(rg.covisit_graph(log), embedding_dim=16, num_centers=4)
+        >>> graph = rg.covisit_graph(log)
+        >>> emb = rg.ResEmbedding(graph, embedding_dim=16, num_centers=4, encoder="gcn")
         >>> ids = torch.tensor([[0, 1, 2], [3, 4, 5]])
         >>> emb(ids).shape
         torch.Size([2, 3, 16])
@@ -109,7 +110,7 @@ class ResEmbedding(ItemEmbedding):
         graph: Data,
         embedding_dim: int = EmbeddingSettings.embedding_dim,
         num_centers: int | None = EmbeddingSettings.num_centers,
-        encoder: str | nn.Module = "gcn",
+        encoder: str | nn.Module = MLP,
         *,
         temperature: float = EmbeddingSettings.temperature,
         normalization: str = EmbeddingSettings.normalization,

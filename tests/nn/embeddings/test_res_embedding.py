@@ -363,7 +363,12 @@ def test_standard_deviations_at_the_start() -> None:
 def test_defaults_and_repr() -> None:
     emb = ResEmbedding(random_graph(0))
     settings = "9, 32, num_centers=64, shrinkage=1000.0, residual_penalty=1.0"
-    assert str(emb).startswith(f"ResEmbedding(\n  {settings}\n  (encoder): GCNEncoder(")
+    assert str(emb).startswith(f"ResEmbedding(\n  {settings}\n  (encoder): SIGNEncoder(")
+    torch.manual_seed(1)
+    relu = ResEmbedding(random_graph(0), encoder="sign", normalization="relu")
+    emb.load_state_dict(relu.state_dict())
+    assert torch.equal(emb(torch.arange(9)), relu(torch.arange(9)))
+    assert emb.center_std == relu.center_std
     assert "num_centers=9" in str(make_embedding("average", None))
 
 

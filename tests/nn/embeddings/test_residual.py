@@ -20,6 +20,7 @@ def make_embedding(shrinkage: float | None = 3.0, seed: int = 0, **options: Any)
         random_graph(0),
         5,
         3,
+        "gcn",  # no item's central part is zero, as three ReLU weights may be
         residual_std=0.5,
         shrinkage=shrinkage,
         residual_options=ResidualOptions(**options),

@@ -370,4 +370,4 @@ def test_deep_gcn_equals_a_stack_of_pyg_layers(ids: Tensor, hidden: tuple[int, .
 def test_hidden_layers_go_with_gcn_only() -> None:
     with pytest.raises(InputError, match=r"hidden=\(6,\) goes with encoder='gcn' only"):
         ResEmbedding(random_graph(0), encoder="gat", hidden=(6,))
-    assert len(ResEmbedding(random_graph(0), hidden=(6, 4)).encoder.hidden) == 2
+    assert len(ResEmbedding(random_graph(0), encoder="gcn", hidden=(6, 4)).encoder.hidden) == 2

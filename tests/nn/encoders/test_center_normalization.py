@@ -175,9 +175,11 @@ def test_every_encoder_takes_every_kind(encoder: str, normalization: str, heads:
 
 def test_heads_must_divide_the_centres() -> None:
     with pytest.raises(InputError, match="heads=4 does not divide num_centers=6"):
-        ResEmbedding(random_graph(0), 5, 6, heads=4)
-    with pytest.raises(InputError, match="normalization and heads"):
+        ResEmbedding(random_graph(0), 5, 6, "gcn", heads=4)
+    with pytest.raises(InputError, match="normalization and heads .* not with average"):
         ResEmbedding(random_graph(0), 5, None, "average", heads=3)
+    with pytest.raises(InputError, match="normalization and heads .* not with mlp"):
+        ResEmbedding(random_graph(0), 5, 6, normalization="entmax")
 
 
 @pytest.mark.parametrize(("normalization", "std"), [("relu", (2 / 264) ** 0.5), ("entmax", 0.4)])
@@ -185,5 +187,5 @@ def test_centres_whose_weights_have_any_sum_start_as_a_layer_does(
     normalization: str, std: float
 ) -> None:
     torch.manual_seed(0)
-    emb = ResEmbedding(random_graph(0), 64, 200, normalization=normalization)
+    emb = ResEmbedding(random_graph(0), 64, 200, "sign", normalization=normalization)
     assert emb.centers.std().item() == pytest.approx(std, rel=0.03)
