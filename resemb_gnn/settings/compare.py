@@ -54,7 +54,7 @@ class CompareSettings(EmbeddingSettings, TrainingSettings):
     """
 
     embeddings: tuple[str, ...] = setting(
-        ("plain", "mlp", "gcn", "gat"),
+        ("plain", "mlp:held", "gcn", "gat"),
         "embeddings to compare, as fit's --embedding",
         name_of=embedding_name,
         group="training",

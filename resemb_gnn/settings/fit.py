@@ -21,7 +21,7 @@ class FitSettings(EmbeddingSettings, TrainingSettings):
     """
 
     embedding: str = setting(
-        "mlp",
+        "mlp:held",
         "embedding to train: its shared part, and :KEPT, what an item keeps of its own",
         name_of=embedding_name,
         group="training",

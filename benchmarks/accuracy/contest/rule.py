@@ -13,12 +13,13 @@ ARMS = {
     "linear": "a linear map of them",
     "semantic": "semantic ids: k-means codes of them",
     "mlp": "a two-layer net of them",
+    "mlp:held": "the same, held residual",
     "mlp:staged": "the same, then a free residual",
     "gcn": "softmax centres, held residual",
     "sign:none": "softmax centres, no residual",
     "sign:staged": "the same, then a free residual",
 }
-FORMS = ("gcn", "sign:none", "sign:staged", "mlp", "mlp:staged")  # the default is one of these
+FORMS = ("gcn", "sign:none", "sign:staged", "mlp", "mlp:staged", "mlp:held")  # the default is one
 SEEDS = 3
 EPOCHS = 12
 _ALIKE = {"ema_decay": 0.999, "epochs": EPOCHS, "save_predictions": True}

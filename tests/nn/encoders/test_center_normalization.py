@@ -176,9 +176,9 @@ def test_every_encoder_takes_every_kind(encoder: str, normalization: str, heads:
 def test_heads_must_divide_the_centres() -> None:
     with pytest.raises(InputError, match="heads=4 does not divide num_centers=6"):
         ResEmbedding(random_graph(0), 5, 6, "gcn", heads=4)
-    with pytest.raises(InputError, match="normalization and heads .* not with average"):
+    with pytest.raises(InputError, match=r"normalization and heads .* not with average"):
         ResEmbedding(random_graph(0), 5, None, "average", heads=3)
-    with pytest.raises(InputError, match="normalization and heads .* not with mlp"):
+    with pytest.raises(InputError, match=r"normalization and heads .* not with mlp"):
         ResEmbedding(random_graph(0), 5, 6, normalization="entmax")
 
 
