@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> dict[str, dict[str, float]]:
     split = world.sample().split(by="last")
     graph = rg.covisit_graph(split.history, window=5, folds=5)
     table = nn.Embedding(120, 16)
-    res = rg.ResEmbedding(graph, embedding_dim=16, num_centers=6)
+    res = rg.ResEmbedding(graph, embedding_dim=16, num_centers=6, encoder="gcn")
     arms = {"nn.Embedding": table, "ResEmbedding": res}
 
     found: dict[str, dict[str, float]] = {}

@@ -50,7 +50,7 @@ def one_size(path: Path, steps: int) -> None:
     split = stages.run("split", lambda: log.split(by="last"))
     bare = stages.run("graph", lambda: rg.covisit_graph(split.history, folds=FitSettings.folds))
     graph = stages.run("features", lambda: NodeFeatures(NUM_FEATURES)(bare))
-    gcn = stages.run("encoder", lambda: rg.ResEmbedding(graph, DIM, CENTERS))
+    gcn = stages.run("encoder", lambda: rg.ResEmbedding(graph, DIM, CENTERS, "gcn"))
     generator = torch.Generator().manual_seed(0)
     embeddings = {"gcn": gcn, "plain": PlainEmbedding(log.num_items, DIM)}
     for name in MODELS:

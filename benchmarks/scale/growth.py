@@ -104,7 +104,9 @@ def gcn_model(stages: Stages, split: rg.Split) -> tuple[rg.DIN, int]:
     """DIN with the ``gcn`` embedding, and the number of edges; the graph itself is given up."""
     bare = stages.run("graph", lambda: rg.covisit_graph(split.history))
     graph = stages.run("features", lambda: rg.SpectralFeatures(DIM)(bare))
-    model = stages.run("model", lambda: make_din(rg.ResEmbedding(graph, DIM, CENTERS)).train())
+    model = stages.run(
+        "model", lambda: make_din(rg.ResEmbedding(graph, DIM, CENTERS, "gcn")).train()
+    )
     return model, graph.num_edges
 
 

@@ -62,7 +62,7 @@ def fits(split: rg.Split, epochs: int, seeds: int) -> list[dict[str, Any]]:
         for name, graph in (("ours", ours), ("exact", exact)):
             torch.manual_seed(seed)
             model = rg.DIN(
-                rg.ResEmbedding(graph, EmbeddingSettings.embedding_dim),
+                rg.ResEmbedding(graph, EmbeddingSettings.embedding_dim, encoder="gcn"),
                 attention_normalization="none",
             )
             fitted = rg.fit(model, split, epochs=epochs, seed=seed, progress=False, **FIRST_FIT)

@@ -96,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     torch.manual_seed(0)
     log = make_log(options.data)
     split = log.split()
-    model = DIN(ResEmbedding(covisit_graph(split.history))).eval()
+    model = DIN(ResEmbedding(covisit_graph(split.history), encoder="gcn")).eval()
     forms = scorers(model, options.threads)
     contents = {
         "command": command("benchmarks.speed.serving", argv, options.data),
