@@ -4,6 +4,7 @@ python -m benchmarks.accuracy.contest.report --readme README.md    # its table, 
 """
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,23 @@ def more_seeds(name: str, runs: Runs, draws: Draws) -> list[str]:
     return section(title, set_table(name, some, {}, draws, most))
 
 
+def seconds_to_reach(runs: list[dict[str, Any]], others: list[dict[str, Any]]) -> float:
+    """Mean seconds of training until a run is as good in validation AUC as the other of its seed
+    ever is; NaN if one of them never is, or there is none of its seed.
+    """
+    best = {run["seed"]: number(run, "valid", "auc") for run in others}
+    found = []
+    for run in runs:
+        seconds, reached = 0.0, math.nan
+        for epoch in run["curve"]:
+            seconds += number(epoch, "seconds")
+            if number(epoch, "valid", "auc") >= best.get(run["seed"], math.inf):
+                reached = seconds
+                break
+        found.append(reached)
+    return float(np.mean(found))
+
+
 def set_table(name: str, runs: Runs, simple: Simple, draws: Draws, seeds: int = SEEDS) -> list[str]:
     """The simple scores, a set's arms in the order of the rule, and what others published."""
     runs = of_seeds(runs, seeds)
@@ -97,11 +115,12 @@ def set_table(name: str, runs: Runs, simple: Simple, draws: Draws, seeds: int = 
         gain = points(over_users(draws, score, "plain", "gauc", seeds))
         cells = [f"{test['auc']:.4f}", f"{test['gauc']:.4f}", gain, NONE, loss]
         cells += [f"{ranking[key]:.4f}" for key in ("hr_10", "ndcg_10") if ranked]
-        rows.append([SIMPLE[score], NONE, NONE, *cells, NONE])
+        rows.append([SIMPLE[score], NONE, NONE, *cells, NONE, NONE])
     for arm in (arm for arm in ARMS if arm in runs):
         own = runs[arm]
         paired = paired_differences(own, runs.get("plain", []), "test", "gauc")
         versus = arm != "plain" and "plain" in runs
+        reached = seconds_to_reach(own, runs.get("plain", []))
         rows.append(
             [
                 f"`{arm}`",
@@ -114,12 +133,14 @@ def set_table(name: str, runs: Runs, simple: Simple, draws: Draws, seeds: int = 
                 f"{mean_of(own, 'test', 'logloss'):.4f}",
                 *(f"{mean_of(own, 'ranking', key):.4f}" for key in ("hr_10", "ndcg_10") if ranked),
                 f"{np.mean([seconds_to_best(run) for run in own]):.0f}",
+                NONE if math.isnan(reached) else f"{reached:.0f}",
             ]
         )
     for rival, figures in PUBLISHED.get(name, {}).items():
         shown = [f"{figure:.4f}" for figure in figures]
-        rows.append([f"*{rival}, published*", *[NONE] * 7, *shown, NONE])
-    return table([*titles, "seconds to the chosen epoch"], rows)
+        rows.append([f"*{rival}, published*", *[NONE] * 7, *shown, NONE, NONE])
+    titles += ["seconds to the chosen epoch", "to `plain`'s best validation AUC"]
+    return table(titles, rows)
 
 
 def verdicts(form: str, sets: dict[str, Runs], draws: dict[str, Draws]) -> list[str]:
