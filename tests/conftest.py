@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import multiprocessing
 import os
 from collections.abc import Callable, Sequence
 from itertools import accumulate
@@ -15,6 +16,8 @@ from resemb_gnn import BehaviorLog
 
 # The suite runs a process a core itself, and starting more takes seconds: `--jobs auto` is 1 in it.
 os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
+# Processes of multiprocessing's forkserver are forks of one that has imported what takes seconds.
+multiprocessing.set_forkserver_preload(["pytest", "torch._dynamo", "resemb_gnn.experiment.run"])
 
 # tests/tools/mutants.py wants to know whether a test fails, not by which smallest example.
 settings.register_profile(
