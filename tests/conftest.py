@@ -62,6 +62,16 @@ def _clustered_rows(seed: int) -> pl.DataFrame:
     return frame[rng.permutation(len(frame))]
 
 
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports without pictures, which take seconds to draw, where a comparison is asked for
+    something else. tests/experiment/test_own_parts.py and test_workers.py draw them.
+    """
+    from resemb_gnn.experiment.report import page
+
+    monkeypatch.setattr(page, "_figure_groups", lambda results, geometries: [])
+
+
 @pytest.fixture(scope="session")
 def log() -> BehaviorLog:
     """A small log without labels: 60 users, 40 items in 5 clusters, which are the categories."""
