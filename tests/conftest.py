@@ -64,12 +64,12 @@ def _clustered_rows(seed: int) -> pl.DataFrame:
 
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reports without pictures, which take seconds to draw, where a comparison is asked for
-    something else. tests/experiment/test_own_parts.py and test_workers.py draw them.
+    """The pictures of a report are made, but not drawn, which takes longer than all the rest: for
+    tests of anything else.
     """
     from resemb_gnn.experiment.report import page
 
-    monkeypatch.setattr(page, "_figure_groups", lambda results, geometries: [])
+    monkeypatch.setattr(page, "to_svg", lambda figure, description: "<svg></svg>")
 
 
 @pytest.fixture(scope="session")
