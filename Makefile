@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 ARGS ?=
-# A process a core, a thread each: two threads crawl as soon as anything else runs.
-SUITE = OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --dist loadfile
+# A process a core, a thread each: two threads crawl as soon as anything else runs. Who is done takes
+# tests from another: handed out as files, the few longest come last, and one process waits for them.
+SUITE = OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --dist worksteal
 
 .PHONY: compare test coverage test-scatter test-spark benchmark-speed docs wheel-check lint format clean
 

@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import multiprocessing
 import os
 from collections.abc import Callable, Sequence
 from itertools import accumulate
@@ -15,6 +16,8 @@ from resemb_gnn import BehaviorLog
 
 # The suite runs a process a core itself, and starting more takes seconds: `--jobs auto` is 1 in it.
 os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
+# Processes of multiprocessing's forkserver are forks of one that has imported what takes seconds.
+multiprocessing.set_forkserver_preload(["pytest", "torch._dynamo", "resemb_gnn.experiment.run"])
 
 # tests/tools/mutants.py wants to know whether a test fails, not by which smallest example.
 settings.register_profile(
@@ -57,6 +60,16 @@ def _clustered_rows(seed: int) -> pl.DataFrame:
     columns = ["user_id", "item_id", "timestamp", "category", "label"]
     frame = pl.DataFrame(rows, schema=columns, orient="row")
     return frame[rng.permutation(len(frame))]
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pictures of a report are made, but not drawn, which takes longer than all the rest: for
+    tests of anything else.
+    """
+    from resemb_gnn.experiment.report import page
+
+    monkeypatch.setattr(page, "to_svg", lambda figure, description: "<svg></svg>")
 
 
 @pytest.fixture(scope="session")

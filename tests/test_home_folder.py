@@ -174,6 +174,7 @@ def work(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize(("function", "parameter"), CALLS)
 def test_home_folder(
     function: str, parameter: str, world: World, work: Path, request: pytest.FixtureRequest

@@ -71,15 +71,18 @@ def test_nothing_is_imported_before_it_is_asked_for() -> None:
     assert not torch
 
 
-def test_a_module_is_there_as_an_attribute() -> None:
+def test_a_module_is_there_as_an_attribute_and_a_star_takes_all_names() -> None:
     modules = sorted(path.parent.name for path in FOLDER.glob("*/__init__.py"))
-    code = f"import resemb_gnn as rg\nprint(*[getattr(rg, name).__name__ for name in {modules}])"
-    assert in_new_process(code).split() == [f"resemb_gnn.{name}" for name in modules]
-
-
-def test_a_star_takes_all_names() -> None:
-    code = "from resemb_gnn import *\nprint(*[name for name in dir() if name[0] != '_'])"
-    assert in_new_process(code).split() == sorted(rg.__all__)
+    code = f"""if True:
+        import resemb_gnn
+        print(*[getattr(resemb_gnn, name).__name__ for name in {modules}])
+        del resemb_gnn
+        from resemb_gnn import *
+        print(*[name for name in dir() if name[0] != '_'])
+    """
+    found, names = in_new_process(code).splitlines()
+    assert found.split() == [f"resemb_gnn.{name}" for name in modules]
+    assert names.split() == sorted(rg.__all__)
 
 
 def test_help_shows_them() -> None:

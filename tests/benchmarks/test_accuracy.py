@@ -11,6 +11,7 @@ from benchmarks.accuracy import cold_items, crosscheck, parts
 from resemb_gnn import BehaviorLog
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_parts_are_compared_with_one_thing_changed_each(sequences: Path, tmp_path: Path) -> None:
     words = ["--data", str(sequences), "--seeds", "1", "--epochs", "1", "--out", str(tmp_path)]
     parts.main([*words, "--variants", "one-graph", "permuted"])

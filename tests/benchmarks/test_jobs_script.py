@@ -11,6 +11,7 @@ import pytest
 from benchmarks.speed import jobs
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_comparisons_take_turns_and_agree(
     sequences: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], in_process: None
 ) -> None:

@@ -44,6 +44,7 @@ def test_the_model_is_used_as_any(place: Path, capsys: pytest.CaptureFixture[str
     assert (place / "out" / "scorer.pt2").exists()
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_compare_has_it_in_every_arm(place: Path, tmp_path: Path) -> None:
     arms = ["--embeddings", "plain", "gcn", "--seeds", "1", "--out", str(tmp_path / "runs")]
     flags = ["compare", *shop_flags(place), *EMBED, *SMALL, *arms]

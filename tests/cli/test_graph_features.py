@@ -139,6 +139,7 @@ def test_no_features_of_items(
     assert "there are no features of items; --items names their file" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_compare_keeps_the_features_apart(shop: Path, tmp_path: Path) -> None:
     """A comparison goes on with the same graph features alone."""
     words = ["compare", *shop_flags(shop), *SMALL, "--seeds", "1", "--embeddings", "gcn"]

@@ -65,6 +65,7 @@ COMMANDS = ("fit", "compare", "graph", "predict", "export")
 TABLES = ("graph", "predict")
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_output_that_is_there_is_kept_unless_it_is_to_be_replaced(
     command: str, here: Path, capsys: pytest.CaptureFixture[str]
@@ -286,6 +287,7 @@ def test_comparisons_keep_what_is_not_theirs(
     assert (here / "out" / "report.html").read_text() == "mine"
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_home_folders_in_every_flag(
     command: str,

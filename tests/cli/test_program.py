@@ -22,6 +22,7 @@ def sequence_file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_compare_prints_the_table(
     sequence_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

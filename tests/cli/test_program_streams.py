@@ -28,8 +28,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
-def test_what_standard_output_cannot_show_is_escaped(encoding: str, here: Path) -> None:
+def test_what_standard_output_cannot_show_is_escaped(here: Path) -> None:
+    encoding = "cp1252"
     environment = os.environ | {"PYTHONIOENCODING": encoding}
     done = subprocess.run([*PROGRAM, *GRAPH], env=environment, capture_output=True, check=True)
     shown = done.stdout.decode(encoding)
@@ -39,14 +39,10 @@ def test_what_standard_output_cannot_show_is_escaped(encoding: str, here: Path) 
     assert {TEA, CUP} <= {*edges["item"], *edges["other"]}
 
 
-@pytest.mark.parametrize(("closing", "words"), [("2>&-", GRAPH), ("<&- >&- 2>&-", FIT)])
-def test_closed_streams(closing: str, words: list[str], here: Path) -> None:
-    started = subprocess.run(["bash", "-c", f'exec "$@" {closing}', "bash", *PROGRAM, *words])
-    assert started.returncode == 0
-    if words == FIT:
-        assert len(rg.load("model").item_ids) == 10
-    else:
-        assert pl.read_csv("edges.csv").columns == ["item", "other", "weight"]
+def test_closed_streams(here: Path) -> None:
+    closed = ["bash", "-c", 'exec "$@" <&- >&- 2>&-', "bash", *PROGRAM]
+    assert subprocess.run([*closed, *FIT]).returncode == 0
+    assert len(rg.load("model").item_ids) == 10
 
 
 def test_an_error_without_streams_ends_with_its_code(here: Path) -> None:

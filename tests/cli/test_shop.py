@@ -178,6 +178,7 @@ def test_export_equals_predict(place: Path) -> None:
     assert not np.array_equal(unknown, logit)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_compare_reports_the_features(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = place / "compared"
     arguments = ["compare", *shop_flags(place), "--embeddings", "plain", "--seeds", "1", *SMALL]

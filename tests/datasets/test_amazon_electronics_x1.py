@@ -210,6 +210,7 @@ def test_rows_that_do_not_fit_are_named(tmp_path, name, old, new, message):
         AmazonElectronicsX1(tmp_path, published=False)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_comparison_runs_on_the_published_examples(tmp_path, users, monkeypatch):
     train, test = write(tmp_path, users)
     found = {

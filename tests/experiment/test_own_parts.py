@@ -101,6 +101,7 @@ def test_what_cannot_be_compared_is_refused(
     assert "mine" not in SHARED
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_split_of_one_s_own_is_taken_as_it_is(log: rg.BehaviorLog, tmp_path: Path) -> None:
     split = log.split(by="last", num_negatives=3, seed=7)
     options = {"seeds": 1, "split": split, "name": "mine.csv"} | SMALL

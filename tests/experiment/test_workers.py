@@ -3,6 +3,8 @@
 Each test that starts processes waits for their imports, so there are few, and each asks for much.
 """
 
+import contextlib
+import io
 import multiprocessing
 import os
 import signal
@@ -31,15 +33,35 @@ from resemb_gnn.theory import GapCurve
 VICTIM = Run("gcn", 0)
 
 
-@pytest.fixture
-def settings(tmp_path: Path, log: BehaviorLog, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Those of a comparison of four runs, from a table that is named from the current folder."""
-    monkeypatch.chdir(tmp_path)
+NAMES = {"user": "u", "item": "i", "time": "t", "embeddings": ("plain", "gcn")}
+SETTINGS = {"data": "log.parquet", **NAMES, "seeds": 2, "epochs": 3, "patience": 3}
+"""Those of a comparison of four runs, from a table that is named from the current folder."""
+
+
+def write_table(log: BehaviorLog) -> None:
     users, items = log.user_ids.gather(log.users.numpy()), log.item_ids.gather(log.items.numpy())
     frame = pl.DataFrame({"u": users, "i": items, "t": log.times.numpy()})
     frame.write_parquet("log.parquet")
-    names = {"user": "u", "item": "i", "time": "t", "embeddings": ("plain", "gcn")}
-    return {"data": "log.parquet", **names, "seeds": 2, "epochs": 3, "patience": 3}
+
+
+@pytest.fixture(scope="module")
+def whole(log: BehaviorLog, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the comparison by one process, which shows nothing."""
+    folder = tmp_path_factory.mktemp("one")
+    with contextlib.chdir(folder), contextlib.redirect_stderr(io.StringIO()) as shown:
+        write_table(log)
+        compare(CompareSettings(**SETTINGS, out="whole", jobs="1", quiet=True))
+    assert not shown.getvalue()
+    return folder / "whole"
+
+
+@pytest.fixture
+def settings(
+    tmp_path: Path, log: BehaviorLog, monkeypatch: pytest.MonkeyPatch, no_pictures: None
+) -> dict[str, Any]:
+    monkeypatch.chdir(tmp_path)
+    write_table(log)
+    return SETTINGS
 
 
 def without_times(results: dict[str, Any]) -> list[dict[str, Any]]:
@@ -66,10 +88,12 @@ def killed_after_two_epochs(task: Task, run: Run) -> dict[str, Any]:
 
 
 def test_a_killed_worker_takes_its_own_run_along_and_loses_nothing(
-    settings: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    whole: Path,
+    settings: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    whole = compare(CompareSettings(**settings, out="whole", jobs="1", quiet=True))
-    assert not capsys.readouterr().err
+    expected = without_times(read_results(whole / "results.json"))
     monkeypatch.setattr(module, "make_run", killed_after_two_epochs)
     with pytest.raises(TrainingError, match=r"gcn, seed 0: its process was ended by SIGKILL"):
         compare(CompareSettings(**settings, out="out", jobs="2"))
@@ -79,7 +103,7 @@ def test_a_killed_worker_takes_its_own_run_along_and_loses_nothing(
         assert f"{run}, epoch 3: loss " in shown
     assert "gcn, seed 0, epoch 3" not in shown
     kept = read_results(Path("out/results.json"))
-    named = [(Run(run["embedding"], run["seed"]), run) for run in without_times(whole)]
+    named = [(Run(run["embedding"], run["seed"]), run) for run in expected]
     assert without_times(kept) == [record for run, record in named if run != VICTIM]
     assert [path.name for path in Path("out/checkpoints").iterdir()] == [VICTIM.file_name]
     assert not list(Path("out").glob(".*"))
@@ -94,9 +118,9 @@ def test_a_killed_worker_takes_its_own_run_along_and_loses_nothing(
     monkeypatch.setattr(GapCurve, "__call__", count)
     resumed = compare(CompareSettings(**settings, out="out", jobs="2", resume=True, quiet=True))
     assert epochs == [3]  # one run is left, for which no process is started
-    assert without_times(resumed) == without_times(whole)
+    assert without_times(resumed) == expected
     assert not Path("out/checkpoints").exists()
-    geometry = [Path(name, "geometry/gcn.npz").read_bytes() for name in ("whole", "out")]
+    geometry = [(out / "geometry/gcn.npz").read_bytes() for out in (whole, Path("out"))]
     assert geometry[0] == geometry[1]
 
 
@@ -117,9 +141,8 @@ def stopped_after_an_epoch(task: Task, run: Run) -> dict[str, Any]:
 
 
 def test_an_interruption_stops_the_workers_where_they_can_go_on(
-    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    whole: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = compare(CompareSettings(**settings, out="whole", jobs="1", quiet=True))
     monkeypatch.setattr(module, "make_run", stopped_after_an_epoch)
 
     def interrupt(line: str) -> None:
@@ -133,7 +156,7 @@ def test_an_interruption_stops_the_workers_where_they_can_go_on(
     assert list(VICTIM.checkpoints(Path("out")).glob("checkpoint-*.pt"))
     monkeypatch.setattr(module, "make_run", make_run)
     resumed = compare(CompareSettings(**settings, out="out", jobs="1", resume=True, quiet=True))
-    assert without_times(resumed) == without_times(whole)
+    assert without_times(resumed) == without_times(read_results(whole / "results.json"))
 
 
 def answer(shared: dict[str, Any], job: str) -> Any:

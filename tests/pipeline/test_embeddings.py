@@ -306,6 +306,7 @@ def test_overrides_hold_for_one_arm() -> None:
     assert settings.of("plain") is settings
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_overrides_reach_the_runs_and_must_be_the_same_on_resume(
     log: BehaviorLog, tmp_path: Path
 ) -> None:

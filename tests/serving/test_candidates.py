@@ -14,9 +14,11 @@ from torch import Tensor
 from resemb_gnn import DIN
 from resemb_gnn.data import Batch
 from resemb_gnn.models import CTRModel, PooledMLP, WideDeep
-from resemb_gnn.serving import CandidateScorer, export_scorer
+from resemb_gnn.serving import CandidateScorer, Scorer, export, export_scorer
+from resemb_gnn.serving.candidates import candidate_program
 from tests.serving.test_scorer_features import (
     NUM_ITEMS,
+    assert_programs_equal,
     every_kind,
     inputs_of,
     make_features,
@@ -58,41 +60,64 @@ def parts(batch: Batch, users: bool) -> tuple[tuple[Tensor, Tensor], dict[str, A
     return (batch.history, batch.target), more
 
 
-@pytest.mark.parametrize(
-    ("kind", "users", "context"),
-    [
-        (DIN, True, True),
-        (WideDeep, True, True),
-        (OwnHistories, False, True),
-        (PooledMLP, False, False),
-    ],
-)
-def test_one_history_for_all_candidates(
-    kind: type[CTRModel], users: bool, context: bool, tmp_path: Path
+def by_name(batch: Batch, users: bool) -> dict[str, Tensor]:
+    """The same, as the ONNX model takes them."""
+    first, more = parts(batch, users)
+    named = dict(zip(("history", "target"), first, strict=True))
+    context = {f"context.{name}": value for name, value in more.pop("context", {}).items()}
+    return named | more | context
+
+
+def assert_same_scores(
+    model: CTRModel, scorer: CandidateScorer, folder: Path, users: bool, context: bool
 ) -> None:
+    """The scorer, and the programs made of it, against the model."""
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra serve")
-    pytest.importorskip("onnxscript", reason="needs the extra serve")
-    features = make_features(users=users, context=context)
-    model = make_model(kind, features)
-    scorer = CandidateScorer(export_scorer(model, tmp_path, features=features, candidates=True))
-    program = torch.export.load(tmp_path / "candidates.pt2").module()
-    session = onnxruntime.InferenceSession(tmp_path / "candidates.onnx")
-    card = json.loads((tmp_path / "scorer.json").read_text())["candidates"]
-    assert list(card["inputs"]) == [value.name for value in session.get_inputs()]
-    assert [value.name for value in session.get_outputs()] == list(card["output"])
+    program = torch.export.load(folder / "candidates.pt2").module()
+    session = onnxruntime.InferenceSession(folder / "candidates.onnx")
     for behaviors, candidates in SIZES:
         batch = one_history(behaviors, candidates, users, context)
         with torch.no_grad():
             expected = model(batch.expanded())
         first, more = parts(batch, users)
-        named = dict(zip(("history", "target"), first, strict=True))
-        named |= {name: value for name, value in more.items() if name == "user"}
-        named |= {f"context.{name}": value for name, value in more.get("context", {}).items()}
-        (onnx,) = session.run(None, {name: value.numpy() for name, value in named.items()})
+        named = {name: value.numpy() for name, value in by_name(batch, users).items()}
+        (onnx,) = session.run(None, named)
         for found in (scorer(*first, **more), program(*first, **more), torch.from_numpy(onnx)):
             torch.testing.assert_close(
                 found, expected, atol=1e-5, rtol=1e-5, msg=f"{behaviors}, {candidates}"
             )
+
+
+def test_both_forms_of_one_export(tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra serve")
+    pytest.importorskip("onnxscript", reason="needs the extra serve")
+    features = make_features()
+    model = make_model(DIN, features)
+    scorer = export_scorer(model, tmp_path, features=features, candidates=True)
+    assert_programs_equal(model, scorer, features, tmp_path)
+    session = onnxruntime.InferenceSession(tmp_path / "candidates.onnx")
+    card = json.loads((tmp_path / "scorer.json").read_text())["candidates"]
+    assert list(card["inputs"]) == [value.name for value in session.get_inputs()]
+    assert [value.name for value in session.get_outputs()] == list(card["output"])
+    assert_same_scores(model, CandidateScorer(scorer), tmp_path, users=True, context=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "users", "context"),
+    [(WideDeep, True, True), (OwnHistories, False, True), (PooledMLP, False, False)],
+)
+def test_one_history_for_all_candidates(
+    kind: type[CTRModel], users: bool, context: bool, tmp_path: Path
+) -> None:
+    """This form alone: each program takes seconds to export."""
+    pytest.importorskip("onnxscript", reason="needs the extra serve")
+    features = make_features(users=users, context=context)
+    model = make_model(kind, features)
+    scorer = Scorer(model, features.context)
+    words = list(by_name(one_history(1, 1, users, context), users))
+    places = tmp_path / "candidates.pt2", tmp_path / "candidates.onnx"
+    export._write(candidate_program(scorer), *places, words)
+    assert_same_scores(model, CandidateScorer(scorer), tmp_path, users, context)
 
 
 def test_it_is_written_where_it_is_asked_for(tmp_path: Path) -> None:

@@ -98,7 +98,8 @@ def assert_same_scores(score: Score, model: CTRModel) -> None:
 MODELS = ["DIN", "DIN with everything", "PNN", "WideDeep"]
 
 
-@pytest.fixture(scope="module", params=MODELS)
+# Plain DIN and PNN are exported with features, in test_candidates.py and test_scorer_features.py.
+@pytest.fixture(scope="module", params=["DIN with everything", "WideDeep"])
 def exported(
     request: pytest.FixtureRequest, log: BehaviorLog, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[CTRModel, Path]:

@@ -90,16 +90,14 @@ def inputs_of(batch: Batch) -> dict[str, Tensor]:
     return found
 
 
-@pytest.mark.parametrize("kind", [DIN, PNN])  # the others' fields are as DIN's
-def test_programs_equal_the_model(kind: type[CTRModel], tmp_path: Path) -> None:
+def assert_programs_equal(
+    model: CTRModel, scorer: Scorer, features: Features, folder: Path
+) -> None:
+    """The scorer, and what ``export_scorer`` wrote of it, against the model."""
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra serve")
-    features = make_features()
-    model = make_model(kind, features)
-    user_ids = pl.Series([f"u{n}" for n in range(NUM_USERS)])
-    scorer = export_scorer(model, tmp_path, features=features, user_ids=user_ids)
-    program = torch.export.load(tmp_path / "scorer.pt2").module()
-    session = onnxruntime.InferenceSession(tmp_path / "scorer.onnx")
-    card = json.loads((tmp_path / "scorer.json").read_text())
+    program = torch.export.load(folder / "scorer.pt2").module()
+    session = onnxruntime.InferenceSession(folder / "scorer.onnx")
+    card = json.loads((folder / "scorer.json").read_text())
     assert list(card["inputs"]) == [value.name for value in session.get_inputs()]
     for seed, lengths in enumerate(BATCHES):
         batch = make_batch(lengths, features, seed)
@@ -114,9 +112,28 @@ def test_programs_equal_the_model(kind: type[CTRModel], tmp_path: Path) -> None:
             torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5, msg=str(lengths))
 
 
-@pytest.mark.parametrize(
-    "parts", [{"users": False}, {"context": False}, {"users": False, "context": False}]
-)
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[CTRModel, Scorer, Path]:
+    """PNN; DIN's fields, which are as the others', are exported in test_candidates.py."""
+    pytest.importorskip("onnxscript", reason="needs the extra serve")
+    features, folder = make_features(), tmp_path_factory.mktemp("scorer")
+    model = make_model(PNN, features)
+    user_ids = pl.Series([f"u{n}" for n in range(NUM_USERS)])
+    return model, export_scorer(model, folder, features=features, user_ids=user_ids), folder
+
+
+def test_programs_equal_the_model(exported: tuple[CTRModel, Scorer, Path]) -> None:
+    model, scorer, folder = exported
+    assert_programs_equal(model, scorer, make_features(), folder)
+
+
+def test_vocabularies_beside_the_scorer(exported: tuple[CTRModel, Scorer, Path]) -> None:
+    found = pl.read_parquet(exported[2] / "vocabularies.parquet")
+    assert found.filter(feature="row.a").rows() == [("row.a", "10", 2), ("row.a", "20", 3)]
+    assert found["feature"].unique().sort().to_list() == ["row tags|ü", "row.a", "row.b"]
+
+
+@pytest.mark.parametrize("parts", [{"users": False}, {"context": False}])
 def test_without_some_tables(parts: dict[str, bool], tmp_path: Path) -> None:
     features = make_features(**parts)
     model = make_model(DIN, features)
@@ -155,14 +172,6 @@ def test_an_unknown_user_is_one_without_values() -> None:
     other.known_users = model.known_users.over(FeatureTable(empty))
     with torch.no_grad():
         torch.testing.assert_close(actual, other(replace(batch, user=torch.zeros(2).long())))
-
-
-def test_vocabularies_beside_the_scorer(tmp_path: Path) -> None:
-    features = make_features()
-    export_scorer(make_model(DIN, features), tmp_path, onnx=False, features=features)
-    found = pl.read_parquet(tmp_path / "vocabularies.parquet")
-    assert found.filter(feature="row.a").rows() == [("row.a", "10", 2), ("row.a", "20", 3)]
-    assert found["feature"].unique().sort().to_list() == ["row tags|ü", "row.a", "row.b"]
 
 
 def test_a_context_that_is_not_told(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ KINDS = {
     "dien": "DIEN, which draws negatives from the global generator",
     "compiled": "DIN, `gcn`, compiled",
 }
+USERS, ITEMS, BEHAVIORS, BATCH = 500, 300, 6_000, 256
 INTERRUPTED, REFUSED = 130, 2  # exit codes, as the command line's
 
 
@@ -54,7 +55,7 @@ class Job:
 
 
 def make_split(seed: int) -> Split:
-    frame = synthetic_log(500, 300, 6_000, seed)
+    frame = synthetic_log(USERS, ITEMS, BEHAVIORS, seed)
     return BehaviorLog.from_frame(frame, "user", "item", "time").split()
 
 
@@ -102,7 +103,7 @@ def _train(job: Job) -> dict[str, Any]:
         model,
         split,
         epochs=2,
-        batch_size=256,
+        batch_size=BATCH,
         lr=job.lr,
         patience=2,
         max_history=20,

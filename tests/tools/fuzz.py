@@ -126,7 +126,7 @@ def commit() -> str:
 
 def run_reader(name: str, cases: int, seed: int, again: bool, out: Path) -> None:
     """Runs the cases of a reader that have not been run yet, in a process that may die."""
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")  # imports once, then forks each
     row = read(out).get(name)
     if again or row is None or row["seed"] != seed:
         row = {"seed": seed, "commits": [], "cases": 0, "outcomes": {}, "faults": []}
@@ -212,6 +212,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"files in {folder}; expected {case.expected()}")
         print(case.read())
         return
+    multiprocessing.set_forkserver_preload(["tests.tools.fuzz_cases.readers"])
     os.environ.setdefault("POLARS_MAX_THREADS", "1")  # files of a few rows: threads only cost
     for name in names:
         run_reader(name, args.cases, args.seed, args.again, args.out)

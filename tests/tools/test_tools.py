@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 
 from resemb_gnn import InputError
-from tests.tools import checkpoints, coverage_table, distributed, faults, faults_bench, fuzz
+from tests.tools import (
+    checkpoints,
+    coverage_table,
+    distributed,
+    faults,
+    faults_bench,
+    faults_jobs,
+    fuzz,
+)
 from tests.tools.fuzz_cases.cases import Case, Expected, Refused
 from tests.tools.fuzz_cases.readers import READERS
 
@@ -84,6 +92,16 @@ def test_a_reader_is_fuzzed_in_a_process_of_its_own(
     assert "| settings.yaml | 30 |" in (tmp_path / "fuzz.md").read_text()
 
 
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log of toy size; as many steps, so that what comes before one of them comes."""
+    sizes = {"USERS": 200, "ITEMS": 60, "BEHAVIORS": 1_500, "BATCH": 50}
+    for name, size in sizes.items():
+        monkeypatch.setattr(faults_jobs, name, size)
+    monkeypatch.setattr(distributed, "BATCH", sizes["BATCH"])
+
+
+@pytest.mark.usefixtures("small")
 def test_faults_are_survived_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faults_bench.CONTEXT, "Process", InProcess)
     faults.main(["--faults", "nan", "settings", "--out", str(tmp_path)])
@@ -104,6 +122,7 @@ def test_damage_changes_a_file(tmp_path: Path) -> None:
     assert sum(byte.bit_count() for byte in path.read_bytes()) == 1
 
 
+@pytest.mark.usefixtures("small")
 def test_two_processes_are_compared_with_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,6 @@ from resemb_gnn.training.distributed import add_gradients
 from tests.shop import add_makers, read_shop, write_shop
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["resemb_gnn"])
 
 
 def run(rank: int, job: Callable[..., Any], folder: Path, size: int, *args: Any) -> None:

@@ -236,7 +236,6 @@ def run_to_the_end(folder: Path, log: BehaviorLog) -> None:
 def test_killed_processes(log: BehaviorLog, tmp_path: Path) -> None:
     # One process that has imported everything, and has no threads yet, forks the others.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["resemb_gnn"])
 
     def process(folder: Path) -> Any:
         child = context.Process(target=run_to_the_end, args=(folder, log))

@@ -90,6 +90,7 @@ def test_text_table(results: dict[str, Any]) -> None:
             assert f"{found.mean:+.4f} [{found.low:+.4f}, {found.high:+.4f}]" in line
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_one_seed_shows_no_spread(make_results: Callable) -> None:
     results = make_results(("plain", "gcn"), seeds=1)
     for text in (text_table(results).rsplit("\n", 1)[0], markdown(results).split("Every run")[0]):
@@ -100,6 +101,7 @@ def test_one_seed_shows_no_spread(make_results: Callable) -> None:
     assert "seed 0" in Page(html(results, {})).text
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_further_tables(make_results: Callable) -> None:
     results = make_results(("plain", "gcn"))
     figures = {"mean": 0.1, "low": 0.05, "high": 0.2, "seeds": 3}
@@ -133,6 +135,7 @@ def test_markdown(results: dict[str, Any]) -> None:
     assert "GAUC = Σ" in text
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_verdict(make_results: Callable) -> None:
     results = make_results(("plain", "average", "gcn", "gat"))
     auc = {"gcn": (0.71, 0.711, 0.712), "average": (0.69, 0.689, 0.688), "gat": (0.6, 0.7, 0.8)}
@@ -203,6 +206,7 @@ def test_dates_of_the_split_are_dates(results: dict[str, Any]) -> None:
     assert f"| split.seed | {10**15} |" in text
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_stopped_comparison_says_so(make_results: Callable) -> None:
     results = make_results(("plain", "gcn"))
     complete = (text_table(results), markdown(results), html(results, {}))
@@ -230,6 +234,7 @@ def test_not_finite_figures(results: dict[str, Any]) -> None:
         assert not re.search(r"\bnan\b", text)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_gap_by_epoch_where_it_was_measured(results: dict[str, Any]) -> None:
     assert "Generalisation gap by epoch" in Page(html(results, {})).text
     old = copy.deepcopy(results)
@@ -328,6 +333,7 @@ def rendered(page: str, folder: Path, *options: str) -> tuple[str, str]:
 
 
 @needs_browser
+@pytest.mark.usefixtures("no_pictures")
 def test_browser_sorts_the_table(results: dict[str, Any], tmp_path: Path) -> None:
     page = html(results, {})
     click = """<script>
@@ -363,12 +369,13 @@ def test_browser_finds_no_error_and_fits_a_phone(
     results: dict[str, Any], make_geometry: Callable, tmp_path: Path
 ) -> None:
     page = html(hostile(results), {"gcn": make_geometry()})
-    dom, log = rendered(page, tmp_path)
-    assert "CONSOLE" not in log, log
-    assert dom.count("<button") == page.count('<th scope="col"')  # the script was let run
     frame = f"""<iframe style="width: 375px; height: 800px" srcdoc="{escape(page)}"
         onload="const root = this.contentDocument.documentElement;
-            document.title = [root.clientWidth > 300, root.scrollWidth - root.clientWidth]">
+            const buttons = root.querySelectorAll('button').length;
+            const beyond = root.scrollWidth - root.clientWidth;
+            document.title = [root.clientWidth > 300, beyond, buttons]">
         </iframe>"""
-    dom, _ = rendered(f"<!DOCTYPE html><title></title>{frame}", tmp_path)
-    assert unescape(re.search("<title>(.*)</title>", dom)[1]) == "true,0"
+    dom, log = rendered(f"<!DOCTYPE html><title></title>{frame}", tmp_path)
+    assert "CONSOLE" not in log, log
+    columns = page.count('<th scope="col"')  # each has a button if the script was let run
+    assert unescape(re.search("<title>(.*)</title>", dom)[1]) == f"true,0,{columns}"
