@@ -55,7 +55,7 @@ class World:
         log.save(home / "log")
         self.embedding = nn.Embedding(log.num_items, 4)
         export_embeddings(self.embedding, log.item_ids, home / "vectors", index=False)
-        self.trained = rg.train(data=str(home / "log.csv"), **SMALL)
+        self.trained = rg.train(data=str(home / "log.csv"), embedding="gcn", **SMALL)
         self.trained.save(home / "model")
         assert isinstance(self.trained.embedding, rg.ResEmbedding)
         self.geometry = item_geometry(self.trained.embedding)

@@ -1,5 +1,6 @@
 """An epoch of training, from its first batch or from where it was stopped."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -50,6 +51,10 @@ class EpochLoop:
             state.begin_epoch()
             train = self.examples(state.number)
             plan = train.plan(self.batch_size, state.generator, user_fold)
+        # With several negatives a positive there are more than in validation and test: the model
+        # learns the logit of one to one (prior correction; King and Zeng, "Logistic Regression in
+        # Rare Events Data", Political Analysis 2001).
+        how = self.precision, -math.log(max(1, train.candidates - 1))
         options = {
             "total": len(train) * train.candidates,
             "initial": sum(index.numel() for index, _ in plan[: state.step]) * train.candidates,
@@ -68,9 +73,9 @@ class EpochLoop:
                         part = None
                         if own is not None:
                             part = suited(self.model, train.batch(own, self.max_history, fold))
-                        loss = shared_step(self.model, part, batch, state.optimizer, self.precision)
+                        loss = shared_step(self.model, part, batch, state.optimizer, *how)
                     else:
-                        loss = training_step(self.model, batch, state.optimizer, self.precision)
+                        loss = training_step(self.model, batch, state.optimizer, *how)
                     state.end_step(loss * len(batch))
                     state.seconds = time.perf_counter() - started
                     place = f"step {state.step} of epoch {state.number}"

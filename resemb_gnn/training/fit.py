@@ -71,8 +71,9 @@ def fit(
         train_negatives: so many negatives a positive, drawn anew each epoch (seeded by ``seed``),
             in the place of those of the split. A step then holds ``batch_size / 2`` positives, each
             with its negatives: with one it is as large as without this, and with several there are
-            as many steps, of more examples. 0: the split's own, drawn once. ``None``: four, and of
-            a log with labels, whose rows are the examples, none.
+            as many steps, of more examples; the model's logit stays that of one to one, as
+            validation and test have it. 0: the split's own, drawn once. ``None``: four, and of a
+            log with labels, whose rows are the examples, none.
         ema_decay: validate, test and keep an average of the weights over the steps with this decay
             a step (:class:`~resemb_gnn.training.averaged_weights.AveragedWeights`); training itself
             is the same. 0 or ``None``: the weights at the end of an epoch.

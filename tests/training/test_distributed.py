@@ -102,7 +102,7 @@ def train(rank: int, make: Any, log: BehaviorLog, batch_size: int, **options: An
     split = log.split()
     torch.manual_seed(rank)  # the first process's start counts
     model = make(split)
-    settings = {"epochs": 2, "patience": 2, "progress": False} | options
+    settings = {"epochs": 2, "patience": 2, "lr": 1e-3, "progress": False} | options
     result = fit(model, split, batch_size=batch_size, **settings)
     figures = [epoch.train_loss for epoch in result.curve] + [result.test.logloss]
     return result.model.state_dict(), figures, (result.valid, result.test, result.train)

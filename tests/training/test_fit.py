@@ -94,7 +94,9 @@ def table(log: BehaviorLog, width: int = 4) -> nn.Embedding:
 
 
 def quick_fit(model: nn.Module, split: Split, **options: Any) -> Any:
-    return fit(model, split, progress=False, **{"epochs": 1, "batch_size": 10_000, **options})
+    """On the split's own negatives, by the weights themselves, unless the options say otherwise."""
+    usual = {"epochs": 1, "batch_size": 10_000, "train_negatives": 0, "ema_decay": 0}
+    return fit(model, split, progress=False, **usual | options)
 
 
 @pytest.fixture(scope="module")
@@ -260,6 +262,7 @@ def staged(split: Split, staged: bool = True) -> DIN:
         covisit_graph(split.history),
         8,
         4,
+        "gcn",
         feature_dim=8,
         shrinkage=None,
         residual_std=0.0 if not staged else 0.05,

@@ -77,14 +77,14 @@ def test_fit_chooses_by_size(make, log: BehaviorLog) -> None:  # type: ignore[no
 
 def with_options(log: BehaviorLog, **options: float) -> ResEmbedding:
     own = ResidualOptions(**options)  # type: ignore[arg-type]
-    return ResEmbedding(covisit_graph(log), 4, 6, feature_dim=8, residual_options=own)
+    return ResEmbedding(covisit_graph(log), 4, 6, "gcn", feature_dim=8, residual_options=own)
 
 
 def test_residual_with_a_learning_rate_of_its_own(log: BehaviorLog) -> None:
     batch = log.split().train.batch(torch.arange(6))
     for sparse_rows in (None, 1):
         torch.manual_seed(0)
-        model = DIN(with_options(log, lr_scale=0.25))
+        model = DIN(with_options(log, lr_scale=0.25), attention_normalization="none")
         start = {name: value.detach().clone() for name, value in model.named_parameters()}
         training_step(model, batch, ModelAdam(model, 0.01, sparse_rows))
         for name, parameter in model.named_parameters():

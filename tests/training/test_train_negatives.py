@@ -124,12 +124,49 @@ def test_one_of_them_makes_the_same_steps_as_the_split_s(
     split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = watch(monkeypatch)
-    train(split, epochs=1)
+    train(split, epochs=1, train_negatives=0)
     fixed = [len(batch) for batch in seen]
     seen.clear()
     result = train(split, epochs=1, train_negatives=1)[1]
     assert [len(batch) for batch in seen] == fixed
     assert result.examples_per_second > 0
+
+
+def test_four_of_them_are_usual_where_they_are_drawn(
+    split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = watch(monkeypatch)
+    usual = train(split, epochs=1)[0]
+    assert {batch.candidates for batch in seen} == {5}
+    told = train(split, epochs=1, train_negatives=4, lr=0.004, ema_decay=0.999)[0]
+    for one, other in zip(usual.parameters(), told.parameters(), strict=True):
+        assert torch.equal(one, other)
+    seen.clear()
+    labelled = rg.InterestDelayModel(num_users=60, num_items=40).sample().split(by="last")
+    usual = train(labelled, epochs=1)[0]
+    assert {batch.candidates for batch in seen} == {1}
+    told = train(labelled, epochs=1, train_negatives=0, lr=0.001)[0]
+    for one, other in zip(usual.parameters(), told.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+class Constant(nn.Module):
+    """The same logit for everybody."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logit = nn.Parameter(torch.tensor(1.0))
+
+    def forward(self, batch: rg.Batch) -> torch.Tensor:
+        return self.logit.expand(len(batch))
+
+
+@pytest.mark.parametrize("number", [1, 4])
+def test_the_logit_stays_that_of_one_to_one(split: Split, number: int) -> None:
+    model = Constant()
+    options = {"epochs": 1, "batch_size": 8, "lr": 0.1, "ema_decay": 0, "progress": False}
+    fit(model, split, train_negatives=number, **options)
+    assert float(model.logit) == pytest.approx(0, abs=0.25)  # and not log(1 / 4), -1.39
 
 
 def test_evaluation_keeps_its_own(split: Split) -> None:
@@ -187,8 +224,8 @@ def test_a_model_of_one_s_own_gets_histories_of_their_own(split: Split) -> None:
 
 
 def test_what_is_refused(split: Split) -> None:
-    with pytest.raises(InputError, match="train_negatives must be above 0, not 0"):
-        train(split, train_negatives=0)
+    with pytest.raises(InputError, match="train_negatives must be at least 0, not -1"):
+        train(split, train_negatives=-1)
     labelled = rg.InterestDelayModel(num_users=60, num_items=40).sample().split(by="last")
     with pytest.raises(InputError, match="the log has labels, so each row is an example"):
         train(labelled, train_negatives=2)

@@ -62,6 +62,10 @@ class DINAttention(nn.Module):
         self.first = nn.Linear(4 * dim, hidden[0])
         self.activation = make_activation(activation, hidden[0])
         self.rest = make_mlp(hidden[0], hidden[1:], activation)
+        if normalization == "softmax":
+            # A shift of all scores changes nothing: the gradient of a bias would be rounding alone,
+            # and Adam would follow it.
+            self.rest[-1] = nn.Linear(hidden[-1], 1, bias=False)
 
     def forward(
         self, query: Tensor, keys: Tensor, key_index: Tensor, ptr: Tensor, candidates: int = 1

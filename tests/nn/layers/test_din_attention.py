@@ -64,7 +64,8 @@ class PaddedAttention(nn.Module):
         layers: list[nn.Module] = []
         for width, following in pairwise(hidden):
             layers += [nn.Linear(width, following), make[activation](following)]
-        self.rest = nn.ModuleList([*layers, nn.Linear(hidden[-1], 1)])
+        last = nn.Linear(hidden[-1], 1, bias=normalization == "none")
+        self.rest = nn.ModuleList([*layers, last])
 
     def weights(self, query: Tensor, padded: Tensor, mask: Tensor) -> Tensor:
         """Attention ``[batch, longest]``, zero where masked."""
