@@ -7,7 +7,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from resemb_gnn import DIEN, DIN, PNN, BehaviorLog, PooledMLP, ResEmbedding, SASRec, WideDeep, covisit_graph
+from resemb_gnn import (
+    DIEN,
+    DIN,
+    PNN,
+    BehaviorLog,
+    PooledMLP,
+    ResEmbedding,
+    SASRec,
+    WideDeep,
+    covisit_graph,
+)
 from resemb_gnn.data import Batch
 from resemb_gnn.nn import HashedCrosses, LightGCNEmbedding, PlainEmbedding
 
