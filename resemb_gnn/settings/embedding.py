@@ -201,6 +201,7 @@ def _of_features(reads: tuple[str, ...], tuned: tuple[str, ...], *residual: str)
     return Shared(_RES, _residuals(*residual), reads, tuned, reads_features=True)
 
 
+_CODES = _of_features(("num_centers", "levels", "center_std"), ("num_centers",), "none")
 SHARED = {
     "plain": Shared("resemb_gnn.pipeline.embeddings:plain_table", _TABLES),
     "lightgcn": Shared(
@@ -218,10 +219,8 @@ SHARED = {
     "linear": _of_features(("center_std",), (), "none"),
     "frozen": _of_features(("start_scale",), (), "none", "start_scale"),
     "spectral": _of_features(("start_scale",), (), "free", "start_scale"),
-    **{
-        name: _of_features(("num_centers", "levels", "center_std"), ("num_centers",), "none")
-        for name in ("semantic", "semantic-prefix")
-    },
+    "semantic": _CODES,
+    "semantic-prefix": _CODES,
 }
 """Where shared parts come from. A new one is a line here, beside its own file."""
 

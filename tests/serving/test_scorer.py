@@ -42,7 +42,7 @@ def make_model(log: BehaviorLog, name: str) -> CTRModel:
     if name == "PNN":
         return trained_looking(PNN(emb, hidden=(20, 10)))
     if name == "SASRec":  # longer histories than it reads are among the batches
-        model = SASRec(emb, item_category=category, max_length=9)
+        model = SASRec(emb, item_category=category, num_blocks=1, max_length=9)
         nn.init.normal_(model.position)
         nn.init.normal_(model.empty)
         return model
