@@ -165,8 +165,9 @@ def _item2vec(graph: Data, settings: EmbeddingSettings) -> Tensor:
     pairs = Data(
         edge_index=graph.edge_index, edge_weight=graph.edge_weight, num_nodes=graph.num_nodes
     )
-    form = {"negatives": settings.item2vec_negatives, "smoothing": 0.75}
-    vectors: Tensor = SpectralFeatures(settings.embedding_dim, **form)(pairs).x
+    negatives = settings.item2vec_negatives
+    make = SpectralFeatures(settings.embedding_dim, negatives=negatives, smoothing=0.75)
+    vectors: Tensor = make(pairs).x
     return vectors
 
 

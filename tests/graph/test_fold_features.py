@@ -68,11 +68,11 @@ def test_one_step_of_subspace_iteration(clustered: Data, dim: int, kind) -> None
     graph = clustered.clone()
     graph.fold_graphs = kind(clustered.fold_graphs)
     # Smoothed in the one case: of a graph of pairs, a matrix that is not symmetric.
-    form = {"smoothing": 0.75 if dim == DIM else 1.0}
-    graph = SpectralFeatures(dim, **form)(graph)
-    start, _, _ = np.linalg.svd(positive_pmi(clustered, **form).toarray().astype(np.float64))
+    smoothing = 0.75 if dim == DIM else 1.0
+    graph = SpectralFeatures(dim, smoothing=smoothing)(graph)
+    start, _, _ = np.linalg.svd(positive_pmi(clustered, 1, smoothing).toarray().astype(np.float64))
     for part in graph.fold_graphs:
-        matrix = positive_pmi(part, **form).toarray().astype(np.float64)
+        matrix = positive_pmi(part, 1, smoothing).toarray().astype(np.float64)
         right, _ = np.linalg.qr(matrix.T @ start[:, :dim])
         left, values, _ = np.linalg.svd(matrix @ right, full_matrices=False)
         expected = left * np.sqrt(values)

@@ -69,9 +69,8 @@ def test_the_optimum_of_skip_gram_with_negative_sampling():
     and drawn as a negative of item ``i``, met ``n_i`` times, in proportion to the smoothed counts.
     """
     graph, dense = _random_graph(25, 0.3, isolated=3)
-    form = {"negatives": 2, "smoothing": 0.75}
-    found = positive_pmi(graph, **form).toarray()
-    np.testing.assert_allclose(found, _naive_pmi(dense, **form), rtol=1e-4, atol=1e-6)
+    found = positive_pmi(graph, 2, 0.75).toarray()
+    np.testing.assert_allclose(found, _naive_pmi(dense, 2, 0.75), rtol=1e-4, atol=1e-6)
     kept = found > 0
     assert 0 < kept.sum() < (positive_pmi(graph).toarray() > 0).sum()
     counts = dense.sum(axis=0)

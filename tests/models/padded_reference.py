@@ -108,7 +108,7 @@ class SteadySASRec(SASRec):
     """
 
     def __init__(self, embedding: nn.Module, hidden: tuple[int, ...] = (), **options: Any) -> None:
-        small = {"num_blocks": 1, "max_length": 8, "dropout": 0.0}
+        small: dict[str, Any] = {"num_blocks": 1, "max_length": 8, "dropout": 0.0}
         super().__init__(embedding, **small | options)
 
 

@@ -75,7 +75,7 @@ def test_a_centre_a_prefix(bits: int) -> None:
     torch.testing.assert_close(emb(ids), weights @ emb.centers)
     for level, (part, size) in enumerate(zip(weights.split(sizes, dim=1), sizes, strict=True)):
         assert torch.equal(part.sum(dim=1), torch.ones(30))
-        place = {}
+        place: dict[tuple[int, ...], int] = {}
         for item, number in enumerate(part.argmax(dim=1).tolist()):
             prefix = tuple(codes[item][: level + 1])
             assert place.setdefault(prefix, number) == number
