@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         to_ogb,
         write_covisit_graph,
     )
-    from resemb_gnn.models import DIEN, DIN, PNN, PooledMLP, WideDeep
+    from resemb_gnn.models import DIEN, DIN, PNN, PooledMLP, SASRec, WideDeep
     from resemb_gnn.nn import DINAttention, ResEmbedding
     from resemb_gnn.saved import TrainedModel, load, save, train
     from resemb_gnn.training import FitResult, Metrics, evaluate, fit, predict
@@ -51,6 +51,7 @@ __all__ = [
     "PermuteNodes",
     "PooledMLP",
     "ResEmbedding",
+    "SASRec",
     "SpectralFeatures",
     "Split",
     "TrainedModel",
@@ -91,7 +92,7 @@ _PLACES = {
         "to_ogb",
         "write_covisit_graph",
     ),
-    "resemb_gnn.models": ("DIEN", "DIN", "PNN", "PooledMLP", "WideDeep"),
+    "resemb_gnn.models": ("DIEN", "DIN", "PNN", "PooledMLP", "SASRec", "WideDeep"),
     "resemb_gnn.nn": ("DINAttention", "ResEmbedding"),
     "resemb_gnn.saved": ("TrainedModel", "load", "save", "train"),
     "resemb_gnn.training": ("FitResult", "Metrics", "evaluate", "fit", "predict"),

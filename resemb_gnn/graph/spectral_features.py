@@ -29,9 +29,15 @@ class SpectralFeatures(BaseTransform):
     Embedding as Implicit Matrix Factorization", NeurIPS 2014).
 
     .. math::
-        P_{ij} = \max\left(0, \log \frac{A_{ij} \sum_{kl} A_{kl}}
-                 {\sum_l A_{il} \sum_k A_{kj}}\right) \approx U S V^\top,
-        \qquad X = U S^{1/2}
+        P_{ij} = \max\left(0, \log \frac{A_{ij} \sum_k n_k^\alpha}{m\, n_i\, n_j^\alpha}\right)
+                 \approx U S V^\top, \qquad n_i = \sum_l A_{il}, \qquad X = U S^{1/2}
+
+    By default :math:`m = \alpha = 1`. With :math:`m` negatives a pair, drawn by the counts to the
+    power of :math:`\alpha`, the logarithm is the optimum of skip-gram with negative sampling where
+    the width has no bound; Levy and Goldberg keep what of it is above 0. Over co-visits this is the
+    objective of item2vec in closed form (Barkan and Koenigstein, "Item2Vec: Neural Item Embedding
+    for Collaborative Filtering", MLSP 2016). Of a directed graph, :math:`n_j` is the sum of column
+    :math:`j`.
 
     The columns are ordered by singular value and signed so that the entry of largest absolute
     value is positive; with the fixed start of the iteration this makes the result
@@ -52,10 +58,12 @@ class SpectralFeatures(BaseTransform):
         dim: number of features; columns beyond the rank of the matrix are zero.
         scale: scale the features so that the mean square norm of the non-zero rows is ``dim``
             (entries of about 1, what an encoder wants).
+        negatives: :math:`m`.
+        smoothing: :math:`\alpha`; word2vec's and item2vec's is 0.75.
 
     Raises:
-        InputError: if ``dim`` is below 1, or the graph unusable
-            (:func:`~resemb_gnn.graph.check_graph`).
+        InputError: if ``dim`` or ``negatives`` is below 1, ``smoothing`` not above 0 and at
+            most 1, or the graph unusable (:func:`~resemb_gnn.graph.check_graph`).
 
     Examples:
         >>> import resemb_gnn as rg
@@ -65,11 +73,18 @@ class SpectralFeatures(BaseTransform):
         torch.Size([30, 8])
     """
 
-    def __init__(self, dim: int = 32, scale: bool = True) -> None:
-        if dim < 1:
-            raise InputError(f"dim must be at least 1, not {dim}")
+    def __init__(
+        self, dim: int = 32, scale: bool = True, *, negatives: int = 1, smoothing: float = 1.0
+    ) -> None:
+        for name, value in (("dim", dim), ("negatives", negatives)):
+            if value < 1:
+                raise InputError(f"{name} must be at least 1, not {value}")
+        if not 0 < smoothing <= 1:
+            raise InputError(f"smoothing must be above 0 and at most 1, not {smoothing}")
         self.dim = dim
         self.scale = scale
+        self.negatives = negatives
+        self.smoothing = smoothing
 
     def forward(self, data: Data) -> Data:
         # Features that the graph has already are none of this function's business.
@@ -77,15 +92,15 @@ class SpectralFeatures(BaseTransform):
         # The iteration's products are small: a second thread of BLAS gains nothing, spins while it
         # waits for a busy core, and rounds in another order.
         with threadpool_limits(1, user_api="blas"):
-            matrix = positive_pmi(data)
+            kind = (self.negatives, self.smoothing)
+            matrix = positive_pmi(data, *kind)
             vectors, values = _truncated_svd(matrix, min(self.dim, matrix.shape[0]))
             full = self._features(matrix, vectors, values)
             del matrix  # the folds' take as much
             data.x = torch.from_numpy(full)
             if "fold_graphs" in data:
-                parts = (
-                    self._turned(full, *pair, vectors) for pair in _fold_matrices(data.fold_graphs)
-                )
+                pairs = _fold_matrices(data.fold_graphs, *kind)
+                parts = (self._turned(full, *pair, vectors) for pair in pairs)
                 data.fold_graphs = with_attribute(data.fold_graphs, "x", list(parts))
         return data
 
@@ -124,8 +139,11 @@ class SpectralFeatures(BaseTransform):
         return f"{type(self).__name__}(dim={self.dim})"
 
 
-def positive_pmi(data: Data) -> "scipy.sparse.csr_array":
-    """Positive pointwise mutual information of the edge weights, ``[num_nodes, num_nodes]``.
+def positive_pmi(
+    data: Data, negatives: int = 1, smoothing: float = 1.0
+) -> "scipy.sparse.csr_array":
+    """Positive pointwise mutual information of the edge weights, ``[num_nodes, num_nodes]``, with
+    the arguments of :class:`SpectralFeatures`.
 
     In float32; what is within its rounding of chance (below 1e-6 nats) counts as chance.
     """
@@ -146,17 +164,23 @@ def positive_pmi(data: Data) -> "scipy.sparse.csr_array":
     )
     del places
     pmi.eliminate_zeros()
-    _make_pmi(pmi, out_sum, in_sum)
+    _make_pmi(pmi, out_sum, in_sum, negatives, smoothing)
     pmi.eliminate_zeros()
     return pmi
 
 
 def _make_pmi(
-    matrix: "scipy.sparse.csr_array", out_sum: "np.ndarray", in_sum: "np.ndarray"
+    matrix: "scipy.sparse.csr_array",
+    out_sum: "np.ndarray",
+    in_sum: "np.ndarray",
+    negatives: int,
+    smoothing: float,
 ) -> None:
     """Puts the information in the place of the weights; zeros stay where they are."""
+    in_sum = in_sum**smoothing
+    total = in_sum.sum() / negatives
     # Of items without edges, which are looked up nowhere or by a weight of 0: any finite number.
-    lift = np.divide(out_sum.sum(), out_sum, out=np.zeros(out_sum.size), where=out_sum > 0)
+    lift = np.divide(total, out_sum, out=np.zeros(out_sum.size), where=out_sum > 0)
     lift = lift.astype(np.float32)
     if (
         float(matrix.data.max(initial=0)) * float(lift.max(initial=1)) > _LARGEST
@@ -174,17 +198,17 @@ def _make_pmi(
 
 
 def _fold_matrices(
-    graphs: Sequence[Data],
+    graphs: Sequence[Data], negatives: int, smoothing: float
 ) -> "Iterator[tuple[scipy.sparse.csr_array, scipy.sparse.csr_array]]":
     """Positive pointwise mutual information of each graph, and its transpose."""
     for fold, graph in enumerate(nodes_of(graphs)):
         if isinstance(graphs, FoldGraphs):  # made without edges of its own
             matrix = graphs.counts(fold)
             sums = graphs.sums(fold)
-            _make_pmi(matrix, sums, sums)
-            yield matrix, matrix
+            _make_pmi(matrix, sums, sums, negatives, smoothing)
+            yield matrix, matrix if smoothing == 1 else matrix.T.tocsr()
         else:
-            matrix = positive_pmi(graph)
+            matrix = positive_pmi(graph, negatives, smoothing)
             yield matrix, matrix.T.tocsr()
 
 

@@ -7,6 +7,7 @@ from resemb_gnn.models.din import DIN
 from resemb_gnn.models.known_features import KnownFeatures
 from resemb_gnn.models.pnn import PNN
 from resemb_gnn.models.pooled_mlp import PooledMLP
+from resemb_gnn.models.sasrec import SASRec
 from resemb_gnn.models.value_weights import ValueWeights
 from resemb_gnn.models.wide_deep import WideDeep
 
@@ -18,6 +19,7 @@ __all__ = [
     "CategoryEmbedding",
     "KnownFeatures",
     "PooledMLP",
+    "SASRec",
     "ValueWeights",
     "WideDeep",
 ]

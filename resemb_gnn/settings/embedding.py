@@ -31,7 +31,8 @@ class EmbeddingSettings(Settings):
     embedding_dim: int = _setting(32, "width of the item embeddings")
     num_centers: int = _setting(
         64,
-        "number of centres (average: one an item; mlp: hidden units; semantic: codes a level)",
+        "number of centres (average: one an item; mlp: hidden units; semantic, semantic-prefix:"
+        " codes a level)",
         search=(8, 16, 32, 64, 128, 256, 512, 1024),
     )
     temperature: float = _setting(
@@ -44,13 +45,13 @@ class EmbeddingSettings(Settings):
         search=CENTER_NORMALIZATIONS,
     )
     levels: int = _setting(
-        3, "semantic: number of codes of an item", highest=16, search=(1, 2, 3, 4)
+        3, "semantic, semantic-prefix: number of codes of an item", highest=16, search=(1, 2, 3, 4)
     )
     heads: int = _setting(1, "groups of centres with weights of their own", search=(1, 2, 4, 8))
     center_std: float | None = _setting(
         None,
         "standard deviation of the centres at the start (default: 0.4; average: 0.01; mlp, linear,"
-        " relu and signed weights: Glorot's)",
+        " semantic-prefix, relu and signed weights: Glorot's)",
         lowest=0,
         search=Range(1e-3, 1),
     )
@@ -110,9 +111,12 @@ class EmbeddingSettings(Settings):
     )
     start_scale: float = _setting(
         0.1,
-        "plain:spectral, spectral, frozen: factor on the features",
+        "plain:spectral, plain:item2vec, spectral, frozen: factor on the features",
         lowest=0,
         search=Range(3e-3, 1),
+    )
+    item2vec_negatives: int = _setting(
+        5, "plain:item2vec: negatives of a pair in its objective", search=(1, 5, 15)
     )
     num_layers: int = _setting(2, "lightgcn: number of propagations", highest=64, search=(1, 2, 3))
 
@@ -183,6 +187,7 @@ _TABLES = {
     "adamar": Own(("table_std", "table_decay"), ("table_decay",)),
     "meda": Own(("table_std",), ("table_std",)),
     "spectral": Own(("table_std", "start_scale"), ("start_scale",)),
+    "item2vec": Own(("table_std", "start_scale", "item2vec_negatives"), ("start_scale",)),
     "count": Own(("table_std",), ("table_std",)),
     # The residual alone, shrunk and penalised as beside centres; no central part to be a ratio of.
     "held": Own(tuple(name for name in _HELD.reads if name != "residual_max_ratio"), _HELD.tuned),
@@ -196,6 +201,7 @@ def _of_features(reads: tuple[str, ...], tuned: tuple[str, ...], *residual: str)
     return Shared(_RES, _residuals(*residual), reads, tuned, reads_features=True)
 
 
+_CODES = _of_features(("num_centers", "levels", "center_std"), ("num_centers",), "none")
 SHARED = {
     "plain": Shared("resemb_gnn.pipeline.embeddings:plain_table", _TABLES),
     "lightgcn": Shared(
@@ -213,7 +219,8 @@ SHARED = {
     "linear": _of_features(("center_std",), (), "none"),
     "frozen": _of_features(("start_scale",), (), "none", "start_scale"),
     "spectral": _of_features(("start_scale",), (), "free", "start_scale"),
-    "semantic": _of_features(("num_centers", "levels", "center_std"), ("num_centers",), "none"),
+    "semantic": _CODES,
+    "semantic-prefix": _CODES,
 }
 """Where shared parts come from. A new one is a line here, beside its own file."""
 

@@ -22,6 +22,7 @@ MODELS = {
     "pooled-mlp": "resemb_gnn.models.pooled_mlp:PooledMLP",
     "wide-deep": "resemb_gnn.models.wide_deep:WideDeep",
     "pnn": "resemb_gnn.models.pnn:PNN",
+    "sasrec": "resemb_gnn.models.sasrec:SASRec",
 }
 NAMED = {"complete-journey": "resemb_gnn.datasets.complete_journey:source"}
 PLACED = {  # with the folder or file that holds them, as NAME:FOLDER

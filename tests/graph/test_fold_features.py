@@ -67,10 +67,12 @@ def test_one_step_of_subspace_iteration(clustered: Data, dim: int, kind) -> None
     """By dense matrices in float64, QR and SVD."""
     graph = clustered.clone()
     graph.fold_graphs = kind(clustered.fold_graphs)
-    graph = SpectralFeatures(dim)(graph)
-    start, _, _ = np.linalg.svd(positive_pmi(clustered).toarray().astype(np.float64))
+    # Smoothed in the one case: of a graph of pairs, a matrix that is not symmetric.
+    smoothing = 0.75 if dim == DIM else 1.0
+    graph = SpectralFeatures(dim, smoothing=smoothing)(graph)
+    start, _, _ = np.linalg.svd(positive_pmi(clustered, 1, smoothing).toarray().astype(np.float64))
     for part in graph.fold_graphs:
-        matrix = positive_pmi(part).toarray().astype(np.float64)
+        matrix = positive_pmi(part, 1, smoothing).toarray().astype(np.float64)
         right, _ = np.linalg.qr(matrix.T @ start[:, :dim])
         left, values, _ = np.linalg.svd(matrix @ right, full_matrices=False)
         expected = left * np.sqrt(values)

@@ -26,17 +26,17 @@ def _random_graph(size, share, isolated=0, directed=False, seed=0):
     return Data(edge_index=edge_index, edge_weight=weight, num_nodes=size), dense.astype(float)
 
 
-def _naive_pmi(dense):
+def _naive_pmi(dense, negatives=1, smoothing=1.0):
     """Positive pointwise mutual information by a double loop."""
     size = len(dense)
-    total = sum(dense[i][j] for i in range(size) for j in range(size))
+    column_sums = [sum(dense[k][j] for k in range(size)) ** smoothing for j in range(size)]
     out = np.zeros((size, size))
     for i in range(size):
         row_sum = sum(dense[i])
         for j in range(size):
             if dense[i][j] > 0:
-                column_sum = sum(dense[k][j] for k in range(size))
-                out[i, j] = max(0.0, math.log(dense[i][j] * total / (row_sum * column_sum)))
+                by_chance = negatives * row_sum * column_sums[j] / sum(column_sums)
+                out[i, j] = max(0.0, math.log(dense[i][j] / by_chance))
     return out
 
 
@@ -62,6 +62,35 @@ def test_positive_pmi_is_what_a_double_loop_gives(directed):
     graph.edge_weight = None
     expected = _naive_pmi(dense > 0)
     np.testing.assert_allclose(positive_pmi(graph).toarray(), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_optimum_of_skip_gram_with_negative_sampling():
+    """By a double loop, and where the slope of its objective is zero: a pair is met ``A_ij`` times,
+    and drawn as a negative of item ``i``, met ``n_i`` times, in proportion to the smoothed counts.
+    """
+    graph, dense = _random_graph(25, 0.3, isolated=3)
+    found = positive_pmi(graph, 2, 0.75).toarray()
+    np.testing.assert_allclose(found, _naive_pmi(dense, 2, 0.75), rtol=1e-4, atol=1e-6)
+    kept = found > 0
+    assert 0 < kept.sum() < (positive_pmi(graph).toarray() > 0).sum()
+    counts = dense.sum(axis=0)
+    drawn = 2 * counts[:, None] * counts**0.75 / (counts**0.75).sum()
+    share = 1 / (1 + np.exp(-found.astype(float)))
+    slope = dense * (1 - share) - drawn * share
+    np.testing.assert_allclose(slope[kept] / dense[kept], 0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"negatives": 0}, "negatives must be at least 1, not 0"),
+        ({"smoothing": 0.0}, r"smoothing must be above 0 and at most 1, not 0\.0"),
+        ({"smoothing": 1.5}, r"smoothing must be above 0 and at most 1, not 1\.5"),
+    ],
+)
+def test_refusals(options, message):
+    with pytest.raises(InputError, match=message):
+        SpectralFeatures(4, **options)
 
 
 def test_positive_pmi_adds_the_counts_of_repeated_edges_and_skips_zeros():

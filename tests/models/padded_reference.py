@@ -10,7 +10,7 @@ import polars as pl
 import torch
 from torch import Tensor, nn
 
-from resemb_gnn import Batch
+from resemb_gnn import Batch, SASRec
 from resemb_gnn.data import Features
 from resemb_gnn.data.features import read_features
 from resemb_gnn.models import CTRModel
@@ -91,7 +91,7 @@ def make_model(
     model = kind(embedding, hidden=(7, 6), **options).double()
     for name, value in model.named_parameters():
         wide = any(part in name for part in ("item_bias", "crosses", "value_weights"))
-        if ("embedding" not in name and value.dim() == 1) or wide:
+        if ("embedding" not in name and value.dim() == 1) or wide or name == "position":
             nn.init.normal_(value)
     for module in model.modules():
         if isinstance(module, TableEmbedding):
@@ -100,6 +100,16 @@ def make_model(
         if "running" in name:
             buffer.uniform_(0.5, 2)
     return model
+
+
+class SteadySASRec(SASRec):
+    """A small one, without dropout, whose draws two passes do not share; it has no MLP with widths
+    of its own.
+    """
+
+    def __init__(self, embedding: nn.Module, hidden: tuple[int, ...] = (), **options: Any) -> None:
+        small: dict[str, Any] = {"num_blocks": 1, "max_length": 8, "dropout": 0.0}
+        super().__init__(embedding, **small | options)
 
 
 def pad(batch: Batch) -> tuple[Tensor, Tensor]:

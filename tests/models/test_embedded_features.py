@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from padded_reference import CATEGORY, FEATURES, NUM_ITEMS, make_batch, make_model
+from padded_reference import CATEGORY, FEATURES, NUM_ITEMS, SteadySASRec, make_batch, make_model
 from torch import Tensor, nn
 
 from resemb_gnn import DIEN, DIN, PNN, InputError, PooledMLP, WideDeep
@@ -15,7 +15,7 @@ from resemb_gnn.data.features import FIRST
 from resemb_gnn.models import CTRModel
 from resemb_gnn.training import ModelAdam, training_step
 
-every_model = pytest.mark.parametrize("kind", [DIEN, DIN, PNN, PooledMLP, WideDeep])
+every_model = pytest.mark.parametrize("kind", [DIEN, DIN, PNN, PooledMLP, SteadySASRec, WideDeep])
 BRAND = FEATURES.items.features["brand"]
 ALONE = replace(FEATURES, items=FeatureTable({"brand": BRAND}))
 NUM_BRANDS = BRAND.num_codes - FIRST

@@ -7,11 +7,21 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from resemb_gnn import DIEN, DIN, PNN, BehaviorLog, PooledMLP, ResEmbedding, WideDeep, covisit_graph
+from resemb_gnn import (
+    DIEN,
+    DIN,
+    PNN,
+    BehaviorLog,
+    PooledMLP,
+    ResEmbedding,
+    SASRec,
+    WideDeep,
+    covisit_graph,
+)
 from resemb_gnn.data import Batch
 from resemb_gnn.nn import HashedCrosses, LightGCNEmbedding, PlainEmbedding
 
-MODELS = [DIN, DIEN, PNN, PooledMLP, WideDeep]
+MODELS = [DIN, DIEN, PNN, PooledMLP, SASRec, WideDeep]
 TABLES: dict[str, Callable[[BehaviorLog], nn.Module]] = {
     "torch": lambda log: nn.Embedding(log.num_items, 4),
     "large": lambda log: nn.Embedding(100_000, 4),

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from padded_reference import FEATURES, NUM_ITEMS, make_batch, make_model
+from padded_reference import FEATURES, NUM_ITEMS, SteadySASRec, make_batch, make_model
 from torch import nn
 
 from resemb_gnn import DIEN, DIN, PNN, BehaviorLog, InputError, PooledMLP, WideDeep, fit
@@ -17,7 +17,7 @@ from resemb_gnn.data import Features
 from resemb_gnn.models import CTRModel
 from resemb_gnn.training import ModelAdam, training_step
 
-MODELS = [DIEN, DIN, PNN, PooledMLP, WideDeep]
+MODELS = [DIEN, DIN, PNN, PooledMLP, SteadySASRec, WideDeep]
 every_model = pytest.mark.parametrize("kind", MODELS)
 
 

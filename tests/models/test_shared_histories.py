@@ -8,13 +8,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from padded_reference import CATEGORY, FEATURES, NUM_ITEMS, make_batch, make_model
+from padded_reference import CATEGORY, FEATURES, NUM_ITEMS, SteadySASRec, make_batch, make_model
 from torch import Tensor, nn
 
 from resemb_gnn import DIEN, DIN, PNN, Batch, PooledMLP, WideDeep
 from resemb_gnn.models import CTRModel
 
-MODELS = [DIEN, DIN, PNN, PooledMLP, WideDeep]
+MODELS = [DIEN, DIN, PNN, PooledMLP, SteadySASRec, WideDeep]
 
 
 def shared(lengths: list[int], candidates: int) -> Batch:

@@ -46,6 +46,7 @@ RES_EMBEDDINGS: dict[str, Callable[[Data], ResEmbedding]] = {
     "entmax": _res("gcn", normalization="entmax", heads=2),
     "sparsemax": _res("gat", normalization="sparsemax"),
     "semantic": _res(lambda graph: SemanticEncoder(graph, 4, 2)),
+    "semantic-prefix": _res(lambda graph: SemanticEncoder(graph, 4, 3, prefix_bits=5)),
     "signed": _res("gcn", normalization="signed", shrinkage=None),
     "every-option": _res("gcn", residual_options=EVERY_OPTION, shrinkage=3.0),
 }

@@ -10,7 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from resemb_gnn import DIN, BehaviorLog, InputError, ResEmbedding, covisit_graph, fit
+from resemb_gnn import (
+    DIN,
+    BehaviorLog,
+    InputError,
+    ResEmbedding,
+    SpectralFeatures,
+    covisit_graph,
+    fit,
+)
 from resemb_gnn.experiment import compare
 from resemb_gnn.graph import NodeFeatures, PermuteNodes
 from resemb_gnn.nn import as_item_embedding
@@ -51,6 +59,7 @@ OTHER: dict[str, Any] = {
     "l2": 2.0,
     "table_decay": 0.2,
     "start_scale": 0.7,
+    "item2vec_negatives": 2,
     "num_layers": 3,
 }
 
@@ -170,7 +179,7 @@ def test_only_arms_of_the_graph_see_the_graph(name: str, graph: Data, log: Behav
     with torch.no_grad():
         one, other = build(name, graph, log)(ids), build(name, permuted, log)(ids)
     shared, own = split_name(name)
-    without = shared == "category" or (shared == "plain" and own != "spectral")
+    without = shared == "category" or (shared == "plain" and own not in ("spectral", "item2vec"))
     assert torch.allclose(one, other) == without
 
 
@@ -201,6 +210,11 @@ def test_what_the_arms_are_made_of(graph: Data, log: BehaviorLog) -> None:
     features = NodeFeatures(4)(covisit_graph(log.split().history)).x
     assert torch.allclose(narrow(ids), 0.5 * features)
     assert graph.x.size(1) == 8  # the caller's graph stays as it was
+
+    vectors = SpectralFeatures(8, negatives=2, smoothing=0.75)(graph).x
+    options = {"start_scale": 0.5, "table_std": 0.0, "item2vec_negatives": 2}
+    assert torch.equal(made("plain:item2vec", **options)(ids), 0.5 * vectors)
+    assert not torch.equal(vectors, graph.x)
 
     hard = made("category", residual_std=0.0)
     assert torch.equal(hard(ids), hard.centers[category])

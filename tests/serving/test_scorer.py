@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from resemb_gnn import DIN, BehaviorLog, InputError, ResEmbedding, covisit_graph
 from resemb_gnn.data import Batch
-from resemb_gnn.models import DIEN, PNN, CTRModel, WideDeep
+from resemb_gnn.models import DIEN, PNN, CTRModel, SASRec, WideDeep
 from resemb_gnn.nn import Dice
 from resemb_gnn.serving import Scorer, export_scorer
 
@@ -41,6 +41,11 @@ def make_model(log: BehaviorLog, name: str) -> CTRModel:
         return trained_looking(DIN(emb))
     if name == "PNN":
         return trained_looking(PNN(emb, hidden=(20, 10)))
+    if name == "SASRec":  # longer histories than it reads are among the batches
+        model = SASRec(emb, item_category=category, num_blocks=1, max_length=9)
+        nn.init.normal_(model.position)
+        nn.init.normal_(model.empty)
+        return model
     if name == "WideDeep":
         model = WideDeep(emb, item_category=category, hidden=(20, 10), cross_bits=8)
         nn.init.normal_(model.item_crosses.weight.weight)
@@ -95,7 +100,7 @@ def assert_same_scores(score: Score, model: CTRModel) -> None:
         torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-5, msg=str(lengths))
 
 
-MODELS = ["DIN", "DIN with everything", "PNN", "WideDeep"]
+MODELS = ["DIN", "DIN with everything", "PNN", "SASRec", "WideDeep"]
 
 
 # Plain DIN and PNN are exported with features, in test_candidates.py and test_scorer_features.py.

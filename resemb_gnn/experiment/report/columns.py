@@ -62,13 +62,14 @@ _COLUMNS = (
         "Embedding",
         lambda row: Cell(row.embedding, row.embedding),
         "What gives an item its vector: plain is an ordinary table with one free row an item, and"
-        " plain:l2, plain:adamar, plain:meda and plain:spectral are tables with a penalty, decay,"
-        " renewal or start of their own, plain:count one that reads the item's count; lightgcn is a"
-        " table propagated over the co-visit graph; frozen, linear and mlp are the graph's features"
-        " as they are, by a linear map and by a network of two layers, spectral the item's own, and"
-        " semantic codes of them; the others are Res-embeddings, a mix of shared centres, weighted"
-        " by the named encoder of the graph or grouping of the items. What follows the colon is"
-        " the residual of the item's own.",
+        " plain:l2, plain:adamar, plain:meda, plain:spectral and plain:item2vec are tables with a"
+        " penalty, decay, renewal or start of their own, plain:count one that reads the item's"
+        " count; lightgcn is a table propagated over the co-visit graph; frozen, linear and mlp are"
+        " the graph's features as they are, by a linear map and by a network of two layers,"
+        " spectral the item's own, semantic codes of them and semantic-prefix the prefixes of these"
+        " codes; the others are Res-embeddings, a mix of shared centres, weighted by the named"
+        " encoder of the graph or grouping of the items. What follows the colon is the residual of"
+        " the item's own.",
     ),
     Column(
         "Test AUC",

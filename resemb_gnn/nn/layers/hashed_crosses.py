@@ -51,6 +51,11 @@ class HashedCrosses(nn.Module):
 
     def bucket(self, first: Tensor, second: Tensor) -> Tensor:
         """Which weight each pair has, int64 ``[n]``."""
-        # Products wrap around at 64 bits; the highest bits of their sum are the hash.
-        mixed = first.long() * _FIRST + second.long() * _SECOND
-        return mixed >> (64 - self.bits) & (2**self.bits - 1)
+        return hash_pairs(first, second, self.bits)
+
+
+def hash_pairs(first: Tensor, second: Tensor, bits: int) -> Tensor:
+    """A number below :math:`2^{bits}` for each pair of numbers, int64 ``[n]``."""
+    # Products wrap around at 64 bits; the highest bits of their sum are the hash.
+    mixed = first.long() * _FIRST + second.long() * _SECOND
+    return mixed >> (64 - bits) & (2**bits - 1)

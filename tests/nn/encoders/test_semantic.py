@@ -10,6 +10,7 @@ from torch_geometric.data import Data
 from resemb_gnn import BehaviorLog, InputError, ResEmbedding, covisit_graph
 from resemb_gnn.graph import NodeFeatures
 from resemb_gnn.nn import SemanticEncoder
+from resemb_gnn.nn.encoders.semantic import _numbers
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,38 @@ def test_a_level_codes_what_those_before_leave() -> None:
     torch.testing.assert_close(actual, wanted)
 
 
+@pytest.mark.parametrize("bits", [3, 4, 16])
+def test_a_centre_a_prefix(bits: int) -> None:
+    """By dictionaries: an embedding is the sum over its prefixes, known by their codes in full."""
+    graph = random_graph(0, num_nodes=30, num_edges=90)
+    codes = codes_of(SemanticEncoder(graph, 4, levels=3), 30).tolist()
+    encoder = SemanticEncoder(graph, 4, levels=3, prefix_bits=bits)
+    sizes = [min(4**level, 2**bits) for level in (1, 2, 3)]
+    assert encoder.num_centers == sum(sizes)
+    emb = ResEmbedding(graph, 5, encoder=encoder, shrinkage=None, residual_std=0.0)
+    ids, weights = torch.arange(30), emb.center_weights(torch.arange(30))
+    torch.testing.assert_close(emb(ids), weights @ emb.centers)
+    for level, (part, size) in enumerate(zip(weights.split(sizes, dim=1), sizes, strict=True)):
+        assert torch.equal(part.sum(dim=1), torch.ones(30))
+        place: dict[tuple[int, ...], int] = {}
+        for item, number in enumerate(part.argmax(dim=1).tolist()):
+            prefix = tuple(codes[item][: level + 1])
+            assert place.setdefault(prefix, number) == number
+            if 4 ** (level + 1) == size:  # not hashed
+                assert number == sum(code * 4**at for at, code in enumerate(reversed(prefix)))
+        assert len(set(place.values())) > min(len(place), size) / 2
+
+
+def test_prefixes_beyond_64_bits() -> None:
+    """Sixteen codes of thousands each have more prefixes than 64 bits can number."""
+    codes = [torch.tensor([3, 3, 1]), *[torch.tensor([5, 5, 5])] * 14, torch.tensor([0, 1, 0])]
+    found = _numbers(codes, 5000, bits=20)
+    first = torch.tensor([0, 5000, *range(5000 + 2**20, 5000 + 15 * 2**20, 2**20)])
+    assert ((found >= first) & (found < first + 2**20)).all()
+    assert torch.equal(found[0, :-1], found[1, :-1])
+    assert (found[:, -1].unique().numel(), (found[0] == found[2]).sum().item()) == (3, 0)
+
+
 def test_saved_codebooks_count_and_not_those_of_the_loader(graph: Data) -> None:
     whole = graph.clone()
     del whole.fold_graphs, whole.user_fold
@@ -103,6 +136,7 @@ def test_many_items_are_fitted_by_some(graph: Data, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"num_codes": 4, "prefix_bits": 31}, "prefix_bits must lie between 1 and 30, not 31"),
         ({"num_codes": 10}, "10 codes a level are more than 9 items"),
         ({"num_codes": 0}, "num_codes must be at least 1, not 0"),
         ({"num_codes": 4, "levels": 0}, "levels must be at least 1, not 0"),
