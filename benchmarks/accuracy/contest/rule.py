@@ -7,11 +7,13 @@ from typing import Any
 ARMS = {
     "plain": "a table",
     "plain:count": "a table, and the item's count",
+    "plain:item2vec": "a table started from item2vec's vectors, in closed form",
     "spectral": "a table started from the spectral features",
     "lightgcn": "a table propagated over the graph",
     "frozen": "the graph's features as they are",
     "linear": "a linear map of them",
     "semantic": "semantic ids: k-means codes of them",
+    "semantic-prefix": "the same, by prefixes of the codes",
     "mlp": "a two-layer net of them",
     "mlp:held": "the same, held residual",
     "mlp:staged": "the same, then a free residual",
@@ -102,6 +104,15 @@ BESIDE = {
         ("plain", "mlp"),
         {"place": f"{_S3REC}Sports_and_Outdoors.txt", "use_features": True, "use_category": False},
     ),
+    **{
+        f"beauty-{model}": _beside(
+            "beauty",
+            f"Beauty with {title} in the place of DIN",
+            ("plain", "spectral", "mlp:held"),
+            {"model": model},
+        )
+        for model, title in {"sasrec": "SASRec", "pnn": "PNN"}.items()
+    },
     "beauty-catalogue": _beside(
         "beauty",
         "Beauty, ranked among all items, for 2,000 drawn users",
