@@ -11,7 +11,7 @@ from typing import Any
 
 from resemb_gnn.errors import InputError, did_you_mean, shown
 from resemb_gnn.settings.names import CENTER_NORMALIZATIONS, ENCODERS
-from resemb_gnn.settings.setting import Range, Settings, Space, setting
+from resemb_gnn.settings.setting import Settings, setting
 
 GROUP = "settings of the embeddings"
 
@@ -33,105 +33,69 @@ class EmbeddingSettings(Settings):
         64,
         "number of centres (average: one an item; mlp: hidden units; semantic, semantic-prefix:"
         " codes a level)",
-        search=(8, 16, 32, 64, 128, 256, 512, 1024),
     )
-    temperature: float = _setting(
-        1.0, "divides the logits of the centre weights", search=Range(0.1, 1)
-    )
+    temperature: float = _setting(1.0, "divides the logits of the centre weights")
     normalization: str = _setting(
         "softmax",
         "how logits become centre weights",
         choices=CENTER_NORMALIZATIONS,
-        search=CENTER_NORMALIZATIONS,
     )
-    levels: int = _setting(
-        3, "semantic, semantic-prefix: number of codes of an item", highest=16, search=(1, 2, 3, 4)
-    )
-    heads: int = _setting(1, "groups of centres with weights of their own", search=(1, 2, 4, 8))
+    levels: int = _setting(3, "semantic, semantic-prefix: number of codes of an item", highest=16)
+    heads: int = _setting(1, "groups of centres with weights of their own")
     center_std: float | None = _setting(
         None,
         "standard deviation of the centres at the start (default: 0.4; average: 0.01; mlp, linear,"
         " semantic-prefix, relu and signed weights: Glorot's)",
         lowest=0,
-        search=Range(1e-3, 1),
     )
     residual_std: float = _setting(
         0.001,
         "standard deviation of the residuals at the start",
         lowest=0,
-        search=Range(1e-4, 0.1),
     )
     shrinkage: float = _setting(
         1000.0,
         "residual of an item with n behaviours is scaled by n / (n + shrinkage); 0 for no scaling",
         lowest=0,
-        search=Range(10, 3000),
     )
-    learn_shrinkage: bool = _setting(
-        False, "learn the shrinkage from there on", search=(False, True)
-    )
+    learn_shrinkage: bool = _setting(False, "learn the shrinkage from there on")
     residual_penalty: float = _setting(
         1.0,
         "penalty on the squared residuals of a batch's candidates",
         lowest=0,
-        search=Range(0.1, 20),
     )
-    residual_max_norm: float | None = _setting(
-        None, "cap on the norm of a residual", search=Range(0.01, 1)
-    )
+    residual_max_norm: float | None = _setting(None, "cap on the norm of a residual")
     residual_max_ratio: float | None = _setting(
-        None, "cap on that norm as a multiple of the central part's", search=Range(0.01, 1)
+        None, "cap on that norm as a multiple of the central part's"
     )
-    residual_lr: float = _setting(
-        1.0, "factor on the residuals' learning rate", search=Range(0.01, 1)
-    )
+    residual_lr: float = _setting(1.0, "factor on the residuals' learning rate")
     residual_decay: float = _setting(
         0.0,
         "decay of a residual for each step since its last update (AdamAR)",
         lowest=0,
-        search=Range(1e-5, 1e-2),
     )
     table_std: float = _setting(
         0.003,
         "standard deviation at the start of plain tables and lightgcn",
         lowest=0,
-        search=Range(1e-4, 0.3),
     )
     l2: float = _setting(
         0.1,
         "plain:l2: penalty on the squared rows of a batch's items",
         lowest=0,
-        search=Range(1e-3, 30),
     )
     table_decay: float = _setting(
         1e-3,
         "plain:adamar: decay of a row for each step since its last update",
         lowest=0,
-        search=Range(1e-5, 1e-1),
     )
     start_scale: float = _setting(
         0.1,
         "plain:spectral, plain:item2vec, spectral, frozen: factor on the features",
         lowest=0,
-        search=Range(3e-3, 1),
     )
-    item2vec_negatives: int = _setting(
-        5, "plain:item2vec: negatives of a pair in its objective", search=(1, 5, 15)
-    )
-    num_layers: int = _setting(2, "lightgcn: number of propagations", highest=64, search=(1, 2, 3))
-
-
-@dataclass(frozen=True)
-class Own:
-    """What of its own an item keeps.
-
-    Args:
-        reads: the settings that this adds.
-        tuned: the few of them that are worth searching first.
-    """
-
-    reads: tuple[str, ...] = ()
-    tuned: tuple[str, ...] = ()
+    item2vec_negatives: int = _setting(5, "plain:item2vec: negatives of a pair in its objective")
+    num_layers: int = _setting(2, "lightgcn: number of propagations", highest=64)
 
 
 @dataclass(frozen=True)
@@ -142,17 +106,16 @@ class Shared:
         build: the function that builds it, or where it is defined: ``build(shared, own, graph,
             settings, item_category)`` returns an :class:`~resemb_gnn.nn.ItemEmbedding`, freshly
             drawn.
-        own: what an item may keep of its own, by name; the first is the default.
+        own: what an item may keep of its own, by name, and the settings that each adds; the first
+            is the default.
         reads: the settings that it reads whatever is kept.
-        tuned: the few of them that are worth searching first.
         needs_category: whether it cannot do without categories of the items.
         reads_features: whether it reads the graph's node features, whatever was put into them.
     """
 
     build: str | Callable[..., Any]
-    own: dict[str, Own]
+    own: dict[str, tuple[str, ...]]
     reads: tuple[str, ...] = ()
-    tuned: tuple[str, ...] = ()
     needs_category: bool = False
     reads_features: bool = False
 
@@ -165,60 +128,50 @@ _RESIDUAL = (
     "residual_decay",
 )
 _HOLD = ("shrinkage", "learn_shrinkage", "residual_penalty")
-_HELD = Own((*_RESIDUAL, *_HOLD), ("shrinkage", "residual_penalty"))
-# One centre an item: how wide the centres start counts for more than shrinkage.
-_HELD_BY_ITEM = Own(_HELD.reads, ("center_std", "residual_penalty"))
+_HELD = (*_RESIDUAL, *_HOLD)
 
 
-def _residuals(default: str = "held", start: str = "center_std") -> dict[str, Own]:
-    """What may stand beside a shared part whose scale at the start is the setting ``start``."""
-    every = {
-        "held": _HELD,
-        "none": Own((), (start,)),
-        "free": Own(_RESIDUAL, (start,)),
-        "staged": Own(("residual_std",), (start,)),
-    }
+def _residuals(default: str = "held") -> dict[str, tuple[str, ...]]:
+    """What may stand beside a shared part."""
+    every = {"held": _HELD, "none": (), "free": _RESIDUAL, "staged": ("residual_std",)}
     return {default: every[default], **every}
 
 
 _TABLES = {
-    "free": Own(("table_std",), ("table_std",)),
-    "l2": Own(("table_std", "l2"), ("l2",)),
-    "adamar": Own(("table_std", "table_decay"), ("table_decay",)),
-    "meda": Own(("table_std",), ("table_std",)),
-    "spectral": Own(("table_std", "start_scale"), ("start_scale",)),
-    "item2vec": Own(("table_std", "start_scale", "item2vec_negatives"), ("start_scale",)),
-    "count": Own(("table_std",), ("table_std",)),
+    "free": ("table_std",),
+    "l2": ("table_std", "l2"),
+    "adamar": ("table_std", "table_decay"),
+    "meda": ("table_std",),
+    "spectral": ("table_std", "start_scale"),
+    "item2vec": ("table_std", "start_scale", "item2vec_negatives"),
+    "count": ("table_std",),
     # The residual alone, shrunk and penalised as beside centres; no central part to be a ratio of.
-    "held": Own(tuple(name for name in _HELD.reads if name != "residual_max_ratio"), _HELD.tuned),
+    "held": tuple(name for name in _HELD if name != "residual_max_ratio"),
 }
 _WEIGHTS = ("num_centers", "temperature", "normalization", "heads", "center_std")
 _RES = "resemb_gnn.pipeline.embeddings:res_embedding"
 
 
-def _of_features(reads: tuple[str, ...], tuned: tuple[str, ...], *residual: str) -> Shared:
-    """A shared part made of node features, with residuals as :func:`_residuals` takes them."""
-    return Shared(_RES, _residuals(*residual), reads, tuned, reads_features=True)
+def _of_features(*reads: str, default: str = "held") -> Shared:
+    """A shared part made of node features, with residuals as :func:`_residuals` has them."""
+    return Shared(_RES, _residuals(default), reads, reads_features=True)
 
 
-_CODES = _of_features(("num_centers", "levels", "center_std"), ("num_centers",), "none")
+_CODES = _of_features("num_centers", "levels", "center_std", default="none")
 SHARED = {
     "plain": Shared("resemb_gnn.pipeline.embeddings:plain_table", _TABLES),
     "lightgcn": Shared(
-        "resemb_gnn.pipeline.embeddings:lightgcn",
-        {"free": Own(("table_std",), ("table_std",))},
-        ("num_layers",),
-        ("num_layers",),
+        "resemb_gnn.pipeline.embeddings:lightgcn", {"free": ("table_std",)}, ("num_layers",)
     ),
     "category": Shared(_RES, _residuals(), ("center_std",), needs_category=True),
-    "kmeans": _of_features(("num_centers", "center_std"), ("num_centers",)),
-    **{name: _of_features(_WEIGHTS, ("num_centers", "temperature")) for name in ENCODERS},
-    "average": Shared(_RES, _residuals() | {"held": _HELD_BY_ITEM}, ("center_std",)),  # one an item
+    "kmeans": _of_features("num_centers", "center_std"),
+    **{name: _of_features(*_WEIGHTS) for name in ENCODERS},
+    "average": Shared(_RES, _residuals(), ("center_std",)),  # one an item
     # Rivals of the centres over the same features; by themselves unless they are a table's start.
-    "mlp": _of_features(("num_centers", "center_std"), ("num_centers",), "none"),
-    "linear": _of_features(("center_std",), (), "none"),
-    "frozen": _of_features(("start_scale",), (), "none", "start_scale"),
-    "spectral": _of_features(("start_scale",), (), "free", "start_scale"),
+    "mlp": _of_features("num_centers", "center_std", default="none"),
+    "linear": _of_features("center_std", default="none"),
+    "frozen": _of_features("start_scale", default="none"),
+    "spectral": _of_features("start_scale", default="free"),
     "semantic": _CODES,
     "semantic-prefix": _CODES,
 }
@@ -265,21 +218,8 @@ def embedding_names() -> list[str]:
 def settings_of(name: str) -> list[str]:
     """The settings that an embedding reads, besides its width, in the order of the help."""
     shared, own = split_name(name)
-    read = {*SHARED[shared].reads, *SHARED[shared].own[own].reads}
+    read = {*SHARED[shared].reads, *SHARED[shared].own[own]}
     return [spec.name for spec in fields(EmbeddingSettings) if spec.name in read]
-
-
-def tuned_of(name: str) -> list[str]:
-    """The few of them that are worth searching first."""
-    shared, own = split_name(name)
-    return [*SHARED[shared].tuned, *SHARED[shared].own[own].tuned]
-
-
-def space_of(setting: str) -> Space:
-    """Where a setting of the embeddings is searched."""
-    spec = next(spec for spec in fields(EmbeddingSettings) if spec.name == setting)
-    space: Space = spec.metadata["search"]
-    return space
 
 
 def refuse_unread(names: Iterable[str], embeddings: Iterable[str]) -> None:

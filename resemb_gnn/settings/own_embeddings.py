@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from resemb_gnn.errors import InputError, shown
-from resemb_gnn.settings.embedding import SHARED, EmbeddingSettings, Own, Shared
+from resemb_gnn.settings.embedding import SHARED, EmbeddingSettings, Shared
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -30,7 +30,7 @@ def own_embeddings(builders: Mapping[str, Callable[[Any, Any], Any]]) -> Iterato
         if not _NAME.fullmatch(name):
             raise InputError(f"{shown(name)} is no name of letters, digits, - and _")
     own = {
-        name: Shared(_with_all(build), {"own": Own()}, every, reads_features=True)
+        name: Shared(_with_all(build), {"own": ()}, every, reads_features=True)
         for name, build in builders.items()
     }
     SHARED.update(own)

@@ -13,18 +13,6 @@ _HIGHEST = {int: 2**63 - 1, float: 3.4028234663852886e38}
 _KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
-@dataclass(frozen=True)
-class Range:
-    """Where a number is searched: from ``low`` to ``high``, evenly in its logarithm if ``log``."""
-
-    low: float
-    high: float
-    log: bool = True
-
-
-Space = Range | tuple[Any, ...]
-
-
 def setting(
     default: Any,
     text: str,
@@ -33,7 +21,6 @@ def setting(
     highest: float | None = None,
     group: str | None = None,
     rare: bool = False,
-    search: Space | None = None,
     name_of: Callable[[str], str] | None = None,
 ) -> Any:
     """A field of a :class:`Settings` class.
@@ -46,11 +33,10 @@ def setting(
         highest: the highest number; ``None`` for what PyTorch takes.
         group: under which heading of the help it stands.
         rare: whether most people do without it: ``--help-all`` lists it, and ``--help`` does not.
-        search: where tuning looks for it: a range, or a tuple of choices.
         name_of: gives a word its one spelling, or refuses it with an ``InputError``.
     """
     bounds = {"choices": choices, "lowest": lowest, "highest": highest, "name_of": name_of}
-    metadata: dict[str, Any] = {"help": text, "group": group, "rare": rare, "search": search}
+    metadata: dict[str, Any] = {"help": text, "group": group, "rare": rare}
     return field(default=default, metadata=metadata | bounds)
 
 

@@ -14,7 +14,7 @@ from resemb_gnn.settings.names import (
     PRECISIONS,
     SPLITS,
 )
-from resemb_gnn.settings.setting import Range, Settings, setting
+from resemb_gnn.settings.setting import Settings, setting
 
 DRAWN_NEGATIVES = 4
 """Negatives a positive in training, where some are drawn and nothing says how many."""
@@ -264,7 +264,6 @@ class TrainingSettings(GraphSettings):
     lr: float | None = _training(
         None,
         f"learning rate of Adam (default: {RATE}; where negatives are drawn anew, {RATE_OF_DRAWN})",
-        search=Range(3e-4, 3e-3),
     )
     patience: int = _rare_training(2, "epochs without a better validation AUC before a run stops")
     precision: str = _rare_training("float32", "of the network in training", PRECISIONS)

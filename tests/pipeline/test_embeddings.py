@@ -30,11 +30,8 @@ from resemb_gnn.settings.embedding import (
     embedding_name,
     embedding_names,
     settings_of,
-    space_of,
     split_name,
-    tuned_of,
 )
-from resemb_gnn.settings.setting import Range
 from tests.embedding_kinds import KINDS
 
 EMBEDDINGS = embedding_names()
@@ -105,22 +102,6 @@ def test_an_arm_reads_the_settings_that_it_declares(
         != usual
     }
     assert read == set(settings_of(name))
-
-
-@pytest.mark.parametrize("name", EMBEDDINGS)
-def test_search_spaces(name: str) -> None:
-    usual = CompareSettings()
-    assert set(tuned_of(name)) <= set(settings_of(name))
-    for key in settings_of(name):
-        space = space_of(key)
-        choices = (space.low, space.high) if isinstance(space, Range) else space
-        if isinstance(space, Range):
-            assert 0 < space.low < space.high
-        else:
-            assert getattr(usual, key) in space
-        for choice in choices:
-            own = CompareSettings(override=(f"{name}.{key}={str(choice).lower()}",)).of(name)
-            assert getattr(own, key) == choice
 
 
 def test_a_name_is_two_choices() -> None:
