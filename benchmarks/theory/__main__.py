@@ -3,7 +3,6 @@
     python -m benchmarks.theory radius --users 300 1000
     python -m benchmarks.theory radius --data Beauty.txt --epochs 4
     python -m benchmarks.theory capacity --users 300
-    python -m benchmarks.theory capacity --users 1000 --epochs 5
     python -m benchmarks.theory tune --users 500 --seeds 100 101
     python -m benchmarks.theory recovery --users 250 1000 4000
     python -m benchmarks.theory long --users 500 --epochs 30
@@ -68,7 +67,7 @@ ARMS: dict[str, list[dict[str, Any]]] = {
     "recovery": [{}],
     "long": [{"embedding": name} for name in LONG],
 }
-EPOCHS = {"radius": 10, "capacity": 10, "tune": 30, "recovery": 20, "long": 30}
+EPOCHS = {"radius": 10, "capacity": 4, "tune": 30, "recovery": 20, "long": 30}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -77,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", help="path of a sequence file; without it, synthetic worlds")
     parser.add_argument("--users", type=int, nargs="+", default=[1000], help="users of the world")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
-    parser.add_argument("--epochs", type=int, help="10; recovery 20, tune and long 30")
+    parser.add_argument("--epochs", type=int, help="10; capacity 4, recovery 20, tune and long 30")
     parser.add_argument("--folds", type=int, default=10, help="of the graph; 1 for none")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/theory/results"))
     options = parser.parse_args(argv)

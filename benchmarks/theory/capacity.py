@@ -49,17 +49,20 @@ from benchmarks.theory.tasks import NUM_INTERESTS, Task
 from resemb_gnn.nn import HardEncoder, ItemEmbedding, ResidualOptions
 from resemb_gnn.theory import envelope_radius
 
-CELLS = (4, 20, 100)  # an interest of 100 items
-RATIOS = (0.25, 0.75, 2.25)  # distance from the centre, in spreads of the centres
-CAPS = (0.1, 0.3, 1.0)
+FEW, MANY = 4, 100  # cells of an interest of 100 items
+NEAR, FAR = 0.25, 2.25  # distance from the centre, in spreads of the centres
 ARMS: list[dict[str, Any]] = [
-    *({"kind": "within", "cells": cells} for cells in (1, *CELLS)),
-    *({"kind": "across", "cells": cells} for cells in (4, 20)),  # a cell an item is within's, too
-    *({"kind": "trained", "cells": cells, "ratio": s} for cells in CELLS for s in RATIOS),
-    *({"kind": "fixed", "cells": cells, "ratio": s} for cells in (4, 100) for s in RATIOS),
-    *({"kind": "capped", "cells": 100, "cap": cap} for cap in CAPS),
+    {"kind": "within", "cells": 1},  # the interests alone
+    *(
+        {"kind": "trained", "cells": cells, "ratio": s}
+        for cells in (FEW, MANY)
+        for s in (NEAR, FAR)
+    ),
+    *({"kind": "fixed", "cells": MANY, "ratio": s} for s in (NEAR, FAR)),
+    *({"kind": kind, "cells": 20} for kind in ("within", "across")),
+    *({"kind": "capped", "cells": MANY, "cap": cap} for cap in (0.1, 1.0)),
 ]
-CENTER_STD, OWN_STD = 0.4, 0.01  # of the start, as of shared centres, and of one an item
+CENTER_STD, OWN_STD = 0.4, 0.01  # of the start, as of shared centres, and of an item's own part
 
 
 class PinnedEmbedding(ItemEmbedding):
@@ -158,7 +161,7 @@ def free_cells(bare: Data, cell: Tensor, dim: int) -> rg.ResEmbedding:
         bare,
         dim,
         encoder=HardEncoder(bare, cell),
-        center_std=OWN_STD,
+        center_std=CENTER_STD,
         residual_std=0.0,
         shrinkage=None,
         residual_penalty=0.0,
