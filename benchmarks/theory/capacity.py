@@ -45,14 +45,15 @@ from torch_geometric.data import Data
 
 import resemb_gnn as rg
 from benchmarks.theory.runs import train_to_the_end, vectors
-from benchmarks.theory.tasks import NUM_INTERESTS, Task
+from benchmarks.theory.tasks import Task
 from resemb_gnn.nn import HardEncoder, ItemEmbedding, ResidualOptions
 from resemb_gnn.theory import envelope_radius
 
 FEW, MANY = 4, 100  # cells of an interest of 100 items
 NEAR, FAR = 0.25, 2.25  # distance from the centre, in spreads of the centres
+ALONE: dict[str, Any] = {"kind": "within", "cells": 1}  # the interests, and nothing of an item
 ARMS: list[dict[str, Any]] = [
-    {"kind": "within", "cells": 1},  # the interests alone
+    ALONE,
     *(
         {"kind": "trained", "cells": cells, "ratio": s}
         for cells in (FEW, MANY)
@@ -119,7 +120,7 @@ class PinnedEmbedding(ItemEmbedding):
 
 def capacity_run(task: Task, arm: dict[str, Any], seed: int, epochs: int) -> dict[str, Any]:
     torch.manual_seed(seed)
-    embedding = capacity_embedding(task, arm)
+    embedding = capacity_embedding(task.interest, task.dim, arm)
     gaps = train_to_the_end(task, embedding, seed, epochs, each_epoch=True)
     found = envelope_radius(vectors(embedding), task.interest)
     return {
@@ -135,39 +136,34 @@ def capacity_run(task: Task, arm: dict[str, Any], seed: int, epochs: int) -> dic
     }
 
 
-def capacity_embedding(task: Task, arm: dict[str, Any]) -> ItemEmbedding:
-    cells = arm["cells"]
-    items = task.interest.numel()
-    # No edges: nothing of these embeddings comes from the graph.
-    bare = Data(edge_index=torch.empty(2, 0, dtype=torch.long), num_nodes=items)
-    if arm["kind"] == "capped":
-        options = {"residual_std": OWN_STD, "shrinkage": None, "residual_penalty": 0.0}
-        cap = ResidualOptions(max_norm=arm["cap"])
-        hard = HardEncoder(bare, task.interest)
-        return rg.ResEmbedding(bare, task.dim, encoder=hard, residual_options=cap, **options)
-    if arm["kind"] == "across":
-        anywhere = torch.randperm(items) % (NUM_INTERESTS * cells)
-        return free_cells(bare, anywhere, task.dim)
-    cell = cells_within(task.interest, cells)
-    if arm["kind"] == "within":
-        return free_cells(bare, task.interest * cells + cell, task.dim)
-    trained = arm["kind"] == "trained"
-    return PinnedEmbedding(task.interest, cell, task.dim, arm["ratio"], trained=trained)
+def capacity_embedding(interest: Tensor, dim: int, arm: dict[str, Any]) -> ItemEmbedding:
+    """The items' embedding of an arm; cells are drawn by the global generator."""
+    kind, cells = arm["kind"], arm["cells"]
+    if kind == "capped":
+        own = {"residual_std": OWN_STD, "residual_options": ResidualOptions(max_norm=arm["cap"])}
+        return hard_centers(interest, dim, **own)
+    if kind == "across":
+        count = cells * (int(interest.max()) + 1)
+        return free_cells(torch.randperm(interest.numel()) % count, dim)
+    cell = cells_within(interest, cells)
+    if kind == "within":
+        return free_cells(interest * cells + cell, dim)
+    return PinnedEmbedding(interest, cell, dim, arm["ratio"], trained=kind == "trained")
 
 
-def free_cells(bare: Data, cell: Tensor, dim: int) -> rg.ResEmbedding:
+def free_cells(cell: Tensor, dim: int) -> rg.ResEmbedding:
     """A trained vector a cell, and no residual."""
-    embedding = rg.ResEmbedding(
-        bare,
-        dim,
-        encoder=HardEncoder(bare, cell),
-        center_std=CENTER_STD,
-        residual_std=0.0,
-        shrinkage=None,
-        residual_penalty=0.0,
-    )
+    embedding = hard_centers(cell, dim, residual_std=0.0)
     embedding.residual.requires_grad_(False)
     return embedding
+
+
+def hard_centers(center: Tensor, dim: int, **own: Any) -> rg.ResEmbedding:
+    # No edges: nothing of these embeddings comes from the graph.
+    bare = Data(edge_index=torch.empty(2, 0, dtype=torch.long), num_nodes=center.numel())
+    hard = HardEncoder(bare, center)
+    fixed: dict[str, Any] = {"center_std": CENTER_STD, "shrinkage": None, "residual_penalty": 0.0}
+    return rg.ResEmbedding(bare, dim, encoder=hard, **fixed, **own)
 
 
 def cells_within(interest: Tensor, cells: int) -> Tensor:

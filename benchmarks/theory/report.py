@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.theory.figures import long_figure, radius_figure, recovery_figure
+from benchmarks.theory.figures import capacity_figure, long_figure, radius_figure, recovery_figure
 from benchmarks.theory.parts import mean_of, read_parts, read_runs, text_table
 from benchmarks.theory.radius_report import radius_parts, radius_section
 from benchmarks.theory.runs import LONG
@@ -16,6 +16,8 @@ def draw(out: Path) -> None:
         if runs[0]["folds"] == 1:
             continue
         radius_figure(runs, title, out / f"radius-{stem}.png")
+    for title, stem, runs in read_parts(out, "capacity"):
+        capacity_figure(runs, f"Radius and capacity\n{title}", out / f"capacity-{stem}.png")
     recovery = read_runs(out, "recovery-world")
     if recovery:
         recovery_figure(recovery, out / "recovery.png")

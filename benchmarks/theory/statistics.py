@@ -1,5 +1,6 @@
 """Rank correlation of the radius with what was measured, and its intervals."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
@@ -35,19 +36,24 @@ def pooled(runs: Runs, measure: str, radius: str = "rms", *given: str) -> Estima
     """Spearman's correlation over all runs (configuration times seed), with the percentile
     bootstrap over runs; the partial one if figures are ``given``.
     """
+    value = spearman(runs, measure, radius, *given)
+    if math.isnan(value):
+        return Estimate(value, value, value)
     drawn = np.random.default_rng(0).integers(len(runs), size=(DRAWS, len(runs)))
     columns = _columns(runs, radius, measure, *given)
     rho = _correlation(*(rankdata(column[drawn], axis=1) for column in columns))
     low, high = np.nanpercentile(rho, [2.5, 97.5])
-    return Estimate(spearman(runs, measure, radius, *given), float(low), float(high))
+    return Estimate(value, float(low), float(high))
 
 
 def by_seed(runs: Runs, measure: str, radius: str = "rms", *given: str) -> Estimate:
     """Spearman's correlation over the configurations of each seed (each world), averaged, with a
-    t-interval over seeds; the partial one if figures are ``given``.
+    t-interval over seeds; the partial one if figures are ``given``. A seed of which these leave
+    nothing to correlate is left out.
     """
     some = group(runs, lambda run: run["seed"])
-    return mean([spearman(each, measure, radius, *given) for each in some])
+    found = [spearman(each, measure, radius, *given) for each in some]
+    return mean([rho for rho in found if not math.isnan(rho)])
 
 
 def by_dial(runs: Runs, measure: str, dial: str) -> list[float]:
@@ -91,7 +97,8 @@ def _correlation(*columns: NDArray[np.float64]) -> NDArray[np.float64]:
         r_{xy \cdot zW} = \frac{r_{xy \cdot W} - r_{xz \cdot W}\, r_{yz \cdot W}}
                               {\sqrt{(1 - r_{xz \cdot W}^2) (1 - r_{yz \cdot W}^2)}}
 
-    NaN where a column is constant (a bootstrap draw of one run alone).
+    NaN where a column is constant (a bootstrap draw of one run alone), or ranks the runs as a given
+    one does.
     """
     x, y, *given = columns
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -101,5 +108,7 @@ def _correlation(*columns: NDArray[np.float64]) -> NDArray[np.float64]:
         else:
             z, *rest = given
             xy, xz, yz = (_correlation(*pair, *rest) for pair in ((x, y), (x, z), (y, z)))
-            found = (xy - xz * yz) / np.sqrt((1 - xz**2) * (1 - yz**2))
+            left = (1 - xz**2) * (1 - yz**2)
+            # Below this, what is left is rounding.
+            found = (xy - xz * yz) / np.sqrt(np.where(left > 1e-12, left, np.nan))
     return np.asarray(found)
