@@ -13,12 +13,8 @@ from benchmarks.theory.statistics import Runs, by_seed, group, mean, pooled
 from resemb_gnn.io.text_tables import NONE
 
 Arm = dict[str, Any]
-NAMES = {"rms": "radius", "trained": "trained numbers", "gap": "gap", "equal": "gap, equal fit"}
-CORRELATED = [
-    (measure, *pair)
-    for measure in ("gap", "equal")
-    for pair in (("rms", "trained"), ("trained", "rms"))
-]
+NAMES = {"rms": "radius", "trained": "trained numbers"}
+CORRELATED = (("rms", "trained"), ("trained", "rms"))
 
 
 def _pinned(kind: str, cells: int, ratio: float) -> Arm:
@@ -65,7 +61,7 @@ def capacity_section(out: Path) -> Iterator[str]:
         yield (
             "Cells are of an interest; distance is that of an item from its interest's centre, in"
             " spreads of the centres. Gap at equal fit: between the two epochs around the training"
-            " loss that the interests alone end with (— if it was not reached in every world)."
+            " loss that the interests alone end with; in brackets the worlds in which it is reached."
             f" Mean over {len({run['seed'] for run in runs})} worlds."
         )
         yield text_table(
@@ -84,13 +80,17 @@ def capacity_section(out: Path) -> Iterator[str]:
             [[name, *_differences(runs, *pair)] for name, pair in PAIRS.items()],
         )
         yield (
-            "Spearman's partial correlations over all runs and by world. `across` is left out, as"
-            " its cells have nothing true to learn."
+            "Spearman's partial correlations with the gap, over all runs and by world. `across` is"
+            " left out, as its cells have nothing true to learn."
         )
         yield text_table(
-            ["runs", "over", *map(_correlation_name, CORRELATED)],
             [
-                [name, over, *(str(found(_known(some, m), m, *pair)) for m, *pair in CORRELATED)]
+                "runs",
+                "over",
+                *(", given ".join(NAMES[name] for name in pair) for pair in CORRELATED),
+            ],
+            [
+                [name, over, *(str(found(some, "gap", *pair)) for pair in CORRELATED)]
                 for name, some in _groups(runs).items()
                 for over, found in (("all runs", pooled), ("by seed", by_seed))
             ],
@@ -122,13 +122,13 @@ def _row(some: Runs) -> list[str]:
     arm = some[0]["arm"]
     how_far = arm.get("ratio", arm.get("cap", NONE))
     figures = {name: float(np.mean([run[name] for run in some])) for name in ("rms", "gap")}
-    equal = float(np.mean([run["equal"] for run in some]))
+    equal = [run["equal"] for run in some if not math.isnan(run["equal"])]
     loss = float(np.mean([run["train_logloss"][-1] for run in some]))
     auc = float(np.mean([run["test_auc"] for run in some]))
     return [
         *(arm["kind"], str(arm["cells"]), str(how_far), f"{some[0]['trained']:,}"),
         *(f"{value:.3f}" for value in figures.values()),
-        NONE if math.isnan(equal) else f"{equal:.3f}",
+        f"{np.mean(equal):.3f} ({len(equal)})" if equal else NONE,
         *(f"{value:.3f}" for value in (loss, auc)),
     ]
 
@@ -155,12 +155,3 @@ def _groups(runs: Runs) -> dict[str, Runs]:
         "pinned radius": [run for run in runs if run["arm"]["kind"] in ("trained", "fixed")],
         "all but across": [run for run in runs if run["arm"]["kind"] != "across"],
     }
-
-
-def _known(runs: Runs, measure: str) -> Runs:
-    return [run for run in runs if not math.isnan(run[measure])]
-
-
-def _correlation_name(names: tuple[str, ...]) -> str:
-    measure, figure, given = (NAMES[name] for name in names)
-    return f"{measure} and {figure}, given {given}"

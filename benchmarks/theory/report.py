@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.theory.capacity_report import capacity_section
 from benchmarks.theory.figures import capacity_figure, long_figure, radius_figure, recovery_figure
 from benchmarks.theory.parts import mean_of, read_parts, read_runs, text_table
 from benchmarks.theory.radius_report import radius_parts, radius_section
@@ -30,14 +31,9 @@ def draw(out: Path) -> None:
 
 
 def markdown(out: Path) -> str:
-    parts = [
-        "# The theory, measured",
-        _commands(out),
-        *radius_section(out),
-        *_recovery(out),
-        *_long(out),
-    ]
-    return "\n\n".join(parts) + "\n"
+    questions = (radius_section, capacity_section, _recovery, _long)
+    text = ["# The theory, measured", _commands(out)]
+    return "\n\n".join([*text, *(part for each in questions for part in each(out))]) + "\n"
 
 
 def _commands(out: Path) -> str:
