@@ -58,14 +58,15 @@ def capacity_figure(runs: Runs, title: str, path: Path) -> None:
                 np.mean([[run["rms"], run["gap"]] for run in each], axis=0)
                 for each in group(some, lambda run: run["arm"])
             ]
-            label = f"{arm['kind']}, {arm['cells']} cells ({some[0]['trained']:,} trained)"
+            label = f"{arm['kind']}, {arm['cells']} cells: {some[0]['trained']:,} numbers"
             axes.plot(*zip(*means, strict=True), label=label, markersize=6, **style)
         axes.set(
             yscale="log",
-            xlabel="envelope radius (rms, share of all items' spread)",
+            xlabel="envelope radius (rms)",
             ylabel="generalisation gap (nats)",
             title=title,
         )
+        axes.yaxis.set_major_formatter("{x:g}")
         axes.grid()
         legend_below(figure, axes)
         figure.savefig(path, dpi=160, facecolor="white")
