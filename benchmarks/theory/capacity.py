@@ -16,7 +16,7 @@ into (at random), whether the cells' places in it are trained, and how far they 
 
 Start, distances and caps were chosen in one world of seed 100, which no result is from.
 
-Written before the runs, what an outcome would mean:
+Written before the runs, after a look at that world, what an outcome would mean:
 
 * *Fixed directions: the gap grows with the radius.* The radius makes a gap without one trained
   number more: the network tells items apart by it. *It does not*: radius without trained numbers
