@@ -138,6 +138,8 @@ def _differences(runs: Runs, one: Arm, other: Arm) -> list[str]:
         {run["seed"]: run for run in runs if run["arm"] == arm} for arm in (one, other)
     )
     pairs = [(first[seed], second[seed]) for seed in first if seed in second]
+    if not pairs:  # a stopped script
+        return [NONE] * 3
     found = [
         [a["gap"] - b["gap"] for a, b in pairs],
         [gap_at(a, level) - gap_at(b, level) for a, b in pairs for level in (_both_reach(a, b),)],
