@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from benchmarks.theory.runs import CENTERS, LONG, RESIDUALS
-from benchmarks.theory.statistics import Runs, pooled
+from benchmarks.theory.statistics import Runs, group, pooled
 from resemb_gnn.experiment.report.plotting import (
     INK,
     MARKERS,
@@ -39,6 +39,34 @@ def radius_figure(runs: Runs, title: str, path: Path) -> None:
             title=f"{title}\nSpearman {found.value:.2f} [{found.low:.2f}, {found.high:.2f}],"
             f" {len(runs)} runs",
         )
+        axes.grid()
+        legend_below(figure, axes)
+        figure.savefig(path, dpi=160, facecolor="white")
+
+
+def capacity_figure(runs: Runs, title: str, path: Path) -> None:
+    """A mark a run, and a line through the means of the arms that differ in their radius alone."""
+    with new_figure(3.2) as (figure, axes):
+        kinds = group(runs, lambda run: (run["arm"]["kind"], run["arm"]["cells"]))
+        for place, some in enumerate(kinds):
+            arm = some[0]["arm"]
+            style: Any = line_style(place - 1) if place else {"color": INK, "linestyle": "solid"}
+            style["marker"] = MARKERS[place % len(MARKERS)]
+            points = [[run["rms"], run["gap"]] for run in some]
+            axes.plot(*zip(*points, strict=True), **style | {"linestyle": "none"}, markersize=3.5)
+            means = [
+                np.mean([[run["rms"], run["gap"]] for run in each], axis=0)
+                for each in group(some, lambda run: run["arm"])
+            ]
+            label = f"{arm['kind']}, {arm['cells']} cells: {some[0]['trained']:,} numbers"
+            axes.plot(*zip(*means, strict=True), label=label, markersize=6, **style)
+        axes.set(
+            yscale="log",
+            xlabel="envelope radius (rms)",
+            ylabel="generalisation gap (nats)",
+            title=title,
+        )
+        axes.yaxis.set_major_formatter("{x:g}")
         axes.grid()
         legend_below(figure, axes)
         figure.savefig(path, dpi=160, facecolor="white")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import resemb_gnn as rg
 from benchmarks.theory.tasks import NUM_INTERESTS, Task
-from resemb_gnn.nn import PlainEmbedding
+from resemb_gnn.nn import ItemEmbedding, PlainEmbedding
 from resemb_gnn.theory import (
     Gap,
     GapCurve,
@@ -169,6 +169,5 @@ def tune_run(task: Task, arm: dict[str, Any], seed: int, epochs: int) -> dict[st
     }
 
 
-def vectors(embedding: rg.ResEmbedding | PlainEmbedding) -> Tensor:
-    table = embedding.materialize() if isinstance(embedding, rg.ResEmbedding) else embedding
-    return table.weight.detach()
+def vectors(embedding: ItemEmbedding) -> Tensor:
+    return embedding.materialize().weight.detach()

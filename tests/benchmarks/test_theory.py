@@ -29,18 +29,23 @@ def test_every_question_on_small_worlds(tmp_path: Path) -> None:
         question: json.loads((tmp_path / f"{question}-world.json").read_text())["runs"]
         for question in theory.RUNS
     }
-    assert [len(some) for some in runs.values()] == [6, 2, 1, 4]
+    assert [len(some) for some in runs.values()] == [6, 11, 2, 1, 4]
     assert [run["arm"]["embedding"] for run in runs["long"]] == list(LONG)
     assert all(len(run["gap"]) == 2 for run in runs["long"])
     assert {run["folds"] for run in runs["radius"]} == {1, 10}
     pictures = {path.name for path in tmp_path.glob("*.png")}
     assert pictures == {
-        "radius-world-30.png", "recovery.png", "long-gap-world-30.png",
+        "radius-world-30.png", "capacity-world-30.png", "recovery.png", "long-gap-world-30.png",
         "long-test-auc-world-30.png", "schematic.png",
     }  # fmt: skip
     text = (tmp_path / "README.md").read_text()
-    for title in ("Radius against gap", "Planted interests found again", "Long training"):
-        assert f"## {title}" in text
+    for title in (
+        "Radius against gap",
+        "Radius and capacity",
+        "Planted interests found again",
+        "Long training",
+    ):
+        assert f"\n## {title}" in text
     assert "python -m benchmarks.theory tune --users 30" in text
     order = [
         line.split(" | ")[0] for line in text.splitlines() if line.startswith(("| 0.1", "| 1 "))

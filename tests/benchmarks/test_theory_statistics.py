@@ -63,6 +63,42 @@ def test_by_seed_is_the_mean_over_seeds(runs: list[dict[str, Any]]) -> None:
     assert math.isnan(statistics.mean([0.5]).low)
 
 
+def test_partial_correlation_is_that_of_the_residuals_of_least_squares(
+    runs: list[dict[str, Any]],
+) -> None:
+    given = ("seed", "num_centers")  # measured, and set by the arm
+    columns = [[run["rms"] for run in runs], [run["gap"] for run in runs]]
+    controls = [[run["seed"] for run in runs], [run["arm"]["num_centers"] for run in runs]]
+    for number in (1, 2):
+        ranks = [scipy.stats.rankdata(each) for each in controls[:number]]
+        design = np.column_stack([np.ones(len(runs)), *ranks])
+        left = []
+        for column in columns:
+            rank = scipy.stats.rankdata(column)
+            left.append(rank - design @ np.linalg.lstsq(design, rank)[0])
+        expected = scipy.stats.pearsonr(*left).statistic
+        assert abs(expected - statistics.spearman(runs, "gap")) > 0.05
+        found = statistics.pooled(runs, "gap", "rms", *given[:number])
+        assert found.value == pytest.approx(expected)
+        assert found.low < expected < found.high
+    each = [
+        statistics.spearman([run for run in runs if run["seed"] == seed], "gap", "rms", given[1])
+        for seed in range(3)
+    ]
+    assert statistics.by_seed(runs, "gap", "rms", given[1]).value == pytest.approx(np.mean(each))
+
+
+def test_a_seed_that_is_explained_already_has_no_partial_correlation(
+    runs: list[dict[str, Any]],
+) -> None:
+    same = [run | {"share": run["gap"] if run["seed"] == 0 else run["rms"] ** 2} for run in runs]
+    same = [run | {"rms": run["rms"] + run["gap"]} for run in same]
+    assert math.isnan(statistics.spearman(same[:12], "gap", "rms", "share"))
+    rest = [statistics.spearman(same[i : i + 12], "gap", "rms", "share") for i in (12, 24)]
+    found = statistics.by_seed(same, "gap", "rms", "share")
+    assert found.value == pytest.approx(np.mean(rest))
+
+
 def test_one_dial_at_a_time(runs: list[dict[str, Any]]) -> None:
     residual = statistics.by_dial(runs, "gap", "residual")
     assert len(residual) == 3 * 3
