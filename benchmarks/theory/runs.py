@@ -8,6 +8,7 @@ from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
 import resemb_gnn as rg
+from benchmarks.runs import FIRST_FIT
 from benchmarks.theory.tasks import NUM_INTERESTS, Task
 from resemb_gnn.nn import ItemEmbedding, PlainEmbedding
 from resemb_gnn.theory import (
@@ -47,7 +48,7 @@ def train_to_the_end(
     """Trains a DIN around the embedding without early stopping; the gap after the last epoch, or
     after each.
     """
-    model = rg.DIN(embedding)
+    model = rg.DIN(embedding, attention_normalization="none")
     curve = GapCurve(model, task.train, task.test, task.max_history)
     last: dict[str, Tensor] = {}
 
@@ -64,13 +65,13 @@ def train_to_the_end(
 
 def fit(task: Task, model: nn.Module, seed: int, epochs: int, **options: Any) -> rg.FitResult:
     settings = {"lr": task.lr, "max_history": task.max_history, "progress": False}
-    return rg.fit(model, task.split, epochs=epochs, seed=seed, **(settings | options))
+    return rg.fit(model, task.split, epochs=epochs, seed=seed, **(FIRST_FIT | settings | options))
 
 
 def radius_run(task: Task, arm: dict[str, Any], seed: int, epochs: int) -> dict[str, Any]:
     torch.manual_seed(seed)
     settings = RESIDUALS[arm["residual"]]
-    embedding = rg.ResEmbedding(task.graph, task.dim, arm["num_centers"], **settings)
+    embedding = rg.ResEmbedding(task.graph, task.dim, arm["num_centers"], "gcn", **settings)
     last = train_to_the_end(task, embedding, seed, epochs)[-1]
     found = envelope_radius(vectors(embedding), task.interest)
     return {
@@ -94,13 +95,13 @@ def recovery_run(task: Task, arm: dict[str, Any], seed: int, epochs: int) -> dic
     """
     task = task._replace(max_history=RECOVERY_HISTORY)
     torch.manual_seed(seed)
-    few = rg.ResEmbedding(task.graph, task.dim, **SHARP)
+    few = rg.ResEmbedding(task.graph, task.dim, encoder="gcn", **SHARP)
     few_auc = _stopped(task, few, seed, epochs)
     torch.manual_seed(seed)
     plain = PlainEmbedding(task.interest.numel(), task.dim)
     plain_auc = _stopped(task, plain, seed, epochs)
     torch.manual_seed(seed)
-    wide_auc = _stopped(task, rg.ResEmbedding(task.graph, task.dim), seed, epochs)
+    wide_auc = _stopped(task, rg.ResEmbedding(task.graph, task.dim, encoder="gcn"), seed, epochs)
     found = {
         "centres": main_centers(few),
         "k-means of Res-embedding": clusters(vectors(few), seed),
@@ -118,7 +119,7 @@ def recovery_run(task: Task, arm: dict[str, Any], seed: int, epochs: int) -> dic
 
 def _stopped(task: Task, embedding: nn.Module, seed: int, epochs: int) -> float:
     """Test AUC of a DIN around the embedding."""
-    model = rg.DIN(embedding)
+    model = rg.DIN(embedding, attention_normalization="none")
     fit(task, model, seed, epochs, patience=4)
     return rg.evaluate(model, task.test, max_history=task.max_history).auc
 
@@ -150,7 +151,7 @@ def long_embedding(task: Task, name: str) -> nn.Module:
     if name == "spectral start":
         features = rg.SpectralFeatures(task.dim)(task.graph).x
         return nn.Embedding.from_pretrained(0.1 * features, freeze=False)
-    return rg.ResEmbedding(task.graph, task.dim)
+    return rg.ResEmbedding(task.graph, task.dim, encoder="gcn")
 
 
 def tune_run(task: Task, arm: dict[str, Any], seed: int, epochs: int) -> dict[str, Any]:
@@ -160,7 +161,9 @@ def tune_run(task: Task, arm: dict[str, Any], seed: int, epochs: int) -> dict[st
     """
     torch.manual_seed(seed)
     embedding = PlainEmbedding(task.interest.numel(), task.dim, l2=arm["l2"])
-    result = fit(task, rg.DIN(embedding), seed, epochs, patience=epochs)
+    result = fit(
+        task, rg.DIN(embedding, attention_normalization="none"), seed, epochs, patience=epochs
+    )
     last = result.curve[-1].valid
     return {
         "valid_auc": last.auc,

@@ -53,7 +53,7 @@ def schematic(path: Path, epochs: int | None = None) -> None:
 def trained(task: Task, settings: dict[str, Any], epochs: int) -> tuple[ItemGeometry, float, float]:
     """Items and centres of a trained model in units of their spread, its radius (rms) and gap."""
     torch.manual_seed(SEED)
-    embedding = rg.ResEmbedding(task.graph, task.dim, INTERESTS, temperature=0.3, **settings)
+    embedding = rg.ResEmbedding(task.graph, task.dim, INTERESTS, "gcn", temperature=0.3, **settings)
     gap = train_to_the_end(task, embedding, SEED, epochs)[-1].logloss
     found = envelope_radius(vectors(embedding), task.interest)
     geometry = item_geometry(embedding, count=task.graph.count)
