@@ -15,7 +15,7 @@ ARMS = {
     "semantic": "semantic ids: k-means codes of them",
     "semantic-prefix": "the same, by prefixes of the codes",
     "mlp": "a two-layer net of them",
-    "mlp:held": "the same, held residual",
+    "mlp:held": "a two-layer net of them, held residual: the default",
     "mlp:staged": "the same, then a free residual",
     "gcn": "softmax centres, held residual",
     "sign:none": "softmax centres, no residual",
