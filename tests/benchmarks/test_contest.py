@@ -44,15 +44,15 @@ def test_runs_simple_scores_and_the_report(
 
     monkeypatch.setattr(subprocess, "run", run)
     given = ["--data-folder", str(tmp_path / "data"), "--only", "beauty", "--out", str(tmp_path)]
-    arms = ["plain", "mlp"]
+    arms = ["plain", "mlp:held"]
     assert contest.main([*given, "--arms", *arms, "--seeds", "1", "--jobs", "1"]) == 0
     monkeypatch.setitem(SETS["beauty"].settings, "ranking", "9")
     simple.main(given)
     draws = read_draws(tmp_path / "beauty")
     runs = {run["embedding"]: run for run in read_results(tmp_path / "beauty/results.json")["runs"]}
-    found = over_users(draws, "mlp", "plain", "gauc", seeds=3)
+    found = over_users(draws, "mlp:held", "plain", "gauc", seeds=3)
     assert found is not None
-    gain = runs["mlp"]["test"]["gauc"] - runs["plain"]["test"]["gauc"]
+    gain = runs["mlp:held"]["test"]["gauc"] - runs["plain"]["test"]["gauc"]
     assert found.mean == pytest.approx(gain, abs=1e-6)
     assert found.low <= found.mean <= found.high
     assert over_users(draws, "logistic", "plain", "gauc", seeds=3) is not None
