@@ -61,7 +61,7 @@ def test_runs_simple_scores_and_the_report(
     readme.write_text("\n".join(report.MARKS))
     page = tmp_path / "page.md"
     report.main(["--results", str(tmp_path), "--out", str(page), "--readme", str(readme)])
-    assert f"| {runs['mlp']['test']['gauc']:.4f} |" in page.read_text()
+    assert f"| {runs['mlp:held']['test']['gauc']:.4f} |" in page.read_text()
     assert f"| {100 * gain:+.1f}" in readme.read_text().replace("**", "")
 
 
