@@ -37,7 +37,7 @@ benchmark-speed: ## next to other libraries, in an environment of its own; DATA=
 docs: $(VENV)/.dev ## the site, in site/
 	$(VENV)/bin/python -m mkdocs build --quiet --strict
 
-wheel-check: $(VENV)/.dev ## the wheel in an empty environment, without torch-scatter
+wheel-check: $(VENV)/.dev ## wheel and sdist in an empty environment, without torch-scatter
 	PYTHON=$(VENV)/bin/python .ci/wheel-check
 
 lint: $(VENV)/.dev ## style and types
@@ -60,7 +60,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
-	$(PIP) -e ".[dev,serve,engines,tensorboard,docs]"
+	$(PIP) -e ".[dev,all,docs]"
 	touch $@
 
 # Compiles for minutes; its set-up imports torch, hence no build isolation.
