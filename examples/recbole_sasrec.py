@@ -1,4 +1,4 @@
-"""ResEmbedding in the SASRec of RecBole: its table of items is replaced after the model is built."""
+"""ResEmbedding in RecBole's SASRec: its table of items is replaced after the model is built."""
 
 import tempfile
 from pathlib import Path
