@@ -80,7 +80,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def notebook(path: Path, execute: bool) -> list[tuple[str, str | bytes]]:
     """The page of a notebook and its pictures: as it stands, or executed anew."""
-    settings = Config({"ExecutePreprocessor": {"enabled": execute, "timeout": 600}})
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:IProgress")  # tqdm's, which names a path
+    limits = {"timeout": 600, "startup_timeout": 600}  # seconds
+    settings = Config({"ExecutePreprocessor": {"enabled": execute, **limits}})
     names = {"unique_key": path.stem, "output_files_dir": f"{path.stem}_files"}
     text, found = MarkdownExporter(config=settings).from_filename(str(path), resources=names)
     text = re.sub(r"\]\((\w+)\.ipynb\)", r"](\1.md)", text)  # links to the pages of other notebooks

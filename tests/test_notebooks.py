@@ -30,7 +30,7 @@ def run(name: str, shorter: dict[str, str]) -> dict[str, Any]:
 
 def test_own_log(log: BehaviorLog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets, "read_complete_journey", lambda: log)
-    found = run("own_log", {"epochs=4": "epochs=1"})
+    found = run("own_log", {"epochs=3": "epochs=1"})
     assert found["log"].num_behaviors == log.num_behaviors
     assert 0 < found["result"].test.auc < 1
     nearest = found["serving"].ItemIndex.load(found["folder"], exact=True)
