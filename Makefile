@@ -7,7 +7,7 @@ ARGS ?=
 # tests from another: handed out as files, the few longest come last, and one process waits for them.
 SUITE = OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --dist worksteal
 
-.PHONY: compare test coverage test-scatter test-spark benchmark-speed docs wheel-check lint format clean
+.PHONY: compare test coverage test-scatter test-spark benchmark-speed docs notebooks wheel-check lint format clean
 
 compare: $(VENV)/.installed ## the main job on the embedded data set
 	$(VENV)/bin/resemb-gnn compare --data complete-journey --embeddings plain mlp:held gcn gat \
@@ -37,7 +37,12 @@ benchmark-speed: ## next to other libraries, in an environment of its own; DATA=
 docs: $(VENV)/.dev ## the site, in site/
 	$(VENV)/bin/python -m mkdocs build --quiet --strict
 
-wheel-check: $(VENV)/.dev ## the wheel in an empty environment, without torch-scatter
+# tqdm's warning names a path of the machine.
+notebooks: $(VENV)/.dev ## executes them and keeps their outputs, as the repository shows them
+	PYTHONWARNINGS=ignore:IProgress $(VENV)/bin/python -m nbconvert --to notebook --execute \
+		--ExecutePreprocessor.startup_timeout=600 --inplace docs/notebooks/*.ipynb
+
+wheel-check: $(VENV)/.dev ## wheel and sdist in an empty environment, without torch-scatter
 	PYTHON=$(VENV)/bin/python .ci/wheel-check
 
 lint: $(VENV)/.dev ## style and types
@@ -60,7 +65,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
-	$(PIP) -e ".[dev,serve,engines,tensorboard,docs]"
+	$(PIP) -e ".[dev,all,docs]"
 	touch $@
 
 # Compiles for minutes; its set-up imports torch, hence no build isolation.

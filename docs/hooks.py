@@ -1,4 +1,4 @@
-"""The site's own steps: pages from beside docs/, links between them, formulas as MathML.
+"""The site's own steps: pages from beside docs/, links between them, notebooks, formulas as MathML.
 
 mkdocs calls the functions (``hooks`` in mkdocs.yml), mkdocstrings the class.
 """
@@ -14,6 +14,8 @@ from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from nbconvert import MarkdownExporter
+from traitlets.config import Config
 
 ROOT = Path(__file__).resolve().parents[1]
 # Pages that lie where a reader of the repository looks for them; what they link to comes along.
@@ -70,7 +72,24 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
                 file = target(path, link[3])
                 if file is not None and file not in seen and (ROOT / file).is_file():
                     queue.append(file)
+    for path in sorted((ROOT / "docs/notebooks").glob("*.ipynb")):
+        for uri, content in notebook(path, config.extra["execute_notebooks"]):
+            files.append(File.generated(config, uri, content=content))
     return files
+
+
+def notebook(path: Path, execute: bool) -> list[tuple[str, str | bytes]]:
+    """The page of a notebook and its pictures: as it stands, or executed anew."""
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:IProgress")  # tqdm's, which names a path
+    limits = {"timeout": 600, "startup_timeout": 600}  # seconds
+    settings = Config({"ExecutePreprocessor": {"enabled": execute, **limits}})
+    names = {"unique_key": path.stem, "output_files_dir": f"{path.stem}_files"}
+    text, found = MarkdownExporter(config=settings).from_filename(str(path), resources=names)
+    text = re.sub(r"\]\((\w+)\.ipynb\)", r"](\1.md)", text)  # links to the pages of other notebooks
+    return [
+        (f"notebooks/{path.stem}.md", text),
+        *((f"notebooks/{name}", data) for name, data in found["outputs"].items()),
+    ]
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:

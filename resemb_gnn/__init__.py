@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from resemb_gnn.saved import TrainedModel, load, save, train
     from resemb_gnn.training import FitResult, Metrics, evaluate, fit, predict
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "DIEN",

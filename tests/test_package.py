@@ -15,6 +15,7 @@ import resemb_gnn
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PARTS = {name: part for name, part in PROJECT["optional-dependencies"].items() if name != "all"}
 # Where a distribution's module has another name than the distribution.
 MODULE = {
     "torch-geometric": "torch_geometric",
@@ -75,15 +76,21 @@ def test_every_runtime_dependency_is_imported(imported: set[str]) -> None:
 
 
 def test_every_import_is_a_dependency(imported: set[str]) -> None:
-    extras = PROJECT["optional-dependencies"]
-    optional = {name for extra, part in extras.items() if extra != "dev" for name in modules(part)}
+    optional = {name for extra, part in PARTS.items() if extra != "dev" for name in modules(part)}
     assert not imported - modules(PROJECT["dependencies"]) - optional
 
 
 def test_extras_are_used(imported: set[str]) -> None:
-    for extra, part in PROJECT["optional-dependencies"].items():
+    for extra, part in PARTS.items():
         if extra not in ("dev", "docs", "scatter"):
             assert not modules(part) - imported - UNSEEN.keys(), extra
+
+
+def test_extra_all_is_what_needs_neither_compiler_nor_java() -> None:
+    (named,) = PROJECT["optional-dependencies"]["all"]
+    package, extras = named.removesuffix("]").split("[")
+    assert package == PROJECT["name"]
+    assert {*extras.split(","), "scatter", "spark", "docs", "dev"} == PARTS.keys()
 
 
 def test_every_dependency_is_explained_and_pinned() -> None:
@@ -91,7 +98,7 @@ def test_every_dependency_is_explained_and_pinned() -> None:
     pins = distributions(
         [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line[:1] != "#"]
     )
-    parts = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+    parts = [PROJECT["dependencies"], *PARTS.values()]
     for name in set().union(*map(distributions, parts)):
         assert name in pins, name
         explained = "stubs" if name.endswith("-stubs") or name.startswith("types-") else name

@@ -13,6 +13,7 @@ import pytest
 
 pytest.importorskip("mkdocs", reason="needs the extra docs")
 pytest.importorskip("mkdocstrings", reason="needs the extra docs")
+pytest.importorskip("nbconvert", reason="needs the extra docs")
 ROOT = Path(__file__).parents[1]
 
 
@@ -41,7 +42,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
         cwd=ROOT,
-        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1", "EXECUTE_NOTEBOOKS": "false"},
         capture_output=True,
         text=True,
         check=False,
@@ -94,8 +95,17 @@ def test_pages_of_the_repository_are_there(site: Path) -> None:
         "CHANGELOG",
         "benchmarks/accuracy/CONTEST",
         "examples/index",
+        "notebooks/own_log",
     ):
         assert (site / f"{name}.html").is_file(), name
+
+
+def test_the_navigation_holds_every_page_of_docs() -> None:
+    nav = (ROOT / "mkdocs.yml").read_text().split("nav:")[1]
+    docs = ROOT / "docs"
+    pages = [path.relative_to(docs).as_posix() for path in docs.rglob("*.md")]
+    pages += [f"notebooks/{path.stem}.md" for path in docs.rglob("*.ipynb")]
+    assert not [page for page in pages if page not in nav]
 
 
 @pytest.mark.parametrize("name", [path.stem for path in (ROOT / "docs/api").glob("*.md")])

@@ -55,6 +55,14 @@ def test_what_the_defaults_take(
     assert json.loads(out.read_text()) == json.loads(before)  # not run again
 
 
+def test_the_page_on_scale_has_the_table_of_the_raw_file() -> None:
+    root = Path(__file__).parents[2]
+    raw = json.loads((root / "benchmarks/scale/results/defaults.json").read_text())
+    page = (root / "docs/scale.md").read_text()
+    for line in defaults.markdown(raw).splitlines():
+        assert line in page
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_engines_count_the_same(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     pytest.importorskip("duckdb", reason="needs the extra engines")
