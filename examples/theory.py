@@ -46,6 +46,7 @@ def main(arguments: list[str] | None = None) -> dict[str, dict[str, float]]:
             epochs=options.epochs,
             patience=options.epochs,
             max_history=5,
+            ema_decay=0,  # the gap of the weights themselves
             on_epoch=curve,
             progress=False,
         )

@@ -25,9 +25,8 @@ def test_gap_of_each_epoch(log):
         (train_loss, train_auc), (test_loss, test_auc) = pairs
         want.append((number, test_loss - train_loss, train_auc - test_auc))
 
-    result = rg.fit(
-        model, split, epochs=25, patience=25, lr=0.02, progress=False, on_epoch=on_epoch
-    )
+    options = {"epochs": 25, "patience": 25, "lr": 0.02, "train_negatives": 0, "ema_decay": 0}
+    result = rg.fit(model, split, progress=False, on_epoch=on_epoch, **options)
     got = [(gap.epoch, gap.logloss, gap.auc) for gap in curve.gaps]
     assert len(got) == 25
     np.testing.assert_allclose(got, want, atol=1e-5, rtol=1e-4)

@@ -37,7 +37,7 @@ def make_model(log: BehaviorLog) -> Mortal:
 
 def test_a_process_dies_and_the_run_goes_on(log: BehaviorLog, tmp_path: Path) -> None:
     split = log.split()
-    options = {"epochs": 3, "patience": 3, "batch_size": 91, "progress": False}
+    options = {"epochs": 3, "patience": 3, "batch_size": 91, "lr": 1e-3, "progress": False}
     saved = tmp_path / "checkpoints"
     with limited_threads(1):  # as the processes have it
         with pytest.raises(TrainingError, match=r"one of 2 processes was ended by SIGKILL.*Resume"):

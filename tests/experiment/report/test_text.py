@@ -234,7 +234,6 @@ def test_not_finite_figures(results: dict[str, Any]) -> None:
         assert not re.search(r"\bnan\b", text)
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_gap_by_epoch_where_it_was_measured(results: dict[str, Any]) -> None:
     assert "Generalisation gap by epoch" in Page(html(results, {})).text
     old = copy.deepcopy(results)
