@@ -36,6 +36,7 @@ SIMPLE = {
     "logistic": "logistic regression on untrained scores",
 }
 FITTED = "logistic"
+DEFAULT = "mlp:held"
 README_ARMS = (FITTED, "plain", "spectral", "frozen", "linear", "gcn", "sign:none", "mlp:held")
 MARKS = (
     "<!-- table: python -m benchmarks.accuracy.contest.report --readme README.md -->",
@@ -219,7 +220,23 @@ def readme_table(sets: dict[str, Runs], draws: dict[str, Draws]) -> list[str]:
                 text = f"{100 * found.mean:+.1f}"
                 cells.append(f"**{text}**" if sure else text)
         rows.append([SIMPLE.get(arm) or f"`{arm}`: {ARMS[arm]}", *cells])
-    return table(["DIN with", *(SETS[name].title for name in sets)], rows)
+    return [*table(["DIN with", *(SETS[name].title for name in sets)], rows), *readme_ranking(sets)]
+
+
+def readme_ranking(sets: dict[str, Runs]) -> list[str]:
+    """HR@10 and NDCG@10 of the sets that others have published figures of, beside these."""
+    found = []
+    for name, rivals in PUBLISHED.items():
+        own = of_seeds(sets.get(name, {}), SEEDS)
+        for arm in (arm for arm in ("plain", DEFAULT) if own.get(arm)):
+            ours = [mean_of(own[arm], "ranking", key) for key in ("hr_10", "ndcg_10")]
+            found.append(f"`{arm}` {ours[0]:.3f} / {ours[1]:.3f}")
+        if found:
+            told = [f"{rival} {hr:.3f} / {ndcg:.3f}" for rival, (hr, ndcg) in rivals.items()]
+            found[-1] += f" ({SETS[name].title}; published: {', '.join(told)})"
+    if not found:
+        return []
+    return ["", "Held-out item among 99, HR@10 / NDCG@10: " + ", ".join(found) + "."]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
