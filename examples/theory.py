@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> dict[str, dict[str, float]]:
 
     found: dict[str, dict[str, float]] = {}
     for name, emb in arms.items():
-        model = rg.DIN(emb)
+        model = rg.DIN(emb, attention_normalization="none")  # the paper's DIN
         curve = GapCurve(model, split.train_sample, split.test)
         rg.fit(
             model,

@@ -32,7 +32,7 @@ def test_gap_of_each_epoch(log):
     np.testing.assert_allclose(got, want, atol=1e-5, rtol=1e-4)
     # A table that is trained for long on 60 users learns them by heart.
     assert curve.gaps[-1].logloss > curve.gaps[0].logloss + 0.05
-    assert curve.gaps[-1].auc > 0.1
+    assert curve.gaps[-1].auc > 0.05
     assert curve.gaps[result.best_epoch - 1].logloss == pytest.approx(result.gap, abs=1e-6)
 
 
