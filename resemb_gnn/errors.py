@@ -18,6 +18,28 @@ class InputError(ValueError):
     """
 
 
+class RowError(InputError):
+    """A value in a column of a table cannot be used. Whoever knows the table's files tells the line
+    (:func:`~resemb_gnn.io.frame.naming`).
+
+    Args:
+        where: what stands before the row's number, the column's name at least.
+        row: the row, from 0.
+        what: what is said of the value.
+    """
+
+    def __init__(self, where: str, row: int, what: str) -> None:
+        super().__init__(where, row, what)
+        self.where, self.row, self.what = where, row, what
+
+    def __str__(self) -> str:
+        return f"{self.where}, row {self.row} (from 0): {self.what}"
+
+    def at(self, place: str) -> InputError:
+        """The error with another name for the row."""
+        return InputError(f"{self.where}, {place}: {self.what}")
+
+
 class TrainingError(InputError):
     """Training cannot go on: memory or disk is exhausted, or numbers are no longer finite.
 

@@ -92,7 +92,26 @@ class UpdateSettings(ModelDataSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictSettings(ModelSettings):
+class HistorySettings(ModelSettings):
+    """A saved model and what its users did since."""
+
+    user: str | None = setting(None, "column of the users' ids (default: as in training, or user)")
+    item: str | None = setting(None, "column of the items' ids (default: as in training, or item)")
+    time: str | None = setting(
+        None, "column of times of --history (default: as in training, or time)"
+    )
+    label: str | None = setting(
+        None, "column of click labels, if --history has one (default: as in training)"
+    )
+    history: str | tuple[str, ...] | None = setting(
+        None,
+        "log of the behaviours since training, with --user, --item and a time; users that the model"
+        " does not know begin with what it holds, or with none",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictSettings(HistorySettings):
     """Settings of ``resemb-gnn predict``."""
 
     data: str | tuple[str, ...] = setting(
@@ -100,20 +119,10 @@ class PredictSettings(ModelSettings):
         "table with a user and a candidate item a row: .csv; .tsv or .txt, with tabs; these also"
         " .gz; .parquet; a folder of such files, a pattern in quotes, or several of these",
     )
-    user: str | None = setting(None, "column of the users' ids (default: as in training, or user)")
-    item: str | None = setting(None, "column of the items' ids (default: as in training, or item)")
     time: str | None = setting(
         None,
         "column of times, if --data has one: of --history count the behaviours before it (default:"
         " as in training, or time)",
-    )
-    label: str | None = setting(
-        None, "column of click labels, if --history has one (default: as in training)"
-    )
-    history: str | tuple[str, ...] | None = setting(
-        None,
-        "log of the behaviours since training, with the columns of --data and a time; users that it"
-        " does not hold, either, begin with none",
     )
     items: str | None = setting(
         None, "table with a row an item that the model does not know: its features, as in training"
@@ -141,19 +150,19 @@ def named_value(text: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecommendSettings(ModelSettings):
+class RecommendSettings(HistorySettings):
     """Settings of ``resemb-gnn recommend``."""
 
     users: str | None = setting(
-        None, "table with a column of users' ids (default: all users of the model)"
+        None, "table with a column of users' ids (default: all users of the model and --history)"
     )
     candidates: str | None = setting(
         None, "table with a column of items' ids to choose from (default: all items of the model)"
     )
-    user: str | None = setting(None, "column of the users' ids (default: as in training, or user)")
-    item: str | None = setting(None, "column of the items' ids (default: as in training, or item)")
     k: int = setting(20, "items a user")
-    include_seen: bool = setting(False, "leave in what stands in a user's stored history")
+    include_seen: bool = setting(
+        False, "leave in what stands in a user's stored history or in --history"
+    )
     retrieve: int | None = setting(
         None,
         "score so many candidates alone, found by a rough score first: many times faster for"

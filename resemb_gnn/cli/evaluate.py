@@ -10,6 +10,7 @@ from resemb_gnn.cli.model_commands import FIGURES, figure_cells, load_model
 from resemb_gnn.cli.notes import note
 from resemb_gnn.datasets import DataSource
 from resemb_gnn.errors import InputError
+from resemb_gnn.io.frame import naming_lines
 from resemb_gnn.io.json_text import map_numbers
 from resemb_gnn.io.parts import find_places, shown_paths
 from resemb_gnn.io.tables import is_table
@@ -36,7 +37,7 @@ def run_evaluate(settings: EvaluateSettings) -> None:
             raise InputError(f"{settings.model} was trained on every row of {source.name}")
         _evaluate_held_out(settings, trained, data, source)
     else:
-        _evaluate_later(settings, trained, source)
+        _evaluate_later(settings, trained, data, source)
 
 
 def _refuse_without_held_out(settings: EvaluateSettings, trained: TrainedModel) -> None:
@@ -66,7 +67,9 @@ def _evaluate_held_out(
     print(aligned(rows), *why_undefined([found]), sep="\n")
 
 
-def _evaluate_later(settings: EvaluateSettings, trained: TrainedModel, source: DataSource) -> None:
+def _evaluate_later(
+    settings: EvaluateSettings, trained: TrainedModel, data: DataSettings, source: DataSource
+) -> None:
     if source.published is not None:
         raise InputError(f"{source.name} comes with examples over item numbers of its own")
     for name in ("split", "valid_from", "test_from"):
@@ -75,7 +78,8 @@ def _evaluate_later(settings: EvaluateSettings, trained: TrainedModel, source: D
                 f"--{name.replace('_', '-')} {given}: {source.name} is another log than the"
                 " training's, and every row of it is scored"
             )
-    later = LaterLog.of(trained, source.log, negatives=settings.negatives, name=source.name)
+    with naming_lines(data.data):
+        later = LaterLog.of(trained, source.log, negatives=settings.negatives, name=source.name)
     say = note(settings.quiet)
     say(str(source))
     if later.num_early:

@@ -5,10 +5,9 @@ from pathlib import Path
 import polars as pl
 
 from resemb_gnn.cli.command_settings import PredictSettings
+from resemb_gnn.cli.history import column_of, read_history
 from resemb_gnn.cli.model_commands import load_model
-from resemb_gnn.cli.notes import note
 from resemb_gnn.cli.outputs import new_table
-from resemb_gnn.data import BehaviorLog
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.arrow import check_names
 from resemb_gnn.io.frame import naming, read_columns
@@ -16,8 +15,6 @@ from resemb_gnn.io.parts import shown_paths
 from resemb_gnn.io.tables import write_table
 from resemb_gnn.io.times import are_dates
 from resemb_gnn.pipeline.progress import Stages
-from resemb_gnn.saved import TrainedModel
-from resemb_gnn.saved.ids import num_not_later
 
 SCORE = "score"  # the column that is added
 
@@ -27,7 +24,7 @@ def run_predict(settings: PredictSettings) -> None:
     out = new_table(settings.out, settings.replace)
     with Stages(1, settings.quiet) as stages:
         trained = load_model(settings, stages)
-    user, item, time = (_column(settings, trained, name) for name in ("user", "item", "time"))
+    user, item, time = (column_of(settings, trained, name) for name in ("user", "item", "time"))
     if user == item:
         raise InputError(f"users and items cannot both stand in column {user!r}")
     place = shown_paths(settings.data)
@@ -36,24 +33,18 @@ def run_predict(settings: PredictSettings) -> None:
     if settings.time is not None:
         check_names(place, table.columns, [time])
     _check_writable(place, table, out)
-    timed = time in table.columns
-    history = None
-    if settings.history is not None:
-        history = _read_history(settings, trained, table[time] if timed else None)
-        early = num_not_later(trained.facts, history)
-        if early:
-            note(settings.quiet)(
-                f"{early:,} of the {history.num_behaviors:,} rows of"
-                f" {shown_paths(settings.history)} are not later than the training's last one, and"
-                " may count twice"
-            )
-    with naming(place):
+    history, dates = read_history(settings, trained)
+    times = table[time] if history is not None and time in table.columns else None
+    if settings.history is not None and times is not None and are_dates(times) != dates:
+        files = f"{place} and {shown_paths(settings.history)}"
+        raise InputError(f"column {time!r} holds dates in one of {files} and numbers in the other")
+    with naming(place, settings.data):
         score = trained.predict(
             table[user],
             table[item],
             context=table if trained.context_names else None,
             history=history,
-            times=table[time] if timed and history is not None else None,
+            times=times,
             item_features=settings.items,
             user_features=settings.users,
             unknown=settings.unknown,
@@ -62,11 +53,6 @@ def run_predict(settings: PredictSettings) -> None:
     write_table(table.with_columns(score.alias(SCORE)), out)
     print(f"{settings.out} holds {len(table):,} scores", end="")
     print(f", {score.null_count():,} of them empty." if score.null_count() else ".")
-
-
-def _column(settings: PredictSettings, trained: TrainedModel, name: str) -> str:
-    found: str = getattr(settings, name) or getattr(trained.settings, name) or name
-    return found
 
 
 def _check_writable(place: str, table: pl.DataFrame, out: Path) -> None:
@@ -81,24 +67,3 @@ def _check_writable(place: str, table: pl.DataFrame, out: Path) -> None:
             f"column {nested[0]!r} of {place} holds {table[nested[0]].dtype}, which no CSV"
             " file can: name a .parquet by --out"
         )
-
-
-def _read_history(
-    settings: PredictSettings, trained: TrainedModel, asked: pl.Series | None
-) -> BehaviorLog:
-    """The behaviours since training; labels count where there are some.
-
-    Raises:
-        InputError: if its times are of another kind than those that are asked for.
-    """
-    assert settings.history is not None
-    user, item, time = (_column(settings, trained, name) for name in ("user", "item", "time"))
-    table = read_columns(settings.history, None)
-    label = settings.label
-    if label is None and trained.settings.label in table.columns:
-        label = trained.settings.label
-    log = BehaviorLog.from_frame(settings.history, user, item, time, label=label)
-    if asked is not None and are_dates(asked) != are_dates(table[time]):
-        files = f"{shown_paths(settings.data)} and {shown_paths(settings.history)}"
-        raise InputError(f"column {time!r} holds dates in one of {files} and numbers in the other")
-    return log

@@ -3,12 +3,16 @@
 import polars as pl
 
 from resemb_gnn.cli.command_settings import RecommendSettings
+from resemb_gnn.cli.history import column_of, read_history
 from resemb_gnn.cli.model_commands import load_model
 from resemb_gnn.cli.outputs import new_table
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.frame import naming, read_columns
+from resemb_gnn.io.ids import parse_ids
 from resemb_gnn.io.tables import write_table
 from resemb_gnn.pipeline.progress import Stages
+from resemb_gnn.saved.extended import with_history
+from resemb_gnn.saved.recommending import known_numbers
 
 
 def run_recommend(settings: RecommendSettings) -> None:
@@ -17,9 +21,13 @@ def run_recommend(settings: RecommendSettings) -> None:
     values = _values(settings.context_values or ())
     with Stages(1, settings.quiet) as stages:
         trained = load_model(settings, stages)
-    columns = trained.settings
-    users = _ids(settings.users, settings.user or columns.user or "user")
-    items = _ids(settings.candidates, settings.item or columns.item or "item")
+    history, _ = read_history(settings, trained)
+    user, item = (column_of(settings, trained, name) for name in ("user", "item"))
+    users, items = _ids(settings.users, user), _ids(settings.candidates, item)
+    if history is not None:
+        trained = with_history(trained, history, users)
+    _refuse_unknown(settings.users, users, "user", trained.histories.user_ids)
+    _refuse_unknown(settings.candidates, items, "item", trained.item_ids)
     with naming(settings.model):
         table = trained.recommend(
             users,
@@ -38,7 +46,18 @@ def run_recommend(settings: RecommendSettings) -> None:
 
 
 def _ids(path: str | None, column: str) -> pl.Series | None:
-    return None if path is None else read_columns(path, [column])[column]
+    if path is None:
+        return None
+    ids = read_columns(path, [column])[column]
+    with naming(path, path):
+        return parse_ids(ids)
+
+
+def _refuse_unknown(path: str | None, ids: pl.Series | None, name: str, known: pl.Series) -> None:
+    """Refuses ids of a file that are not known, here, where its lines can be told."""
+    if path is not None:
+        with naming(path, path):
+            known_numbers(ids, name, known)
 
 
 def _values(pairs: tuple[str, ...]) -> dict[str, str | None]:

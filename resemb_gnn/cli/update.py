@@ -8,6 +8,7 @@ from resemb_gnn.cli.evaluate import data_settings, say_what_begins_anew
 from resemb_gnn.cli.model_commands import FIGURES, figure_cells, load_model
 from resemb_gnn.cli.notes import note
 from resemb_gnn.errors import InputError
+from resemb_gnn.io.frame import naming_lines
 from resemb_gnn.io.parts import shown_paths
 from resemb_gnn.io.text_tables import aligned
 from resemb_gnn.pipeline.facts import why_undefined
@@ -44,14 +45,15 @@ def run_update(settings: UpdateSettings) -> None:
     changes = {name: value for name, value in changes.items() if value is not None}
     if not os.environ.get("OMP_NUM_THREADS"):
         changes.setdefault("threads", 1)  # as fit has it
-    updated = trained.update(
-        source.log,
-        epochs=settings.epochs,
-        replay=settings.replay,
-        name=source.name,
-        progress=not settings.quiet,
-        **changes,
-    )
+    with naming_lines(data.data):
+        updated = trained.update(
+            source.log,
+            epochs=settings.epochs,
+            replay=settings.replay,
+            name=source.name,
+            progress=not settings.quiet,
+            **changes,
+        )
     with Stages(1, settings.quiet) as stages:
         stages.run(f"writing {settings.out}", lambda: updated.save(out, replace=settings.replace))
     figures = updated.facts["figures"]

@@ -10,6 +10,7 @@ import torch
 from torch_geometric.utils import cumsum
 
 from resemb_gnn.data.features import FIRST, MISSING, Feature, FeatureTable
+from resemb_gnn.errors import RowError, shown
 from resemb_gnn.io.digests import tensor_digest
 from resemb_gnn.io.ids import find_ids, id_texts
 
@@ -32,12 +33,16 @@ def rows_of(
         other_ids: the id of each of its rows.
 
     Raises:
-        InputError: if the other table lacks a feature, or has it of another kind.
+        InputError: if the other table lacks a feature, or has it of another kind; of a value, it
+            names the id.
     """
     place = find_ids(ids, own_ids).fill_null(len(table)).to_torch()
     parts = [table, missing_rows(table)]
     if other is not None and other_ids is not None:
-        parts.append(table.encode(other.decode()))
+        try:
+            parts.append(table.encode(other.decode()))
+        except RowError as error:  # the file's rows are not known any more
+            raise error.at(f"of {shown(other_ids[error.row])}") from None
         at = find_ids(ids, other_ids)
         there = torch.from_numpy(at.is_not_null().to_numpy().copy())
         place = torch.where(there, len(table) + 1 + at.fill_null(0).to_torch(), place)

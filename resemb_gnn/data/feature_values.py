@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch_geometric.utils import cumsum
 
-from resemb_gnn.errors import InputError, shown
+from resemb_gnn.errors import InputError, RowError, shown
 from resemb_gnn.io.frame import as_text, refuse
 from resemb_gnn.io.ids import find_ids, id_kind, is_written, parse_ids
 from resemb_gnn.io.times import MOMENT, parse_times
@@ -70,10 +70,11 @@ def read_codes(
         bad = there & _is_other(words, vocabulary)
         if bad.any():
             at = bad.arg_true()[0]
-            raise InputError(
-                f"column {column.name!r}, row {at if row is None else row[at]} (from 0):"
-                f" {shown(words[at])} is of another type than the feature's values, which are"
-                f" {vocabulary.dtype}, such as {shown(vocabulary[0])}"
+            raise RowError(
+                f"column {column.name!r}",
+                at if row is None else row[at],
+                f"{shown(words[at])} is of another type than the feature's values, which are"
+                f" {vocabulary.dtype}, such as {shown(vocabulary[0])}",
             )
     codes = np.full(len(words), MISSING, dtype=np.int64)
     codes[there.to_numpy()] = (find_ids(found, vocabulary) + FIRST).fill_null(UNKNOWN).to_numpy()
@@ -150,10 +151,8 @@ def read_vectors(column: pl.Series, width: int | None = None) -> Tensor:
     bad = (numbers.is_null() & flat.is_not_null()).arg_true()
     if len(bad):
         row = there.arg_true()[bad[0] // width]
-        raise InputError(
-            f"column {column.name!r}, row {row} (from 0): {shown(flat[bad[0]])} is no number, but"
-            " the feature is a vector of them"
-        )
+        what = f"{shown(flat[bad[0]])} is no number, but the feature is a vector of them"
+        raise RowError(f"column {column.name!r}", row, what)
     found = np.full((len(column), width), np.nan, dtype=np.float32)
     filled = numbers.cast(pl.Float32).fill_null(float("nan")).to_numpy()
     found[there.to_numpy()] = filled.reshape(-1, width)

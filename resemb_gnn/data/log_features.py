@@ -6,7 +6,7 @@ import polars as pl
 
 from resemb_gnn.data.feature_values import split_lists
 from resemb_gnn.data.features import Features, FeatureTable, read_features
-from resemb_gnn.errors import InputError, did_you_mean, shown
+from resemb_gnn.errors import InputError, RowError, did_you_mean, shown
 from resemb_gnn.io.frame import Frame, naming, place_of, read_columns
 from resemb_gnn.io.ids import find_ids, parse_ids
 
@@ -20,6 +20,7 @@ def read_table_of(
     chosen: Sequence[str] | None = None,
     kinds: Mapping[str, str] | None = None,
     list_separator: str | None = None,
+    like: FeatureTable | None = None,
 ) -> FeatureTable:
     """A table of items or users as features, a row for each of the log's in their order. The
     vocabularies are those of the whole table.
@@ -33,12 +34,16 @@ def read_table_of(
         kinds: kinds of some of them by name.
         list_separator: what stands between the values of a list in a text column; a text column
             in which it occurs is a list.
+        like: a table with the features to take, their kinds and their vocabularies, in place of
+            ``chosen`` and ``kinds`` and the table's own.
 
     Raises:
         InputError: if an id of the log has no row, or one comes twice, or a column is missing or
             cannot be a feature.
     """
     place_name = f"the table of {what} ({place_of(frame)})"
+    if like is not None:
+        chosen = list(like.features)
     if chosen is not None and id_column in chosen:
         raise InputError(f"{id_column!r} holds the ids of the {what} and is no feature of them")
     with naming(f"the table of {what}"):
@@ -48,14 +53,12 @@ def read_table_of(
             f"{place_name} has no column {id_column!r}, the ids of the {what} as the log names"
             f" them; it has {shown(table.columns)}{did_you_mean(id_column, table.columns)}"
         )
-    with naming(place_name):
+    with naming(place_name, frame):
         own = parse_ids(table[id_column])
         if own.is_duplicated().any():
             row = own.is_duplicated().arg_true()[0]
-            raise InputError(
-                f"column {id_column!r}, row {row} (from 0): {shown(own[row])} comes twice; an id"
-                " has one row"
-            )
+            what = f"{shown(own[row])} comes twice; an id has one row"
+            raise RowError(f"column {id_column!r}", row, what)
         place = find_ids(ids, own)
         if place.null_count():
             first = ids.filter(place.is_null())[0]
@@ -64,8 +67,10 @@ def read_table_of(
                 f" ({place.null_count()} of {len(ids)} such {what}); add their rows, empty where"
                 " nothing is known"
             )
-        known = split_lists(table.drop(id_column), list_separator, kinds or {})
         # Read as they stand, so that messages name rows of the table.
+        if like is not None:
+            return like.encode(table, list_separator)[place.to_torch()]
+        known = split_lists(table.drop(id_column), list_separator, kinds or {})
         return read_features(known, known.columns, kinds)[place.to_torch()]
 
 

@@ -22,6 +22,7 @@ from resemb_gnn.data.time_features import (
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.frame import Frame, naming, parse_labels, place_of, read_columns
 from resemb_gnn.io.ids import parse_ids
+from resemb_gnn.io.parts import Paths
 from resemb_gnn.io.times import are_dates, read_times
 
 
@@ -29,26 +30,28 @@ def read_log_table(
     frame: Frame,
     columns: tuple[str, str, str, str | None, str | None],
     *,
-    items: "Frame | None",
-    users: "Frame | None",
-    context: Sequence[str],
-    item_features: Sequence[str] | None,
-    user_features: Sequence[str] | None,
-    time_features: Sequence[str],
-    kinds: Mapping[str, str] | None,
-    list_separator: str | None,
+    files: "Paths | None" = None,
+    items: "Frame | None" = None,
+    users: "Frame | None" = None,
+    context: Sequence[str] = (),
+    item_features: Sequence[str] | None = None,
+    user_features: Sequence[str] | None = None,
+    time_features: Sequence[str] = (),
+    kinds: Mapping[str, str] | None = None,
+    list_separator: str | None = None,
 ) -> dict[str, Any]:
     """The parts of a log by name; warnings, errors and arguments as
     :meth:`~resemb_gnn.BehaviorLog.from_frame` has them, with ``columns`` those of users, items,
-    times, categories and labels.
+    times, categories and labels, and ``files`` those that the frame was read from, for messages.
     """
     kinds = kinds or {}
+    named_by = frame if files is None else files
     user, item, time, category, label = columns
     named = [name for name in columns if name is not None]
     _check_context([*context, *time_features], named)
     table = read_columns(frame, [*named, *context])
     item_category = category_ids = None
-    with naming(place_of(frame)):
+    with naming(place_of(named_by), named_by):
         user_codes, user_ids = _encode(parse_ids(table[user]))
         item_codes, item_ids = _encode(parse_ids(table[item]))
         times = read_times(table[time])

@@ -14,7 +14,7 @@ from resemb_gnn.datasets.data_source import DataSource
 from resemb_gnn.datasets.raw_table import id_strings, read_raw_table
 from resemb_gnn.errors import InputError, shown
 from resemb_gnn.io.download import fetch, verify
-from resemb_gnn.io.frame import parse_labels
+from resemb_gnn.io.frame import parse_labels, refuse
 
 _URL = "https://huggingface.co/datasets/reczoo/AmazonElectronics_x1/resolve/main"
 _CHECKSUMS = {
@@ -199,10 +199,7 @@ def _read_rows(path: Path, test: bool) -> pl.DataFrame:
 
 
 def _filled(column: pl.Series) -> pl.Series:
-    empty = column.is_null() | (column == "")
-    if empty.any():
-        row = empty.arg_true()[0]
-        raise InputError(f"column {column.name!r}, row {row} (from 0) is empty")
+    refuse(column, column.is_null() | (column == ""), "empty")
     return column
 
 

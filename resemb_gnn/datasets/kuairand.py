@@ -141,7 +141,7 @@ def _read_users(path: Path) -> pl.DataFrame:
     """A row a user: ``user`` and whatever else the file tells."""
     table = read_columns(path, None)
     check_names(str(path), table.columns, ["user_id"])
-    with naming(str(path)):
+    with naming(str(path), path):
         return table.select(id_strings(table["user_id"]).alias("user"), pl.exclude("user_id"))
 
 

@@ -31,7 +31,7 @@ def read_raw_table(path: Path, columns: Parsers, others: Parsers | None = None) 
         if name not in table.columns:
             table = table.with_columns(pl.lit(None, pl.String).alias(name))
     parsers = {**columns, **(others or {})}
-    with naming(str(path)):
+    with naming(str(path), path):
         return pl.DataFrame([parse(table[name]) for name, parse in parsers.items()])
 
 

@@ -25,13 +25,17 @@ class CsvShape:
     Args:
         names: of the columns, as they are in the file.
         blank: numbers of the rows after the header (from 0) that are empty lines.
+        rows: number of the other rows after the header.
+        line: line of the row that was asked for, from 1; ``None`` if there are not as many.
     """
 
     names: list[str] = field(default_factory=list)
     blank: list[int] = field(default_factory=list)
+    rows: int = 0
+    line: int | None = None
 
 
-def check_csv(path: Path, separator: str = ",") -> CsvShape:
+def check_csv(path: Path, separator: str = ",", row: int | None = None) -> CsvShape:
     """Reads a CSV file (RFC 4180: double quotes; plain or gz) through for its form.
 
     Needs memory for a few megabytes, whatever the file.
@@ -39,13 +43,15 @@ def check_csv(path: Path, separator: str = ",") -> CsvShape:
     Args:
         path: the file.
         separator: what stands between fields, one ASCII character.
+        row: a row after the header (from 0, empty lines left out) whose line is asked for; of a row
+            over several lines it is the last.
 
     Raises:
         InputError: naming file and line, if a row has another number of fields than the header, is
             longer than ``files.LINE_LIMIT``, or has a quote where none can be; if a quote is
             never closed; if the header is not UTF-8.
     """
-    scan = _Scan(path, separator)
+    scan = _Scan(path, separator, row)
     with files.open_bytes(path) as file:
         while chunk := file.read(_CHUNK):
             scan.feed(chunk)
@@ -53,11 +59,12 @@ def check_csv(path: Path, separator: str = ",") -> CsvShape:
 
 
 class _Scan:
-    def __init__(self, path: Path, separator: str) -> None:
+    def __init__(self, path: Path, separator: str, row: int | None) -> None:
         self.path = path
         self.separator = separator
         self.between = ord(separator)
         self.shape = CsvShape()
+        self.asked = row
         self.quoted = False  # whether the next byte stands within quotes
         self.before = _LINE  # the byte before the chunk
         self.lines = 0  # line ends so far, those within quotes too: for messages
@@ -174,6 +181,10 @@ class _Scan:
             )
         self.shape.blank += (self.rows + np.flatnonzero(blank)).tolist()
         self.rows += fields.size
+        filled = line_of[first:][~blank]
+        if self.asked is not None and 0 <= self.asked - self.shape.rows < filled.size:
+            self.shape.line = int(filled[self.asked - self.shape.rows])
+        self.shape.rows += filled.size
 
     def _read_header(self) -> None:
         try:

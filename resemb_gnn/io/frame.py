@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import polars as pl
 import pyarrow as pa
 
-from resemb_gnn.errors import InputError, brief, shown
+from resemb_gnn.errors import InputError, RowError, brief, shown
 from resemb_gnn.io.arrow import ARROW_ERRORS, POLARS_ERRORS, check_names, frame_of
 from resemb_gnn.io.parts import Paths, are_paths, shown_paths
-from resemb_gnn.io.tables import read_table
+from resemb_gnn.io.tables import place_of_row, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,14 +76,31 @@ def _from_memory(frame: Any, columns: list[str] | None) -> pl.DataFrame:
 
 
 @contextlib.contextmanager
-def naming(place: str) -> Iterator[None]:
-    """Puts ``place`` before the message of an :class:`~resemb_gnn.InputError` of a column."""
+def naming(place: str, frame: "Frame | None" = None) -> Iterator[None]:
+    """Puts ``place`` before the message of an :class:`~resemb_gnn.InputError` of a column. With the
+    ``frame`` whose rows the column has, a row in files is named by its line
+    (:func:`~resemb_gnn.io.tables.place_of_row`); without, by whoever knows the frame.
+    """
     try:
-        yield
+        with contextlib.nullcontext() if frame is None else naming_lines(frame):
+            yield
+    except RowError as error:
+        raise RowError(f"{place}, {error.where}", error.row, error.what) from None
     except InputError as error:
         raise InputError(f"{place}, {error}") from None
     except pl.exceptions.PanicException as error:  # no Exception: nothing else would catch it
         raise InputError(f"{place} holds values that no log can use: {brief(error)}") from error
+
+
+@contextlib.contextmanager
+def naming_lines(frame: Frame) -> Iterator[None]:
+    """Names rows in the message of an error of a column by their lines in the frame's files."""
+    try:
+        yield
+    except RowError as error:
+        if not are_paths(frame):
+            raise
+        raise error.at(place_of_row(frame, error.row)) from None
 
 
 def _from_pandas(name: str, column: "pd.Series[Any]") -> pl.Series:
@@ -123,14 +140,12 @@ def refuse(column: pl.Series, bad: pl.Series, why: str) -> None:
     """Refuses a column with ``bad`` rows, naming the first of them.
 
     Raises:
-        InputError: if there is one.
+        RowError: if there is one.
     """
     if bad.any():
         row = bad.arg_true()[0]
-        raise InputError(
-            f"column {column.name!r}, row {row} (from 0): {shown_value(column, row)} is {why}"
-            f" ({such_rows(bad)})"
-        )
+        what = f"{shown_value(column, row)} is {why} ({such_rows(bad)})"
+        raise RowError(f"column {column.name!r}", row, what)
 
 
 def such_rows(bad: pl.Series) -> str:

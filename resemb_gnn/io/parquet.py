@@ -32,6 +32,12 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
         raise InputError(f"{path} cannot be read: {brief(error)}") from error
 
 
+def num_rows(path: Path) -> int:
+    """Number of rows of a Parquet file."""
+    with _open(path) as file:
+        return int(file.metadata.num_rows)
+
+
 def check_parts(files: Sequence[Path], columns: list[str] | None) -> None:
     """Refuses parts of which one lacks a column, or holds another type in it than the others: put
     together, ids or times would change.

@@ -12,8 +12,16 @@ from resemb_gnn.io.arrow import POLARS_ERRORS, check_names, check_same_names
 from resemb_gnn.io.atomic import publish, temporary_file
 from resemb_gnn.io.csv_check import check_csv
 from resemb_gnn.io.files import check_utf8
-from resemb_gnn.io.parquet import check_parts, read_parquet
-from resemb_gnn.io.parts import SEPARATORS, Paths, ending, find_parts, is_parquet
+from resemb_gnn.io.parquet import check_parts, num_rows, read_parquet
+from resemb_gnn.io.parts import (
+    SEPARATORS,
+    Paths,
+    ending,
+    find_parts,
+    find_places,
+    is_parquet,
+    shown_paths,
+)
 
 KINDS = ".csv, .tsv or .txt (the last two with tabs; each also .gz), .parquet or .pq"
 
@@ -93,6 +101,28 @@ def _read_csv(path: Path, columns: list[str] | None, separator: str) -> pl.DataF
         # By a mask: a column with the lines' numbers could bear the name of one of the file's.
         table = table.filter(~pl.int_range(pl.len()).is_in(shape.blank))
     return table
+
+
+def place_of_row(paths: Paths, row: int) -> str:
+    """How messages name a row of a table as :func:`read_table` has it: by the line of the file,
+    of several files by the file, too. Parquet has no lines, and rows count from 0.
+
+    The files are read through again, for the sake of a message alone.
+    """
+    places = find_places(paths)
+    if not is_table(places, columns_named=True):  # such as a named data set
+        return f"row {row} (from 0)"
+    files = find_parts(paths)
+    for file in files:
+        if is_parquet(file):
+            rows, place = num_rows(file), f"row {row} (from 0)"
+        else:
+            shape = check_csv(file, SEPARATORS[ending(file)], row)
+            rows, place = shape.rows, f"line {shape.line}"
+        if row < rows:
+            return place if len(files) == 1 else f"{place} of {file.name}"
+        row -= rows
+    raise InputError(f"{shown_paths(paths)} changed while it was read")
 
 
 def write_table(table: pl.DataFrame, path: Path) -> None:

@@ -117,7 +117,7 @@ def _why_none(column: pl.Series, best: pl.Series, readings: Iterable[pl.Series])
     for row in best.is_null().arg_true()[:1]:
         if any(reading[row] is not None for reading in readings):
             like = best.is_not_null().arg_true()[0]
-            return f"not a time like {shown_value(column, like)} in row {like}: they have no order"
+            return f"not a time like {shown_value(column, like)} of others: they have no order"
     return f"not a time ({EXPECTED})"
 
 

@@ -67,8 +67,7 @@ class ContinuedLog:
         users = torch.cat([own.users, user[log.users]])
         order = users.argsort(stable=True)  # of a user's, what the model knew stays before the rest
         labels = None if log.labels is None else torch.cat([torch.ones(old), log.labels])
-        context = None if log.features is None else log.features.context
-        features = features_over(trained, log, item_ids, user_ids, context, name)
+        features = features_over(trained, log, item_ids, user_ids, log, name)
         if features is not None and features.context is not None:
             of_old = missing_rows(features.context, old)
             every = joined_rows([of_old, features.context])[order]

@@ -9,10 +9,13 @@ import torch
 from torch import nn
 
 from resemb_gnn.data import BehaviorLog, Features, FeatureTable
-from resemb_gnn.data.feature_rows import rows_of
-from resemb_gnn.errors import InputError, shown
+from resemb_gnn.data.feature_rows import joined_rows, missing_rows, rows_of
+from resemb_gnn.errors import InputError, RowError, shown
+from resemb_gnn.io.frame import naming
+from resemb_gnn.io.ids import parse_ids
 from resemb_gnn.models import CTRModel
 from resemb_gnn.nn import ResEmbedding, as_item_embedding
+from resemb_gnn.saved.ids import of_known_items
 
 if TYPE_CHECKING:
     from resemb_gnn.saved.trained_model import TrainedModel
@@ -32,12 +35,40 @@ def knowing(trained: "TrainedModel", features: Features | None) -> "TrainedModel
     return replace(trained, model=model, features=features)
 
 
+def with_history(
+    trained: "TrainedModel", history: BehaviorLog, users: pl.Series | None = None
+) -> "TrainedModel":
+    """The model over its users and behind them those of a later log and others that are asked for:
+    the log's positive behaviours on items that it knows follow in the histories. New users have no
+    values of features.
+
+    Args:
+        trained: the model.
+        history: the log, in numbers of its own.
+        users: own ids of users, who have no history if nothing is known of them.
+
+    Raises:
+        InputError: if an id is missing, or they are of another type than the model's.
+    """
+    known = of_known_items(trained.item_ids, history)
+    histories, _ = trained.histories.continued(replace(known, features=None))
+    if users is not None:
+        parse_ids(users)
+        histories = histories.with_users(users)
+    own = trained.features
+    if own is not None and own.users is not None:
+        more = len(histories.user_ids) - len(trained.histories.user_ids)
+        every = joined_rows([own.users, missing_rows(own.users, more)])
+        trained = knowing(trained, replace(own, users=every))
+    return replace(trained, histories=histories)
+
+
 def features_over(
     trained: "TrainedModel",
     log: BehaviorLog,
     item_ids: pl.Series,
     user_ids: pl.Series,
-    context: FeatureTable | None,
+    asked: BehaviorLog,
     name: str,
 ) -> Features | None:
     """What is known of items and users, by a log where it tells and else by the model, and of rows
@@ -48,7 +79,7 @@ def features_over(
         log: the log, in numbers of its own.
         item_ids: the items that are asked for.
         user_ids: the users that are asked for.
-        context: the context of the rows that are asked for.
+        asked: the rows of the log whose context is asked for.
         name: how messages name the log.
 
     Raises:
@@ -60,17 +91,25 @@ def features_over(
         return None
     tables: dict[str, FeatureTable] = {}
     if own.items is not None:
-        tables["items"] = rows_of(own.items, trained.item_ids, item_ids, theirs.items, log.item_ids)
+        with naming("the table of items"):
+            known = trained.item_ids
+            tables["items"] = rows_of(own.items, known, item_ids, theirs.items, log.item_ids)
     if own.users is not None:
-        known = trained.histories.user_ids
-        tables["users"] = rows_of(own.users, known, user_ids, theirs.users, log.user_ids)
+        with naming("the table of users"):
+            known = trained.histories.user_ids
+            tables["users"] = rows_of(own.users, known, user_ids, theirs.users, log.user_ids)
     if own.context is not None:
+        context = None if asked.features is None else asked.features.context
         if context is None:
             raise InputError(
                 f"{name} lacks the context {shown(trained.context_names)} that the model was"
                 " trained with"
             )
-        tables["context"] = own.context.encode(context.decode())
+        try:
+            tables["context"] = own.context.encode(context.decode())
+        except RowError as error:  # of the table that the log was read from
+            row = error.row if asked.rows is None else int(asked.rows[error.row])
+            raise RowError(f"{name}, {error.where}", row, error.what) from None
     return Features(**tables)
 
 

@@ -1,6 +1,6 @@
 """What a model needs to know of its users: their latest behaviours."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -82,6 +82,21 @@ class Histories:
             cumsum(users.bincount(minlength=len(user_ids))),
             torch.cat([before, later.times])[order],
         ), number
+
+    def with_users(self, ids: pl.Series) -> "Histories":
+        """The histories with an empty one behind them for each user that is not among them.
+
+        Args:
+            ids: users' own ids, each as often as it may be.
+
+        Raises:
+            InputError: as :func:`~resemb_gnn.data.vocabulary.number_and_extend`.
+        """
+        asked = ids.unique(maintain_order=True).alias(self.user_ids.name)
+        _, user_ids = number_and_extend(asked, self.user_ids, "user")
+        more = len(user_ids) - len(self.user_ids)
+        ptr = torch.cat([self.ptr, self.ptr[-1:].expand(more)])
+        return replace(self, user_ids=user_ids, ptr=ptr)
 
     def ends(self, user: Tensor, time: Tensor | None = None) -> Tensor:
         """One past the last behaviour of users before points of time, int64 ``[n]``: those of the

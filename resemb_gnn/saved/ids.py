@@ -7,7 +7,7 @@ import polars as pl
 import torch
 
 from resemb_gnn.data import BehaviorLog
-from resemb_gnn.errors import InputError
+from resemb_gnn.errors import InputError, RowError
 from resemb_gnn.io.frame import shown_value, such_rows
 from resemb_gnn.io.ids import find_ids
 from resemb_gnn.settings.names import UNKNOWN
@@ -35,10 +35,11 @@ def number_ids(ids: pl.Series, vocabulary: pl.Series, unknown: str = "refuse") -
     bad = numbers.is_null()
     if unknown == "refuse" and bad.any():
         row = bad.arg_true()[0]
-        raise InputError(
-            f"column {ids.name!r}, row {row} (from 0): {shown_value(ids, row)} is unknown to the"
-            f" model ({such_rows(bad)}; with unknown 'skip' their score is left empty, with"
-            " 'score' it is made without what is not known)"
+        raise RowError(
+            f"column {ids.name!r}",
+            row,
+            f"{shown_value(ids, row)} is unknown to the model ({such_rows(bad)}; with unknown"
+            " 'skip' their score is left empty, with 'score' it is made without what is not known)",
         )
     return numbers
 

@@ -94,8 +94,7 @@ class LaterLog:
             raise InputError(f"{name} holds no item that the model knows")
         histories, number_of_user = trained.histories.continued(known)
         user = number_of_user[known.users]
-        context = None if known.features is None else known.features.context
-        features = features_over(trained, log, trained.item_ids, histories.user_ids, context, name)
+        features = features_over(trained, log, trained.item_ids, histories.user_ids, known, name)
         label = torch.ones(len(user)) if known.labels is None else known.labels
         examples = replace(
             histories.examples(user, known.items, known.times),

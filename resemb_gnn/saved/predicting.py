@@ -149,17 +149,7 @@ def _read(
 ) -> FeatureTable:
     """The features of ids from a table of theirs, encoded as the model does."""
     separator = trained.settings.list_separator
-    found = read_table_of(
-        frame,
-        ids.name,
-        ids,
-        what,
-        chosen=list(like.features),
-        kinds={one.name: one.kind for one in like},
-        list_separator=separator,
-    )
-    with naming(f"the table of {what}"):
-        return like.encode(found.decode())
+    return read_table_of(frame, ids.name, ids, what, list_separator=separator, like=like)
 
 
 def context_of(trained: "TrainedModel", frame: "Frame | None", size: int) -> FeatureTable | None:

@@ -9,10 +9,11 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from resemb_gnn.data import FeatureTable
-from resemb_gnn.errors import InputError, did_you_mean, shown
+from resemb_gnn.data import BehaviorLog, FeatureTable
+from resemb_gnn.errors import InputError, RowError, did_you_mean, shown
 from resemb_gnn.io.ids import id_column
 from resemb_gnn.io.streams import progress_bar
+from resemb_gnn.saved.extended import with_history
 from resemb_gnn.saved.ids import number_ids
 from resemb_gnn.saved.predicting import context_of
 from resemb_gnn.serving.anchors import AnchorScores
@@ -34,6 +35,7 @@ def recommend(
     include_seen: bool,
     retrieve: int | None,
     context: Mapping[str, Any] | None,
+    history: BehaviorLog | None,
     progress: bool,
 ) -> pl.DataFrame:
     """What :meth:`~resemb_gnn.TrainedModel.recommend` says."""
@@ -41,9 +43,13 @@ def recommend(
         raise InputError(f"k must be at least 1, not {k}")
     if retrieve is not None and retrieve < k:
         raise InputError(f"retrieve={retrieve}: of so few candidates there are no {k} best")
+    if users is not None:
+        users = id_column(users, "user")
+    if history is not None:
+        trained = with_history(trained, history, users)
     histories, device = trained.histories, trained.device
-    user = _known(users, "user", histories.user_ids)
-    ids = _known(candidates, "item", trained.item_ids).sort().values.to(device)
+    user = known_numbers(users, "user", histories.user_ids)
+    ids = known_numbers(candidates, "item", trained.item_ids).sort().values.to(device)
     scores = _Scores(trained, ids, _one_row(trained, context))
     anchors = None
     if retrieve is not None and retrieve < ids.numel():
@@ -114,7 +120,7 @@ class _Scores:
         return torch.stack([self.of(user, self.ids) for user in drawn.tolist()])
 
 
-def _known(ids: pl.Series | list[Any] | None, name: str, vocabulary: pl.Series) -> Tensor:
+def known_numbers(ids: pl.Series | list[Any] | None, name: str, vocabulary: pl.Series) -> Tensor:
     """Numbers of ids, each once in the order of the first; all that there are if ``None``.
 
     Raises:
@@ -128,9 +134,11 @@ def _known(ids: pl.Series | list[Any] | None, name: str, vocabulary: pl.Series) 
     number = number_ids(ids, vocabulary, "skip")
     strange = ids.filter(number.is_null()).unique(maintain_order=True)
     if len(strange):
-        raise InputError(
+        raise RowError(
+            f"column {ids.name!r}",
+            number.is_null().arg_true()[0],
             f"{name}s that the model does not know: {shown(strange.head(5).to_list())}"
-            f" ({len(strange)} of {ids.n_unique()})"
+            f" ({len(strange)} of {ids.n_unique()})",
         )
     return torch.from_numpy(number.unique(maintain_order=True).to_numpy().astype(np.int64))
 

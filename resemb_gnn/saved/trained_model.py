@@ -160,6 +160,7 @@ class TrainedModel:
         include_seen: bool = False,
         retrieve: int | None = None,
         context: Mapping[str, Any] | None = None,
+        history: BehaviorLog | None = None,
         progress: bool = False,
     ) -> pl.DataFrame:
         """The ``k`` items that :meth:`predict` scores highest for each user, of equal ones those
@@ -168,16 +169,20 @@ class TrainedModel:
         Every item is scored, its embedding and a user's history read once.
 
         Args:
-            users: the users' own ids, each answered once; all that the model knows if ``None``.
+            users: the users' own ids, each answered once; all that the model and ``history`` know
+                if ``None``.
             k: how many a user; there are fewer rows where fewer items are left.
             candidates: own ids of the items to choose from; all if ``None``.
             include_seen: leave those in that stand in the user's stored history (the last
-                ``settings.max_history`` positive behaviours).
+                ``settings.max_history`` positive behaviours) or in ``history``.
             retrieve: score so many candidates alone, found by the scores of a few anchors
                 (:class:`~resemb_gnn.serving.AnchorScores`): many times faster for thousands of
                 users, and not sure to find every one of the best.
             context: one value for each of :attr:`context_names`, if there are some, which holds
                 for all users and items.
+            history: behaviours since training, as :meth:`predict` has them. With it every user is
+                known: one whom the training's log does not hold begins with what it holds of them,
+                or with none, and has no values of features.
             progress: show a progress bar.
 
         Returns:
@@ -196,6 +201,7 @@ class TrainedModel:
             include_seen=include_seen,
             retrieve=retrieve,
             context=context,
+            history=history,
             progress=progress,
         )
 

@@ -162,7 +162,7 @@ def test_predict_with_unknown_ids(
     path.write_text("who,what\nu01,P-100\nu01,P-7\n")
     words = ["--data", str(path), "--user", "who", "--item", "what", "--out", str(out)]
     assert run(place, "predict", *words) == 2
-    assert "column 'what', row 1 (from 0): 'P-7' is unknown" in capsys.readouterr().err
+    assert "column 'what', line 3: 'P-7' is unknown" in capsys.readouterr().err
     assert not out.exists()
     assert run(place, "predict", *words, "--unknown", "skip") == 0
     assert pl.read_csv(out)["score"].is_null().to_list() == [False, True]

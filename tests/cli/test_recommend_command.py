@@ -1,6 +1,7 @@
 """``resemb-gnn recommend``: what the model gives in Python, in a file."""
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -9,7 +10,9 @@ from polars.testing import assert_frame_equal
 import resemb_gnn as rg
 from resemb_gnn import InputError, cli
 from resemb_gnn.cli.command_settings import RecommendSettings
-from tests.shop import CONTEXT, shop_settings, write_shop
+from resemb_gnn.io import frame
+from resemb_gnn.io.tables import read_table
+from tests.shop import COLUMNS, CONTEXT, shop_settings, write_shop
 
 VALUES = ["position=top", "coupons=c1|c2", "delay=0.5"]
 
@@ -53,6 +56,41 @@ def test_the_file_holds_what_the_model_recommends(
         context=context,
     )
     assert_frame_equal(pl.read_csv(out, schema=expected.schema), expected)
+
+
+def test_a_history_is_read_once(
+    place: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    trained = rg.load(place / "model")
+    since = pl.read_csv(place / "log.csv")[:60].with_columns(
+        pl.col("shopper").replace("s03", "new"), pl.col("ts") + 5000
+    )
+    path, out = tmp_path / "since.csv", tmp_path / "top.csv"
+    since.write_csv(path)
+    users = tmp_path / "users.csv"
+    pl.DataFrame({"shopper": ["new", "s01", "nobody"]}).write_csv(users)
+    read: list[str] = []
+
+    def reading(paths: Any, columns: Any) -> pl.DataFrame:
+        read.append(str(paths))
+        return read_table(paths, columns)
+
+    monkeypatch.setattr(frame, "read_table", reading)
+    words = ["--history", str(path), "--out", str(out), "--replace"]
+    assert run(place, *words, "--users", str(users), "--context-values", *VALUES) == 0
+    assert "for 3 users" in capsys.readouterr().out
+    context = {"position": "top", "coupons": ["c1", "c2"], "delay": 0.5}
+    log = rg.BehaviorLog.from_frame(since, **COLUMNS)
+    expected = trained.recommend(["new", "s01", "nobody"], context=context, history=log)
+    assert_frame_equal(pl.read_csv(out, schema=expected.schema), expected)
+    pairs = ["--model", str(place / "model"), "--data", str(place / "log.csv"), "--quiet"]
+    assert cli.main(["predict", *pairs, *words]) == 0
+    assert read.count(str(path)) == 2
+    assert run(place, *words, "--context-values", *VALUES) == 0
+    assert f"for {len(trained.histories.user_ids) + 1} users" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_unknown_and_missing_values_are_scored(place: Path) -> None:
     ("change", "message"),
     [
         (lambda pairs: pairs.drop("position"), "'position'"),
-        (lambda pairs: pairs.with_columns(delay=pl.lit("soon")), "'delay', row 0 .* 'soon' is no"),
+        (lambda pairs: pairs.with_columns(delay=pl.lit("soon")), "'delay', line 2: 'soon' is no"),
     ],
 )
 def test_context_that_is_not_as_in_training(

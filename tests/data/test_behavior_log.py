@@ -211,22 +211,23 @@ def test_missing_categories_of_any_kind_are_one_category():
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
-    ("column", "values", "message"),
+    ("column", "values", "row", "message"),
     [
-        ("user", ["a", None, "b"], "column 'user', row 1 .*None is missing"),
-        ("item", [4, 5, None], "column 'item', row 2 .*None is missing"),
-        ("time", [None, 1.5, 2.5], "column 'time', row 0 .*None is missing"),
-        ("time", [0.5, float("inf"), 2.5], "column 'time', row 1 .*inf is not a time"),
-        ("time", ["1", "2", "later"], "column 'time', row 2 .*'later' is not a time"),
-        ("click", [0, 1, 2], "column 'click', row 2 .*2.* is not a label"),
-        ("click", [0.5, 1, 2], "column 'click', row 0 .*0.5.* is not a label"),
+        ("user", ["a", None, "b"], 1, "None is missing"),
+        ("item", [4, 5, None], 2, "None is missing"),
+        ("time", [None, 1.5, 2.5], 0, "None is missing"),
+        ("time", [0.5, float("inf"), 2.5], 1, "inf is not a time"),
+        ("time", ["1", "2", "later"], 2, "'later' is not a time"),
+        ("click", [0, 1, 2], 2, "2.* is not a label"),
+        ("click", [0.5, 1, 2], 0, "0.5.* is not a label"),
     ],
 )
-def test_from_frame_names_the_bad_row(tmp_path, kind, column, values, message):
+def test_from_frame_names_the_bad_row(tmp_path, kind, column, values, row, message):
     parts = {"user": [1, 1, 2], "item": [3, 4, 5], "time": [1, 2, 3], "click": [0, 1, 0]}
     frame = pl.DataFrame({**parts, column: values}, strict=False)
     source = _write(frame, kind, tmp_path)
-    with pytest.raises(InputError, match=message):
+    place = rf"line {row + 2}" if "csv" in kind else rf"row {row} \(from 0\)"
+    with pytest.raises(InputError, match=f"column '{column}', {place}: {message}"):
         BehaviorLog.from_frame(source, "user", "item", "time", label="click")
 
 

@@ -164,7 +164,9 @@ def test_a_file_is_named(tmp_path):
     ITEMS.drop("tags").with_columns(w=pl.Series(["1", "2", "y", "4"])).write_csv(
         tmp_path / "items.csv"
     )
-    with pytest.raises(InputError, match=r"items \(.*/items\.csv\), column 'w', row 2 .*no number"):
+    with pytest.raises(
+        InputError, match=r"items \(.*/items\.csv\), column 'w', line 4: .*no number"
+    ):
         read(items=tmp_path / "items.csv", kinds={"w": "numeric"})
 
 

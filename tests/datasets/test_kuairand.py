@@ -140,8 +140,8 @@ def test_users_may_be_unknown(tmp_path):
 @pytest.mark.parametrize(
     ("at", "value", "message"),
     [
-        (3, "yesterday", "column 'upload_dt', row 1 .*'yesterday' is not a day"),
-        (6, "long", "column 'video_duration', row 1 .*'long' is not a number"),
+        (3, "yesterday", "column 'upload_dt', line 3: .*'yesterday' is not a day"),
+        (6, "long", "column 'video_duration', line 3: .*'long' is not a number"),
     ],
 )
 def test_bad_features_are_refused(tmp_path, at, value, message):
@@ -223,10 +223,14 @@ def test_archive_in_raw_is_taken(tmp_path):
             "line 6: 3 fields, but the header has ",
         ),
         ("time_ms", "time", "has no column 'time_ms'"),
-        (f"{MIDNIGHT + 5007}", "soon", "column 'time_ms', row 0 .*'soon' is not a time"),
-        (f"{MIDNIGHT + 5007}", "1" * 17, "column 'time_ms', row 0 .* is not a time in ms"),
-        (f"{MIDNIGHT + 5007},1", f"{MIDNIGHT + 5007},2", "column 'is_click', row 0 .*'2' is not a"),
-        ("\n3,1,", "\n,1,", "column 'user_id', row 1 .* missing"),
+        (f"{MIDNIGHT + 5007}", "soon", "column 'time_ms', line 2: .*'soon' is not a time"),
+        (f"{MIDNIGHT + 5007}", "1" * 17, "column 'time_ms', line 2: .* is not a time in ms"),
+        (
+            f"{MIDNIGHT + 5007},1",
+            f"{MIDNIGHT + 5007},2",
+            "column 'is_click', line 2: .*'2' is not a",
+        ),
+        ("\n3,1,", "\n,1,", "column 'user_id', line 3: .* missing"),
     ],
 )
 def test_bad_values_name_file_column_and_row(tmp_path, old, new, message):

@@ -36,6 +36,10 @@ def test_names_and_rows_are_those_of_the_csv_module(
         shape = check_csv(path, separator)
         assert shape.names == ["user", 'it"em', "ti\tme,"]
         assert shape.blank == []
+        reader = csv.reader(io.StringIO(written, newline=""), delimiter=separator)
+        lines = [reader.line_num for _ in reader][1:]
+        assert shape.rows == len(rows) == len(lines)
+        assert [check_csv(path, separator, row).line for row in range(len(rows))] == lines
         # One field less in one row is seen wherever the chunks are cut.
         text = io.StringIO()
         csv.writer(text, **form).writerows([*rows, ("a", "b", "c"), ("a", "b")])
@@ -81,6 +85,8 @@ def test_empty_lines_are_told(tmp_path, monkeypatch, chunk):
     shape = check_csv(path)
     assert shape.names == ["a", "b"]
     assert shape.blank == [0, 2, 4]
+    assert shape.rows == 2
+    assert [check_csv(path, row=row).line for row in (None, 0, 1, 2)] == [None, 5, 9, None]
 
 
 def test_a_line_that_never_ends_is_refused_without_being_read(tmp_path, monkeypatch):

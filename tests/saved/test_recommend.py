@@ -18,7 +18,7 @@ from torch import nn
 import resemb_gnn as rg
 from resemb_gnn import InputError
 from resemb_gnn.settings.names import MODELS
-from tests.shop import CONTEXT, shop_settings, write_shop
+from tests.shop import COLUMNS, CONTEXT, shop_settings, write_shop
 
 
 def brute_force(
@@ -133,6 +133,39 @@ def test_features_and_one_context_for_all(tmp_path: Path) -> None:
             trained.recommend(users, context=others)
     with pytest.raises(InputError, match=r"'positon' is no context feature.*mean position"):
         trained.recommend(users, context=context | {"positon": "top"})
+
+
+def test_what_was_done_since_by_predict(
+    later_shop: Path, shop_model: rg.TrainedModel, tmp_path: Path
+) -> None:
+    """Of a user with both histories, with either and with none."""
+    path, context = later_shop / "later.csv", {"position": "top", "coupons": "c1", "delay": 0.5}
+    later = rg.BehaviorLog.from_frame(path, **COLUMNS)
+    clicks = pl.read_csv(path).filter(click=1)
+    old = {user for user in shop_model.histories.user_ids if user in clicks["shopper"]}
+    users = [min(old), "s49" if "s49" not in clicks["shopper"] else "s48", "new0", "nobody"]
+    items = shop_model.item_ids.to_list()
+    pairs = [(user, item) for user in users for item in items]
+    asked = [list(ids) for ids in zip(*pairs, strict=True)]
+    rows = pl.DataFrame([context] * len(pairs))
+    scores = shop_model.predict(*asked, context=rows, history=later)
+    seen = set(clicks.select("shopper", "article").iter_rows())
+    for number, user in enumerate(shop_model.histories.user_ids):
+        own = shop_model.histories.of_user(number).tolist()
+        seen |= {(user, items[item]) for item in own}
+    for include_seen in (False, True):
+        expected: dict[Any, list[tuple[Any, float]]] = {user: [] for user in users}
+        for pair, score in zip(pairs, scores, strict=True):
+            if include_seen or pair not in seen:
+                expected[pair[0]].append((pair[1], score))
+        best = {user: sorted(own, key=lambda one: -one[1]) for user, own in expected.items()}
+        options: dict[str, Any] = {"include_seen": include_seen, "context": context}
+        found = shop_model.recommend(users, 8, history=later, **options)
+        check(found, best, 8)
+    assert {(user, item) for user, item in found.select("user", "item").iter_rows()} & seen
+    every = shop_model.recommend(k=1, history=later, context=context)["user"].to_list()
+    new = [user for user in clicks["shopper"].unique() if user not in shop_model.histories.user_ids]
+    assert sorted(every) == sorted([*shop_model.histories.user_ids, *new])
 
 
 def test_what_is_refused(trained: rg.TrainedModel) -> None:

@@ -146,7 +146,8 @@ def test_predict_of_a_file(place: Path, tmp_path: Path, capsys: pytest.CaptureFi
         frame.write_csv(path) if path.suffix == ".csv" else frame.write_parquet(path)
         words = ["--data", str(path), "--user", "u", "--item", "i", "--out", str(out)]
         assert run(place, "predict", *words) == 2
-        assert "column 'u', row 1 (from 0)" in capsys.readouterr().err
+        row = "line 3" if path.suffix == ".csv" else "row 1 (from 0)"
+        assert f"column 'u', {row}: " in capsys.readouterr().err
         assert run(place, "predict", *words, "--unknown", "skip") == 0
         assert pl.read_csv(out)["score"].is_null().to_list() == [False, True, True]
         out.unlink()
