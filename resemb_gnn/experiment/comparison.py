@@ -40,7 +40,8 @@ def compare(
     log: Callable[[str], None] = lambda line: None,
     source: DataSource | None = None,
 ) -> dict[str, Any]:
-    """Trains each embedding over each seed and writes results.json, results.md and report.html.
+    """Trains each embedding, in each click model, over each seed and writes results.json,
+    results.md and report.html.
 
     Every arm sees the same training, validation and test examples (drawn from seed 0); a run's
     seed decides its start and the order of its batches. Runs are made side by side, as ``jobs``
@@ -89,8 +90,8 @@ def compare(
         _refuse_other_overrides(path, results["runs"], settings)
     done = {(run["embedding"], run["seed"]) for run in results["runs"]}
     # Seed by seed, so that a stopped comparison still compares like with like.
-    runs = [Run(name, seed) for seed in range(settings.seeds) for name in settings.embeddings]
-    todo = [run for run in runs if (run.embedding, run.seed) not in done]
+    runs = [Run(name, seed) for seed in range(settings.seeds) for name in settings.arms]
+    todo = [run for run in runs if (run.arm, run.seed) not in done]
     if todo:  # a finished comparison is only reported again
         number = jobs_by_cores(settings.jobs, len(todo), threads, settings.device)
         with Workers(number, folder, threads) as workers:
@@ -143,7 +144,7 @@ def _refuse_taken(folder: Path, settings: CompareSettings) -> None:
 def _keep(path: Path, results: dict[str, Any], runs: list[Run], record: dict[str, Any]) -> None:
     """Puts a run into results.json where it would stand if all had been made one by one."""
     _take_runs(path, results)
-    place = {(run.embedding, run.seed): number for number, run in enumerate(runs)}
+    place = {(run.arm, run.seed): number for number, run in enumerate(runs)}
     own = place[record["embedding"], record["seed"]]
     kept = results["runs"]
     later = (
@@ -174,7 +175,7 @@ def _longest_first(todo: list[Run], results: dict[str, Any]) -> None:
     seconds = {
         run["embedding"]: run["seconds_per_epoch"] * run["epochs"] for run in results["runs"]
     }
-    todo.sort(key=lambda run: (run.seed, -seconds.get(run.embedding, math.inf)))
+    todo.sort(key=lambda run: (run.seed, -seconds.get(run.arm, math.inf)))
 
 
 def _told(run: Run, record: dict[str, Any]) -> str:
@@ -209,7 +210,7 @@ def new_results(task: Task, settings: CompareSettings) -> dict[str, Any]:
         "schema": SCHEMA,
         "data": describe_data(task.source, task.split),
         "settings": settings.identity() | {"threads": torch.get_num_threads()},
-        "baseline": settings.baseline,
+        "baseline": settings.baseline_arm,
         "runs": [],
         "versions": versions(),
         "command": command(settings),
@@ -239,13 +240,13 @@ def _refuse_other_overrides(
 ) -> None:
     for run in runs:
         name, before = run["embedding"], run.get("overrides", {})
-        if name in settings.embeddings and before != settings.overrides(name):
+        if name in settings.arms and before != settings.overrides(settings.arms[name][0]):
             raise InputError(
                 f"{path} holds a run of {name} with overrides {before}, not"
-                f" {settings.overrides(name)}"
+                f" {settings.overrides(settings.arms[name][0])}"
             )
 
 
 def _geometries(folder: Path, settings: CompareSettings) -> dict[str, ItemGeometry]:
-    paths = {name: geometry_path(folder, name) for name in settings.embeddings}
+    paths = {name: geometry_path(folder, name) for name in settings.arms}
     return {name: ItemGeometry.load(path) for name, path in paths.items() if path.exists()}

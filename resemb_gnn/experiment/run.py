@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from resemb_gnn.data import Examples, Split
+from resemb_gnn.errors import InputError
 from resemb_gnn.experiment.geometry import item_geometry
 from resemb_gnn.experiment.predictions import predictions_path, write_predictions
 from resemb_gnn.experiment.ranking import ranking_figures
@@ -19,6 +20,7 @@ from resemb_gnn.pipeline.facts import training_figures
 from resemb_gnn.pipeline.task import Task, fit_with
 from resemb_gnn.pipeline.tensorboard import TensorBoard
 from resemb_gnn.settings import CompareSettings
+from resemb_gnn.settings.compare import IN
 from resemb_gnn.theory import GapCurve
 from resemb_gnn.training import FitResult, evaluate, predict
 
@@ -27,18 +29,18 @@ RARE = 3  # training behaviours
 
 @dataclass(frozen=True)
 class Run:
-    """An embedding and a seed."""
+    """What is compared, by its name (an embedding's, or EMBEDDING in MODEL), and a seed."""
 
-    embedding: str
+    arm: str
     seed: int
 
     def __str__(self) -> str:
-        return f"{self.embedding}, seed {self.seed}"
+        return f"{self.arm}, seed {self.seed}"
 
     @property
     def file_name(self) -> str:
         """What its files are called."""
-        return f"{file_name(self.embedding)}-{self.seed}"
+        return f"{file_name(self.arm)}-{self.seed}"
 
     def checkpoints(self, folder: Path) -> Path:
         """Where its checkpoints are, of a comparison in a folder."""
@@ -58,8 +60,11 @@ def make_run(task: Task, run: Run) -> dict[str, Any]:
     assert isinstance(settings, CompareSettings)
     split, folder = task.split, shared_folder(settings.out)
     device = torch.device(settings.device)
-    own = settings.of(run.embedding)
-    model = task.make_model(run.embedding, own, run.seed)
+    embedding, model_name = settings.arms[run.arm]
+    own = settings.of(embedding)
+    model = task.make_model(embedding, own, run.seed, model_name)
+    if settings.ranking is not None and not isinstance(model, CTRModel):
+        raise InputError(f"ranking: the click model {model_name} is no CTRModel, which it takes")
     gaps = GapCurve(model, split.train_sample, max_history=settings.max_history)
     result = fit_with(
         own,
@@ -70,17 +75,15 @@ def make_run(task: Task, run: Run) -> dict[str, Any]:
         checkpoints=run.checkpoints(folder),
         resume=settings.resume,
     )
-    if run.seed == 0 and _has_geometry(model.embedding):
+    items = getattr(model, "embedding", None)  # a click model of one's own may have none
+    if run.seed == 0 and _has_geometry(items):
         (folder / "geometry").mkdir(parents=True, exist_ok=True)
-        item_geometry(model.embedding.cpu(), count=task.graph.count).save(
-            geometry_path(folder, run.embedding)
-        )
+        item_geometry(items.cpu(), count=task.graph.count).save(geometry_path(folder, run.arm))
     if settings.save_predictions:
         path = predictions_path(folder, run.file_name)
         logit = predict(result.model, split.test.to(device), max_history=settings.max_history)
         write_predictions(path, task.source.log, split.test, logit)
-    overrides = settings.overrides(run.embedding)
-    record = run_record(run.embedding, settings.model, run.seed, overrides, result)
+    record = run_record(run.arm, model_name, run.seed, settings.overrides(embedding), result)
     record["test_rare"] = _rare_metrics(result.model, split, settings)
     if settings.ranking is not None:
         assert isinstance(result.model, CTRModel)
@@ -105,9 +108,11 @@ def run_record(
     }
 
 
-def file_name(embedding: str) -> str:
-    """An embedding's name as a part of a file's name, which must not hold a colon everywhere."""
-    return embedding.replace(":", "-")
+def file_name(arm: str) -> str:
+    """The name of what is compared as a part of a file's name, which must not hold a colon
+    everywhere.
+    """
+    return arm.replace(IN, "-").replace(":", "-")
 
 
 def rare_targets(split: Split) -> Examples:
@@ -130,9 +135,9 @@ def _rare_metrics(
     return {"auc": found.auc, "logloss": found.logloss, "examples": len(examples)}
 
 
-def geometry_path(folder: Path, embedding: str) -> Path:
-    """Where the picture of an embedding's items is, of a comparison in a folder."""
-    return folder / "geometry" / f"{file_name(embedding)}.npz"
+def geometry_path(folder: Path, arm: str) -> Path:
+    """Where the picture of the items is, of a comparison in a folder."""
+    return folder / "geometry" / f"{file_name(arm)}.npz"
 
 
 def _on_epoch(settings: CompareSettings, run: Run, gaps: GapCurve) -> GapCurve | TensorBoard:
@@ -141,7 +146,7 @@ def _on_epoch(settings: CompareSettings, run: Run, gaps: GapCurve) -> GapCurve |
     return TensorBoard(expanded(settings.tensorboard) / run.file_name, gaps)
 
 
-def _has_geometry(embedding: nn.Module) -> TypeGuard[ResEmbedding]:
+def _has_geometry(embedding: Any) -> TypeGuard[ResEmbedding]:
     """Whether items have learnt centres whose weights are shares."""
     return (
         isinstance(embedding, ResEmbedding)

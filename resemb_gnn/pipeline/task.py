@@ -92,10 +92,15 @@ class Task:
         return kept_graph(settings.cache, fingerprint, make)
 
     def make_model(
-        self, embedding: str, settings: FitSettings | CompareSettings, seed: int
+        self,
+        embedding: str,
+        settings: FitSettings | CompareSettings,
+        seed: int,
+        model: str | None = None,
     ) -> CTRModel:
-        """The click model around an embedding, drawn from a seed. Embeddings of features are built
-        by the task's own settings, alike in every arm of a comparison.
+        """The click model around an embedding, drawn from a seed: the ``model`` of that name, or
+        that of the settings. Embeddings of features are built by the task's own settings, alike in
+        every arm of a comparison.
         """
         torch.manual_seed(seed)
         category = self.source.log.item_category
@@ -103,7 +108,7 @@ class Task:
         own = self.settings
         embed = make_feature_embeddings(own.embedded, self.feature_graphs, own, widths_of(own))
         return make_model(
-            settings.model,
+            model or settings.model,
             made,
             category if settings.use_category else None,
             self.features,
@@ -230,7 +235,9 @@ def _check_features(settings: TrainingSettings, source: DataSource) -> None:
     """Refuses widths and embeddings that the model does not take, before the graph is built."""
     features = (source.log.features if settings.use_features else None) or Features()
     split_widths(features, widths_of(settings))
-    model_options(settings.model, widths_of(settings), settings.attention)
+    models = settings.models if isinstance(settings, CompareSettings) else ()
+    for model in models or (settings.model,):
+        model_options(model, widths_of(settings), settings.attention)
     check_embed(features, settings.embedded)
     for name in settings.embedded:
         if not source.log.of(name).num_items:

@@ -12,8 +12,11 @@ from resemb_gnn.settings.embedding import (
     refuse_unread,
     settings_of,
 )
+from resemb_gnn.settings.names import MODELS
 from resemb_gnn.settings.setting import parse, setting
 from resemb_gnn.settings.shared import TrainingSettings
+
+IN = " in "  # between the names of an embedding and of the click model that it is in
 
 
 def number_of_jobs(text: str) -> str:
@@ -42,6 +45,27 @@ def _whole_number_or(word: str, text: str, name: str) -> str:
     return str(int(text))
 
 
+def model_name(text: str) -> str:
+    """The name of a click model.
+
+    Raises:
+        InputError: if there is none of that name.
+    """
+    if text not in MODELS:
+        raise InputError(f"models={shown(text)} is unknown; choose from {', '.join(MODELS)}")
+    return text
+
+
+def arm_name(text: str) -> str:
+    """``EMBEDDING`` or ``EMBEDDING in MODEL``, in one spelling.
+
+    Raises:
+        InputError: if there is no such embedding or click model.
+    """
+    embedding, between, model = text.partition(IN)
+    return embedding_name(embedding) + (between + model_name(model) if between else "")
+
+
 @dataclass(frozen=True, kw_only=True)
 class CompareSettings(EmbeddingSettings, TrainingSettings):
     """Settings of :func:`~resemb_gnn.experiment.compare`; ``resemb-gnn compare --help-all`` lists
@@ -59,10 +83,19 @@ class CompareSettings(EmbeddingSettings, TrainingSettings):
         name_of=embedding_name,
         group="training",
     )
+    models: tuple[str, ...] = setting(
+        (),
+        "click models to compare each embedding in, in place of --model; what is compared is then"
+        " called EMBEDDING in MODEL",
+        name_of=model_name,
+        group="training",
+        rare=True,
+    )
     baseline: str = setting(
         "plain",
-        "embedding that the others' differences are to, of those that are compared",
-        name_of=embedding_name,
+        "embedding that the others' differences are to, of those that are compared; of several"
+        " click models in the first, or EMBEDDING in MODEL",
+        name_of=arm_name,
         group="training",
         rare=True,
     )
@@ -118,9 +151,9 @@ class CompareSettings(EmbeddingSettings, TrainingSettings):
         if not self.embeddings:
             raise InputError("name at least one embedding to compare")
         usual = type(self).baseline
-        if self.baseline not in (usual, *self.embeddings) and not self.resume:
+        if self.baseline not in (usual, *self.embeddings, *self.arms) and not self.resume:
             raise InputError(
-                f"baseline={self.baseline} is none of the embeddings, {', '.join(self.embeddings)}"
+                f"baseline={self.baseline} is none of the embeddings, {', '.join(self.arms)}"
             )
         self.refuse_unread(changed(self))
         if self.ranking_users is not None and self.ranking is None:
@@ -132,6 +165,24 @@ class CompareSettings(EmbeddingSettings, TrainingSettings):
 
     def refuse_unread(self, given: Iterable[str]) -> None:
         refuse_unread(given, [*self.embeddings, *self.embedded.values()])
+
+    @property
+    def arms(self) -> dict[str, tuple[str, str]]:
+        """What is compared: embedding and click model by the name that the report has, which is the
+        embedding's alone where there is one click model.
+        """
+        models = self.models or (self.model,)
+        return {
+            one if len(models) == 1 else f"{one}{IN}{model}": (one, model)
+            for model in models
+            for one in self.embeddings
+        }
+
+    @property
+    def baseline_arm(self) -> str:
+        """The one of :attr:`arms` that differences are to."""
+        whole = IN in self.baseline or len(self.models) < 2
+        return self.baseline if whole else f"{self.baseline}{IN}{self.models[0]}"
 
     def of(self, name: str) -> "CompareSettings":
         """The settings of one embedding: these, with what ``override`` sets for it."""

@@ -16,7 +16,7 @@ ENCODERS = {
     "gat": "resemb_gnn.nn.encoders.gat:GATEncoder",
     "sign": "resemb_gnn.nn.encoders.sign:SIGNEncoder",
 }
-MODELS = {
+MODELS: dict[str, Any] = {  # a click model of one's own is here itself, for a while
     "din": "resemb_gnn.models.din:DIN",
     "dien": "resemb_gnn.models.dien:DIEN",
     "pooled-mlp": "resemb_gnn.models.pooled_mlp:PooledMLP",
@@ -45,6 +45,6 @@ ATTENTION_NORMALIZATIONS = ("none", "softmax")
 CENTER_NORMALIZATIONS = ("softmax", "sparsemax", "entmax", "relu", "signed")
 
 
-def find(place: str) -> Any:
-    """What is defined at ``"module:name"``."""
-    return resolve_name(place)
+def find(place: Any) -> Any:
+    """What is defined at ``"module:name"``; what is no text stands for itself."""
+    return resolve_name(place) if isinstance(place, str) else place

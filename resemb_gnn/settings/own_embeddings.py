@@ -1,4 +1,4 @@
-"""Embeddings of one's own, known by name for a while as the package's are."""
+"""Embeddings and click models of one's own, known by name for a while as the package's are."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -8,6 +8,7 @@ from typing import Any
 
 from resemb_gnn.errors import InputError, shown
 from resemb_gnn.settings.embedding import SHARED, EmbeddingSettings, Shared
+from resemb_gnn.settings.names import MODELS
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -24,21 +25,41 @@ def own_embeddings(builders: Mapping[str, Callable[[Any, Any], Any]]) -> Iterato
             digits, ``-`` and ``_`` (files are named after it).
     """
     every = tuple(spec.name for spec in fields(EmbeddingSettings))
-    for name in builders:
-        if name in SHARED:
-            raise InputError(f"{shown(name)} is an embedding of the package: choose another name")
-        if not _NAME.fullmatch(name):
-            raise InputError(f"{shown(name)} is no name of letters, digits, - and _")
     own = {
         name: Shared(_with_all(build), {"own": ()}, every, reads_features=True)
         for name, build in builders.items()
     }
-    SHARED.update(own)
+    with _known(SHARED, own, "an embedding"):
+        yield
+
+
+@contextmanager
+def own_models(builders: Mapping[str, Callable[..., Any]]) -> Iterator[None]:
+    """Within, settings may name these click models.
+
+    Args:
+        builders: by name, what makes each, given what the package's are.
+
+    Raises:
+        InputError: as :func:`own_embeddings`.
+    """
+    with _known(MODELS, builders, "a click model"):
+        yield
+
+
+@contextmanager
+def _known(every: dict[str, Any], own: Mapping[str, Any], what: str) -> Iterator[None]:
+    for name in own:
+        if name in every:
+            raise InputError(f"{shown(name)} is {what} of the package: choose another name")
+        if not _NAME.fullmatch(name):
+            raise InputError(f"{shown(name)} is no name of letters, digits, - and _")
+    every.update(own)
     try:
         yield
     finally:
         for name in own:
-            del SHARED[name]
+            del every[name]
 
 
 def _with_all(build: Callable[[Any, Any], Any]) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Embeddings of one's own in a comparison, and another baseline than plain."""
+"""Embeddings and click models of one's own in a comparison, and another baseline than plain."""
 
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from resemb_gnn.nn import PlainEmbedding
 from resemb_gnn.pipeline.task import NUM_FEATURES
 from resemb_gnn.settings import CompareSettings
 from resemb_gnn.settings.embedding import SHARED
+from resemb_gnn.settings.names import MODELS
 
 SMALL: dict[str, Any] = {"epochs": 1, "embedding_dim": 4, "folds": 2, "quiet": True}
 
@@ -77,6 +78,57 @@ def test_a_table_of_ones_own_has_the_figures_of_the_package_s(
     assert "mine" not in SHARED
 
 
+class DotProduct(nn.Module):
+    """Candidates by their product with the sum of the history, as a stranger has it."""
+
+    def __init__(self, embedding: nn.Module) -> None:
+        super().__init__()
+        self.table = embedding
+
+    def forward(self, batch: rg.Batch) -> Tensor:
+        example = torch.arange(len(batch)).repeat_interleave(batch.ptr.diff())
+        past = torch.zeros(len(batch), 4).index_add(0, example, self.table(batch.history))
+        return (past * self.table(batch.target)).sum(dim=1)
+
+
+def product(embedding: nn.Module, item_category: Any, features: Any) -> nn.Module:
+    assert len(item_category) == 40
+    assert features is None
+    return DotProduct(embedding)
+
+
+def test_click_models_of_ones_own_beside_those_of_the_package(
+    log: rg.BehaviorLog, tmp_path: Path
+) -> None:
+    models = {"din": None, "copy": rg.DIN, "product": product}
+    options = {"seeds": 1, "save_predictions": True} | SMALL
+    out = tmp_path / "out"
+    results = rg.compare(log, {"plain": None, "mine": table}, models=models, out=out, **options)
+    names = [f"{one} in {model}" for model in models for one in ("plain", "mine")]
+    runs = {run["embedding"]: run for run in results["runs"]}
+    assert list(runs) == names
+    assert [run["model"] for run in runs.values()] == [name for name in models for _ in "12"]
+    for name in names[:4]:  # a DIN each, around one and the same table
+        assert runs[name]["test"] == runs[names[0]]["test"]
+    assert runs["plain in product"]["num_parameters"] == 40 * 4
+    assert runs["plain in product"]["test"] != runs[names[0]]["test"]
+    assert results["over_users"].keys() == set(names[1:])
+    rows = {row.embedding: row for row in summary(results)}
+    assert rows["plain in din"].difference is None
+    assert rows["plain in copy"].difference.mean == 0
+    for text in (text_table(results), (out / "results.md").read_text()):
+        assert "Difference to plain in din" in text
+        assert "mine in product" in text
+    assert MODELS.keys().isdisjoint(["copy", "product"])
+    # One click model alone leaves the embeddings their names.
+    results = rg.compare(
+        log, {"plain": None}, models={"product": product}, out=tmp_path / "alone", **options
+    )
+    (run,) = results["runs"]
+    assert (run["embedding"], run["model"]) == ("plain", "product")
+    assert run["test"] == runs["plain in product"]["test"]
+
+
 @pytest.mark.parametrize(
     ("embeddings", "options", "message"),
     [
@@ -85,8 +137,23 @@ def test_a_table_of_ones_own_has_the_figures_of_the_package_s(
         ({"mine": 3}, {}, "the embedding mine is 3, neither a function nor an encoder"),
         ({"mine": None}, {}, "the embedding 'mine' is unknown"),
         ({"mine": lambda graph, settings: 3}, {}, "what makes the embedding mine returned 3"),
-        ({"mine": table}, {"jobs": 2}, "jobs=2: runs with embeddings of one's own"),
+        ({"mine": table}, {"jobs": 2}, "jobs=2: runs with parts of one's own"),
         ({"mine": table}, {"baseline": "gcn"}, "baseline=gcn is none of the embeddings, mine"),
+        ({"gcn": None}, {"models": {"din": rg.DIN}}, "'din' is a click model of the package"),
+        ({"gcn": None}, {"models": {"mine": 3}}, "the click model mine is 3, neither a class nor"),
+        ({"gcn": None}, {"models": {"mine": None}}, "models='mine' is unknown; choose from din"),
+        ({"gcn": None}, {"models": {"mine": product}, "jobs": 2}, "jobs=2: runs with parts of"),
+        ({"gcn": None}, {"models": {"mine": product}, "ranking": 9}, "mine is no CTRModel"),
+        (
+            {"plain": None},
+            {"models": {"mine": lambda *_, **known: 3}},
+            "what makes the click model mine returned 3",
+        ),
+        (
+            {"plain": None},
+            {"models": {"din": None, "pnn": None}, "baseline": "plain in dien"},
+            "baseline=plain in dien is none of the embeddings, plain in din, plain in pnn",
+        ),
     ],
 )
 def test_what_cannot_be_compared_is_refused(
