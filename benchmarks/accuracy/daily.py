@@ -14,8 +14,10 @@ then, with the newest fifth of the last day held out, as an update holds it out.
 handed the clicks of the day before a row (and ``stale`` those of all days since the first rows).
 
 ``auc`` is of the rows whose items the first rows held, alike for all arms; ``auc_of_new`` of the
-others, which ``stale`` cannot score. Appends a line a day and arm to daily.json; a seed whose days
-are not all there is made from its start.
+others, which ``stale`` cannot score. ``epochs`` and ``best_epoch`` are those of an arm's last
+training. Before its day the ``updated`` model is served: its 20 best items for every user, and its
+item vectors and scorer for a server, with the seconds of both. Appends a line a day and arm to
+daily.json; a seed whose days are not all there is made from its start.
 """
 
 import argparse
@@ -33,6 +35,7 @@ import resemb_gnn as rg
 from benchmarks.runs import FIRST, RunFile, command
 from benchmarks.tables import mean_and_std, table
 from resemb_gnn.pipeline.facts import versions
+from resemb_gnn.serving import export_embeddings, export_scorer
 from resemb_gnn.training import auc
 
 ARMS = ("stale", "joined", "updated", "retrained")
@@ -159,6 +162,21 @@ def figures(
     return found
 
 
+def served(trained: rg.TrainedModel, onnx: bool) -> dict[str, Any]:
+    """What a day of serving takes: the best items of all users, and all that a server loads."""
+    begun = time.perf_counter()
+    best = trained.recommend(k=20, context={"position": "p0"})
+    found: dict[str, Any] = {"recommended": len(best)}
+    found["recommend_seconds"] = time.perf_counter() - begun
+    with tempfile.TemporaryDirectory() as folder:
+        begun = time.perf_counter()
+        export_embeddings(trained.embedding, trained.item_ids, folder, index=False)
+        export_scorer(trained.model, folder, onnx=onnx, features=trained.features)
+        found["export_seconds"] = time.perf_counter() - begun
+        found["export_bytes"] = sum(path.stat().st_size for path in Path(folder).iterdir())
+    return found
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--first", type=int, default=20_000, help="rows before the first day")
@@ -166,6 +184,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--days", type=int, default=7)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=10, help="most epochs of a model of all rows")
+    parser.add_argument(
+        "--onnx",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="export the scorer as ONNX, too",
+    )
     path = Path("benchmarks/accuracy/results/daily/daily.json")
     parser.add_argument("--out", type=Path, default=path)
     options = parser.parse_args(argv)
@@ -181,11 +205,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     file = RunFile(options.out, head)
     for seed in range(options.seeds):
         if not file.holds(seed=seed, day=options.days, arm=ARMS[-1]):
-            week(file, seed, **sizes)
+            week(file, seed, onnx=options.onnx, **sizes)
     print("\n".join(summary(file.runs)))
 
 
-def week(file: RunFile, seed: int, first: int, rows: int, days: int, epochs: int) -> None:
+def week(
+    file: RunFile, seed: int, first: int, rows: int, days: int, epochs: int, onnx: bool
+) -> None:
     """The days of a seed, each scored by every arm before it is taken in."""
     shop = Shop(users=1200, items=400, seed=seed)
     log, held_out = shop.sell(first), rows // 10
@@ -200,8 +226,16 @@ def week(file: RunFile, seed: int, first: int, rows: int, days: int, epochs: int
         for arm in ARMS:
             since = pl.concat([log[first:], day]) if arm == "stale" else day
             run = {"seed": seed, "day": number, "arm": arm}
-            if not file.holds(**run):
-                file.add(run | {"seconds": seconds[arm]} | figures(models[arm], day, since, known))
+            if file.holds(**run):
+                continue
+            own = models[arm]
+            run |= {"seconds": seconds[arm]}
+            run |= {name: own.facts["figures"][name] for name in ("epochs", "best_epoch")}
+            if arm == "updated":
+                run |= served(own, onnx)
+            file.add(run | figures(own, day, since, known))
+        if number == days:  # nobody asks for the models of the night after
+            return
         log = pl.concat([log, day])
         for arm in ARMS[1:]:
             begun = time.perf_counter()
@@ -214,7 +248,9 @@ def week(file: RunFile, seed: int, first: int, rows: int, days: int, epochs: int
 
 
 def summary(runs: list[dict[str, Any]]) -> list[str]:
-    """A line an arm: AUC on the first, the last and all days, and the seconds of a night."""
+    """A line an arm: AUC on the first, the last and all days, and the seconds of a night; and what
+    serving the updated model took, where it was served.
+    """
     rows = []
     last = max(run["day"] for run in runs)
     for arm in ARMS:
@@ -235,7 +271,14 @@ def summary(runs: list[dict[str, Any]]) -> list[str]:
         "of new items",
         "s a night",
     ]
-    return table(titles, rows)
+    lines = table(titles, rows)
+    if days := [run for run in runs if "export_seconds" in run]:
+        best, export = (
+            f"{np.mean([run[name] for run in days]):.1f}"
+            for name in ("recommend_seconds", "export_seconds")
+        )
+        lines.append(f"\nA day's best items for all users: {best} s; its export: {export} s.")
+    return lines
 
 
 if __name__ == "__main__":

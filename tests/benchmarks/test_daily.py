@@ -13,7 +13,7 @@ def test_every_day_and_arm_is_scored_once(
 ) -> None:
     path = tmp_path / "daily.json"
     words = ["--first", "900", "--rows", "300", "--days", "2", "--seeds", "1", "--epochs", "1"]
-    words += ["--out", str(path)]
+    words += ["--no-onnx", "--out", str(path)]
     daily.main(words)
     runs = read_json(path)["runs"]
     assert [(run["day"], run["arm"]) for run in runs] == [
@@ -23,6 +23,13 @@ def test_every_day_and_arm_is_scored_once(
     assert len({run["auc"] for run in first}) == 1  # nothing is taken in yet
     assert len({run["auc"] for run in second}) == 4
     assert [run["rows_of_new"] > 0 for run in second] == [False, True, True, True]
+    assert {run["epochs"] for run in runs} == {run["best_epoch"] for run in runs} == {0, 1}
+    served = [run for run in runs if "export_seconds" in run]
+    assert [(run["day"], run["arm"]) for run in served] == [(1, "updated"), (2, "updated")]
+    for run in served:
+        assert run["recommended"] > 1000
+        assert run["export_bytes"] > 10_000
+        assert run["recommend_seconds"] > 0
     before = path.read_bytes()
     daily.main(words)  # every run stands there
     assert path.read_bytes() == before
