@@ -164,8 +164,7 @@ def test_what_was_done_since_by_predict(
         check(found, best, 8)
     assert {(user, item) for user, item in found.select("user", "item").iter_rows()} & seen
     every = shop_model.recommend(k=1, history=later, context=context)["user"].to_list()
-    new = [user for user in clicks["shopper"].unique() if user not in shop_model.histories.user_ids]
-    assert sorted(every) == sorted([*shop_model.histories.user_ids, *new])
+    assert sorted(every) == sorted({*shop_model.histories.user_ids, *later.user_ids})
 
 
 def test_what_is_refused(trained: rg.TrainedModel) -> None:

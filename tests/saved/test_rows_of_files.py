@@ -34,30 +34,33 @@ def failing(shop: Path, capsys: pytest.CaptureFixture[str], command: str, *words
     return " ".join(capsys.readouterr().err.split())
 
 
-@pytest.mark.parametrize("command", ["evaluate", "update"])
 def test_of_a_later_log(
-    command: str, later_shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    later_shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     later, path = pl.read_csv(later_shop / "later.csv"), tmp_path / "day.csv"
-    words = ["--data", str(path), *(["--out", str(tmp_path / "m")] if command == "update" else [])]
+    words = ["--data", str(path)]
     line = write(later, path, 7, ts="soon")
-    message = failing(later_shop, capsys, command, *words)
+    message = failing(later_shop, capsys, "evaluate", *words)
     assert f"{path}, column 'ts', line {line}: 'soon' is not a time" in message
     # What the model refuses later on, when rows are in the order of users and times.
-    none = later.with_columns(position=pl.lit(None, pl.String))
-    line = write(none, path, 4, position="true")
-    message = failing(later_shop, capsys, command, *words)
-    assert f"day.csv, column 'position', line {line}: True is of another type" in message
-    # Items in the order of their numbers: the value's own id.
-    items, table = pl.read_csv(later_shop / "items.csv"), tmp_path / "items.csv"
+    line = write(later.with_columns(position=pl.lit(None, pl.String)), path, 4, position="true")
+    for command, more in (("evaluate", []), ("update", ["--out", str(tmp_path / "new")])):
+        message = failing(later_shop, capsys, command, *words, *more)
+        assert f"day.csv, column 'position', line {line}: True is of another type" in message
+
+
+def test_of_the_items_of_a_later_log(
+    later_shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    items, path = pl.read_csv(later_shop / "items.csv"), tmp_path / "items.csv"
     items = pl.concat([items, items[:1].with_columns(article=pl.lit("B-1"))])
-    write(later, path, 0)
-    line = write(items, table, 2, price="dear")
-    message = failing(later_shop, capsys, command, *words, "--items", str(table))
-    assert f"{table}), column 'price', line {line}: 'dear' is no number" in message
+    words = ["--data", str(later_shop / "later.csv"), "--items", str(path)]
+    line = write(items, path, 2, price="dear")
+    message = failing(later_shop, capsys, "evaluate", *words)
+    assert f"{path}), column 'price', line {line}: 'dear' is no number" in message
     # By then an item has a number and no row any more: its id is named.
-    write(items.with_columns(brand=pl.lit(None, pl.String)), table, 2, brand="true")
-    message = failing(later_shop, capsys, command, *words, "--items", str(table))
+    write(items.with_columns(brand=pl.lit(None, pl.String)), path, 2, brand="true")
+    message = failing(later_shop, capsys, "evaluate", *words)
     assert "the table of items, column 'brand', of 'A-2': True is of another type" in message
 
 
