@@ -121,12 +121,9 @@ def test_click_models_of_ones_own_beside_those_of_the_package(
         assert "mine in product" in text
     assert MODELS.keys().isdisjoint(["copy", "product"])
     # One click model alone leaves the embeddings their names.
-    results = rg.compare(
-        log, {"plain": None}, models={"product": product}, out=tmp_path / "alone", **options
-    )
-    (run,) = results["runs"]
-    assert (run["embedding"], run["model"]) == ("plain", "product")
-    assert run["test"] == runs["plain in product"]["test"]
+    alone = CompareSettings(embeddings=("plain",), models=("pnn",))
+    assert alone.arms == {"plain": ("plain", "pnn")}
+    assert alone.baseline_arm == "plain"
 
 
 @pytest.mark.parametrize(
