@@ -162,7 +162,7 @@ def figures(
     return found
 
 
-def served(trained: rg.TrainedModel, onnx: bool) -> dict[str, Any]:
+def served(trained: rg.TrainedModel, scorer: bool) -> dict[str, Any]:
     """What a day of serving takes: the best items of all users, and all that a server loads."""
     begun = time.perf_counter()
     best = trained.recommend(k=20, context={"position": "p0"})
@@ -171,7 +171,8 @@ def served(trained: rg.TrainedModel, onnx: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         begun = time.perf_counter()
         export_embeddings(trained.embedding, trained.item_ids, folder, index=False)
-        export_scorer(trained.model, folder, onnx=onnx, features=trained.features)
+        if scorer:
+            export_scorer(trained.model, folder, features=trained.features)
         found["export_seconds"] = time.perf_counter() - begun
         found["export_bytes"] = sum(path.stat().st_size for path in Path(folder).iterdir())
     return found
@@ -185,10 +186,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=10, help="most epochs of a model of all rows")
     parser.add_argument(
-        "--onnx",
+        "--scorer",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="export the scorer as ONNX, too",
+        help="export the scorer as well as the item vectors",
     )
     path = Path("benchmarks/accuracy/results/daily/daily.json")
     parser.add_argument("--out", type=Path, default=path)
@@ -205,12 +206,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     file = RunFile(options.out, head)
     for seed in range(options.seeds):
         if not file.holds(seed=seed, day=options.days, arm=ARMS[-1]):
-            week(file, seed, onnx=options.onnx, **sizes)
+            week(file, seed, scorer=options.scorer, **sizes)
     print("\n".join(summary(file.runs)))
 
 
 def week(
-    file: RunFile, seed: int, first: int, rows: int, days: int, epochs: int, onnx: bool
+    file: RunFile, seed: int, first: int, rows: int, days: int, epochs: int, scorer: bool
 ) -> None:
     """The days of a seed, each scored by every arm before it is taken in."""
     shop = Shop(users=1200, items=400, seed=seed)
@@ -232,7 +233,7 @@ def week(
             run |= {"seconds": seconds[arm]}
             run |= {name: own.facts["figures"][name] for name in ("epochs", "best_epoch")}
             if arm == "updated":
-                run |= served(own, onnx)
+                run |= served(own, scorer)
             file.add(run | figures(own, day, since, known))
         if number == days:  # nobody asks for the models of the night after
             return

@@ -13,7 +13,7 @@ def test_every_day_and_arm_is_scored_once(
 ) -> None:
     path = tmp_path / "daily.json"
     words = ["--first", "900", "--rows", "300", "--days", "2", "--seeds", "1", "--epochs", "1"]
-    words += ["--no-onnx", "--out", str(path)]
+    words += ["--no-scorer", "--out", str(path)]
     daily.main(words)
     runs = read_json(path)["runs"]
     assert [(run["day"], run["arm"]) for run in runs] == [
