@@ -2,6 +2,7 @@
 
 import tempfile
 from pathlib import Path
+from typing import cast
 
 import polars as pl
 import torch
@@ -40,7 +41,9 @@ class Items(Padded):
 
     @property
     def weight(self) -> Tensor:
-        return self(torch.arange(1 + self.embedding.num_embeddings))
+        size = cast("int", self.embedding.num_embeddings)
+        rows: Tensor = self(torch.arange(1 + size))
+        return rows
 
 
 def write_atomic_file(folder: Path) -> pl.DataFrame:
