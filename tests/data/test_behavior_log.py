@@ -218,8 +218,8 @@ def test_missing_categories_of_any_kind_are_one_category():
         ("time", [None, 1.5, 2.5], 0, "None is missing"),
         ("time", [0.5, float("inf"), 2.5], 1, "inf is not a time"),
         ("time", ["1", "2", "later"], 2, "'later' is not a time"),
-        ("click", [0, 1, 2], 2, "2.* is not a label"),
-        ("click", [0.5, 1, 2], 0, "0.5.* is not a label"),
+        ("click", [0, 1, 2], 2, "'?2.* is not a label"),
+        ("click", [0.5, 1, 2], 0, "'?0.5.* is not a label"),
     ],
 )
 def test_from_frame_names_the_bad_row(tmp_path, kind, column, values, row, message):

@@ -204,14 +204,20 @@ def beside_tables(results: Path, sets: dict[str, Runs], draws: dict[str, Draws])
 
 
 def readme_table(sets: dict[str, Runs], draws: dict[str, Draws]) -> list[str]:
-    """Points of GAUC over ``plain``, bold where the interval over users leaves out zero."""
+    """Points of GAUC over ``plain``, bold where the interval over users leaves out zero; over the
+    seeds that all of the arms have.
+    """
+    shared = {
+        name: min(SEEDS, *(len(runs[arm]) for arm in README_ARMS if arm in runs))
+        for name, runs in sets.items()
+    }
     rows = []
     for arm in README_ARMS:
         cells = []
         for name, runs in sets.items():
-            found = over_users(draws[name], arm, "plain", "gauc", SEEDS)
+            found = over_users(draws[name], arm, "plain", "gauc", shared[name])
             if arm == "plain":
-                own = of_seeds(runs, SEEDS)[arm]
+                own = of_seeds(runs, shared[name])[arm]
                 cells.append(f"{mean_of(own, 'test', 'gauc'):.3f}")
             elif found is None:
                 cells.append(NONE)
