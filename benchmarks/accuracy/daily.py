@@ -38,6 +38,7 @@ from resemb_gnn.pipeline.facts import versions
 from resemb_gnn.serving import export_embeddings, export_scorer
 from resemb_gnn.training import auc
 
+NAMES = ("first", "rows", "days", "epochs", "embedding")
 ARMS = ("stale", "joined", "updated", "retrained")
 GROUPS, POSITIONS = 12, 10
 COLUMNS: dict[str, Any] = {"user": "user", "item": "item", "time": "time", "label": "click"}
@@ -105,7 +106,12 @@ class Shop:
 
 
 def fit(
-    rows: pl.DataFrame, items: pl.DataFrame, held_out: int, seed: int, epochs: int
+    rows: pl.DataFrame,
+    items: pl.DataFrame,
+    held_out: int,
+    seed: int,
+    epochs: int,
+    embedding: str,
 ) -> rg.TrainedModel:
     """A model of all rows, the newest ``held_out`` of which validate and, as many, test."""
     with tempfile.TemporaryDirectory() as folder:
@@ -119,6 +125,7 @@ def fit(
             **COLUMNS,
             context=CONTEXT,
             graph_features=["brand"],
+            embedding=embedding,
             valid_from=str(at[0]),
             test_from=str(at[1]),
             embedding_dim=16,
@@ -185,6 +192,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--days", type=int, default=7)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=10, help="most epochs of a model of all rows")
+    parser.add_argument("--embedding", default="gcn", help="as fit has it")
     parser.add_argument(
         "--scorer",
         action=argparse.BooleanOptionalAction,
@@ -195,7 +203,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=path)
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
-    sizes = {name: getattr(options, name) for name in ("first", "rows", "days", "epochs")}
+    sizes = {name: getattr(options, name) for name in NAMES}
     head = {
         "command": command("benchmarks.accuracy.daily", argv, options.out),
         "data": {"name": "seven days of a made shop"},
@@ -211,13 +219,20 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def week(
-    file: RunFile, seed: int, first: int, rows: int, days: int, epochs: int, scorer: bool
+    file: RunFile,
+    seed: int,
+    first: int,
+    rows: int,
+    days: int,
+    epochs: int,
+    embedding: str,
+    scorer: bool,
 ) -> None:
     """The days of a seed, each scored by every arm before it is taken in."""
     shop = Shop(users=1200, items=400, seed=seed)
     log, held_out = shop.sell(first), rows // 10
     known = log["item"].unique()
-    base = fit(log, shop.items(), held_out, seed, epochs)
+    base = fit(log, shop.items(), held_out, seed, epochs, embedding)
     models = dict.fromkeys(ARMS, base)
     seconds = dict.fromkeys(ARMS, 0.0)
     for number in range(1, days + 1):
@@ -241,7 +256,7 @@ def week(
         for arm in ARMS[1:]:
             begun = time.perf_counter()
             if arm == "retrained":
-                models[arm] = fit(log, shop.items(), held_out, seed, epochs)
+                models[arm] = fit(log, shop.items(), held_out, seed, epochs, embedding)
             else:
                 later = read(day, shop.items())
                 models[arm] = models[arm].update(later, epochs=int(arm == "updated"), seed=seed)
