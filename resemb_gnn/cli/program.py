@@ -64,7 +64,9 @@ def _run(argv: Sequence[str] | None) -> int:
             raise
         return _fail(str(error), BAD_INPUT)
     except KeyboardInterrupt:
-        return _fail("interrupted; what had ended is kept", INTERRUPTED)
+        return _fail(
+            "interrupted; what had ended is kept: fit and compare go on with --resume", INTERRUPTED
+        )
     except BrokenPipeError:  # the reader, such as head, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
