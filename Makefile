@@ -10,7 +10,7 @@ SUITE = OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --dist worksteal
 .PHONY: compare test coverage test-scatter test-spark benchmark-speed docs notebooks wheel-check lint format clean
 
 compare: $(VENV)/.installed ## the main job on the embedded data set
-	$(VENV)/bin/resemb-gnn compare --data complete-journey --embeddings plain mlp:held gcn gat \
+	$(VENV)/bin/resemb-gnn compare --data complete-journey --embeddings plain mlp:held gcn \
 		--seeds 3 --max-history 20 --out runs/demo --resume $(ARGS)
 
 test: $(VENV)/.dev ## the whole suite, without torch-scatter
