@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.accuracy.contest.draws import keep_draws
-from benchmarks.accuracy.contest.rule import ARMS, BESIDE, SEEDS, SETS
+from benchmarks.accuracy.contest.rule import ARMS, EVERY
 from benchmarks.timing import module, thread_environment
 from resemb_gnn.settings.compare import number_of_jobs
 
@@ -26,7 +26,7 @@ def words(
     name: str, arms: Sequence[str], folder: Path, out: Path, seeds: int, jobs: str
 ) -> list[str]:
     """The command line of a set's comparison."""
-    chosen = (SETS | BESIDE)[name]
+    chosen = EVERY[name]
     flags: list[object] = []
     for setting, value in chosen.settings.items():
         flag = setting.replace("_", "-")
@@ -47,8 +47,7 @@ def words(
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-folder", type=Path, required=True)
-    every = [*SETS, *BESIDE]
-    parser.add_argument("--only", nargs="+", choices=every, default=every, help="sets")
+    parser.add_argument("--only", nargs="+", choices=EVERY, default=list(EVERY), help="sets")
     parser.add_argument("--arms", nargs="+", choices=ARMS, help="(default: the rule's)")
     parser.add_argument("--seeds", type=int, help="(default: the rule's)")
     parser.add_argument("--jobs", type=number_of_jobs, default="auto", help="runs at a time")
@@ -56,9 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     code = 0
     for name in options.only:
-        usual = BESIDE.get(name)
-        arms = options.arms or (list(ARMS) if usual is None else usual.arms)
-        seeds = options.seeds or (SEEDS if usual is None else usual.seeds)
+        arms = options.arms or EVERY[name].arms
+        seeds = options.seeds or EVERY[name].seeds
         line = words(name, arms, options.data_folder, options.out, seeds, options.jobs)
         found = subprocess.run(line, env=thread_environment(1), check=False).returncode
         if (options.out / name / "results.json").exists():

@@ -36,11 +36,15 @@ _LISTS = _ALIKE | {
 
 @dataclass(frozen=True)
 class DataSet:
-    """A set: where it lies below the data folder, its title, and the settings of its comparison."""
+    """A set: where it lies below the data folder, its title, the settings of its comparison, and
+    the arms that are trained, with how many seeds of each.
+    """
 
     place: str
     title: str
     settings: dict[str, Any]
+    arms: tuple[str, ...] = tuple(ARMS)
+    seeds: int = SEEDS
 
     def data(self, folder: Path) -> str:
         """The data as ``--data`` has them."""
@@ -57,28 +61,24 @@ SETS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Beside(DataSet):
-    """What is run beside the contest, and chooses nothing: a set once more with one thing changed.
-
-    Args:
-        of: the set.
-        arms: the arms that are trained.
-        seeds: how many seeds of each.
+    """What is run beside the contest, and chooses nothing: the set ``of`` once more with one thing
+    changed, some arms, a seed of each.
     """
 
     of: str
-    arms: tuple[str, ...]
-    seeds: int = 1
 
 
-def _beside(of: str, title: str, arms: tuple[str, ...], changed: dict[str, Any]) -> Beside:
-    data = changed.pop("place", SETS[of].place)
-    return Beside(data, title, SETS[of].settings | changed, of, arms)
+def _beside(
+    of: str, title: str, arms: tuple[str, ...], changed: dict[str, Any], place: str | None = None
+) -> Beside:
+    settings = SETS[of].settings | changed
+    return Beside(place or SETS[of].place, title, settings, arms, seeds=1, of=of)
 
 
 _READERS = ("spectral", "mlp", "sign:none")  # of the graph, each in another way
-_S3REC = "s3rec:{folder}/amazon/"
+_KNOWN = {"use_features": True, "use_category": False}  # the reader makes it of the attributes
 BESIDE = {
     "beauty-permuted": _beside(
         "beauty",
@@ -96,13 +96,15 @@ BESIDE = {
         "beauty",
         "Beauty with the items' attributes",
         ("plain", "mlp", "gcn", "sign:none"),
-        {"place": f"{_S3REC}Beauty.txt", "use_features": True, "use_category": False},
+        _KNOWN,
+        f"s3rec:{SETS['beauty'].place}",
     ),
     "sports-attributes": _beside(
         "sports",
         "Sports with the items' attributes",
         ("plain", "mlp"),
-        {"place": f"{_S3REC}Sports_and_Outdoors.txt", "use_features": True, "use_category": False},
+        _KNOWN,
+        f"s3rec:{SETS['sports'].place}",
     ),
     **{
         f"beauty-{model}": _beside(
@@ -120,3 +122,4 @@ BESIDE = {
         {"ranking": "all", "ranking_users": 2000},
     ),
 }
+EVERY: dict[str, DataSet] = {**SETS, **BESIDE}
