@@ -212,6 +212,12 @@ def test_resume_refuses_other_settings_and_other_data(table: Path, tmp_path: Pat
         compare(settings(table, out, epochs=1))
     with pytest.raises(InputError, match=r"lr was 0.004 and is 0.01"):
         compare(settings(table, out, epochs=1, lr=0.01, resume=True))
+    older = json.loads(before)  # of before these were settings
+    del older["settings"]["attention"], older["settings"]["ema_decay"]
+    (out / "results.json").write_text(json.dumps(older))
+    with pytest.raises(InputError, match=r"attention was 'none' .*ema_decay was None"):
+        compare(settings(table, out, epochs=1, resume=True))
+    (out / "results.json").write_text(before)
     frame = pl.read_parquet(table)
     frame[:-1].write_parquet(table)
     with pytest.raises(InputError, match="data fingerprint"):

@@ -1,6 +1,7 @@
 """What is loaded is what was saved, to the bit."""
 
 import itertools
+import json
 import math
 import re
 from collections.abc import Callable
@@ -67,6 +68,19 @@ def test_attention_of_dins_kind_is_refused_of_other_models(
     assert train_on(attention="none").model.attention.normalization == "none"
     with pytest.raises(rg.InputError, match="attention=none: pnn has no attention"):
         train_on(model="pnn", attention="none")
+
+
+def test_a_model_of_before_attention_was_a_setting(
+    train_on: Callable[..., rg.TrainedModel], tmp_path: Path
+) -> None:
+    trained = train_on(attention="none")
+    trained.save(tmp_path / "model")
+    path = tmp_path / "model" / "settings.json"
+    contents = json.loads(path.read_text())
+    del contents["settings"]["attention"]
+    path.write_text(json.dumps(contents))
+    (tmp_path / "model" / "model.sha256").unlink()
+    check_same(trained, rg.load(tmp_path / "model"))
 
 
 def test_a_missing_category_is_one_of_its_own(
