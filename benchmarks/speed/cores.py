@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 import resemb_gnn as rg
-from benchmarks.runs import FIRST_FIT, command
+from benchmarks.runs import command
 from benchmarks.speed import ours
 from benchmarks.synthetic_log import synthetic_log
 from benchmarks.timing import machine, spread
@@ -45,7 +45,7 @@ def make_log(options: argparse.Namespace) -> rg.BehaviorLog:
 def turn(task: ours.Task, encoder: str | None, processes: int, options: Any) -> dict[str, Any]:
     """One ``fit``: its seconds, and those of its epochs."""
     torch.manual_seed(0)
-    model = ours.din(task, encoder)
+    model = rg.DIN(ours.embedding(task, encoder))
     cpu = [time.process_time()]
     started = time.perf_counter()
 
@@ -61,7 +61,6 @@ def turn(task: ours.Task, encoder: str | None, processes: int, options: Any) -> 
         progress=False,
         on_epoch=note,
         processes=processes,
-        **FIRST_FIT,
     )
     return {
         "fit": time.perf_counter() - started,
@@ -76,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, help="sequence file")
     parser.add_argument("--items", type=int, default=12_000, help="of the synthetic log")
     parser.add_argument("--examples", type=int, help="of an epoch (default: all)")
-    parser.add_argument("--embeddings", nargs="+", default=["plain", "gcn"])
+    parser.add_argument("--embeddings", nargs="+", default=["plain", "mlp"])
     parser.add_argument("--processes", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=ours.BATCH_SIZE)

@@ -1,13 +1,14 @@
-"""What several negatives a positive cost: training steps of DIN with one and with more of them.
+"""What several negatives a positive cost, and what each embedding costs, as ``fit`` trains.
 
     python -m benchmarks.speed.negatives
 
-A log of the size of Amazon's Beauty (synthetic, or --data), one thread. A step holds 512 positives,
-each with one negative, or with four: on a history that all of a positive's candidates share, as
-``fit(train_negatives=4)`` has it, and on a copy of the history for each. Batches are cut within the
-step, and an epoch's negatives are drawn in each turn, for as many positives as it trains on.
+A log of the size of Beauty (synthetic, or --data), one thread, training steps of DIN as
+``fit`` makes it. A step holds 512 positives, each with one negative, or with four: on a history
+that all of a positive's candidates share, as ``fit(train_negatives=4)`` has it, or on a copy of the
+history for each. Batches are cut within the step, and an epoch's negatives are drawn in each turn,
+for as many positives as it trains on.
 
-Every turn stands in negatives.json; ratios are taken within a round.
+Every turn stands in negatives.json; ratios are taken within a round, of the processor's work.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from benchmarks.timing import Contender, spread
 from resemb_gnn.training import training_step
 
 POSITIVES, SEVERAL = 512, 4
+KINDS = ("plain", "mlp", "gcn", "gat")
 
 
 def contender(name: str, task: ours.Task, model: rg.DIN, num: int, steps: int, copies: bool) -> Any:
@@ -62,20 +64,24 @@ def main(argv: Sequence[str] | None = None) -> None:
     torch.manual_seed(0)
     task = ours.make_task(options.data)
     forms = {"1": (1, False), f"{SEVERAL}": (SEVERAL, False), f"{SEVERAL}, copied": (SEVERAL, True)}
-    made = [
-        contender(f"{kind}, {name}", task, ours.din(task, encoder), num, options.steps, copies)
-        for kind, encoder in (("plain", None), ("gcn", "gcn"))
-        for name, (num, copies) in forms.items()
-    ]
+    made = []
+    for kind in KINDS:
+        for form, (num, copies) in forms.items():
+            model = rg.DIN(ours.embedding(task, None if kind == "plain" else kind))
+            made.append(contender(f"{kind}, {form}", task, model, num, options.steps, copies))
     line = command("benchmarks.speed.negatives", argv, options.data, options.out)
     seconds = timed(made, options.rounds, options.out, command=line)
     for name, values in seconds.items():
-        base = seconds[f"{name.split(',')[0]}, 1"]
-        middle, low, high = spread((values / base).tolist())
+        kind, form = name.split(", ", 1)
+        of_one = _ratio(values, seconds[f"{kind}, 1"])
+        of_plain = _ratio(values, seconds[f"plain, {form}"])
         step = np.median(values) / options.steps * 1e3
-        print(
-            f"{name}: {step:.1f} ms a step, {middle:.2f} ({low:.2f} to {high:.2f}) times that of 1"
-        )
+        print(f"{name}: {step:.1f} ms a step, {of_one} times that of 1, {of_plain} of plain's")
+
+
+def _ratio(values: Any, base: Any) -> str:
+    middle, low, high = spread((values / base).tolist())
+    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
 
 
 if __name__ == "__main__":

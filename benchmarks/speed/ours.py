@@ -103,12 +103,17 @@ def plain(task: Task) -> nn.Module:
     return nn.Embedding(task.num_items, DIM)
 
 
-def din(task: Task, encoder: str | nn.Module | None = None) -> rg.DIN:
-    """Our DIN, with a plain table or with Res-embedding around an encoder."""
+def embedding(task: Task, encoder: str | nn.Module | None) -> nn.Module:
+    """A plain table, or Res-embedding around an encoder."""
     if encoder is None:
-        return make_din(plain(task))
+        return plain(task)
     centers = None if encoder == "average" else CENTERS
-    return make_din(rg.ResEmbedding(task.graph, DIM, centers, encoder=encoder))
+    return rg.ResEmbedding(task.graph, DIM, centers, encoder=encoder)
+
+
+def din(task: Task, encoder: str | nn.Module | None = None) -> rg.DIN:
+    """Our DIN as its peers compute it, with such an embedding."""
+    return make_din(embedding(task, encoder))
 
 
 def contender(

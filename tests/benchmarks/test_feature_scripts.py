@@ -53,7 +53,7 @@ def test_negatives(sequences: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     words = ["--data", str(sequences), "--rounds", "1", "--steps", "2", "--out", str(path)]
     negatives.main(words)
     names = [turn["name"] for turn in read_json(path)["turns"]]
-    assert names == [f"{kind}, {form}" for kind in ("plain", "gcn") for form in FORMS]
+    assert names == [f"{kind}, {form}" for kind in negatives.KINDS for form in FORMS]
     assert "gcn, 4: " in capsys.readouterr().out
 
 
