@@ -33,7 +33,7 @@ KINDS = ("plain", "mlp", "gcn", "gat")
 def contender(name: str, task: ours.Task, model: rg.DIN, num: int, steps: int, copies: bool) -> Any:
     """Steps with ``num`` negatives a positive; with ``copies`` of the histories, or shared ones."""
     optimizer = ours.make_optimizer(model.train())
-    positives = task.train[task.train.label > 0]
+    positives = task.train[task.order[task.train.label[task.order] > 0]]  # as an epoch mixes them
     sampler = task.split.sampler
     assert sampler is not None
     few = torch.arange(min(POSITIVES * steps, len(positives)))
