@@ -65,6 +65,20 @@ def test_runs_simple_scores_and_the_report(
     assert f"| {100 * gain:+.1f}" in readme.read_text().replace("**", "")
 
 
+def test_an_interval_over_seeds_too_adds_their_variance() -> None:
+    rng = np.random.default_rng(0)
+    of_users, of_seeds = rng.normal(scale=0.003, size=1001), rng.normal(scale=0.01, size=40)
+    draws = {}
+    for seed, shift in enumerate(of_seeds):
+        draws[f"plain-{seed}"] = np.zeros((3, 1001))
+        draws[f"gcn-{seed}"] = np.tile(of_users + shift, (3, 1))
+    for with_seeds in (False, True):
+        found = over_users(draws, "gcn", "plain", "gauc", 40, with_seeds)
+        assert found is not None
+        variance = of_users[1:].var() + with_seeds * of_seeds.var() / 40
+        assert found.high - found.low == pytest.approx(2 * 1.96 * variance**0.5, rel=0.08)
+
+
 def test_the_search_scores_validation_alone_and_goes_on(
     log: BehaviorLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ import polars as pl
 from resemb_gnn.experiment.predictions import predictions_path, read_predictions
 from resemb_gnn.experiment.results import read_results
 from resemb_gnn.experiment.run import Run
-from resemb_gnn.experiment.summary import METRICS, Difference, by_embedding
+from resemb_gnn.experiment.summary import CONFIDENCE, METRICS, Difference, by_embedding
 from resemb_gnn.experiment.user_intervals import DRAWS, metric_draws
 from resemb_gnn.io.atomic import publish, temporary_file
 
@@ -52,21 +52,29 @@ def read_draws(folder: Path) -> Draws:
 
 
 def over_users(
-    draws: Draws, arm: str, other: str, metric: str, seeds: int, confidence: float = 0.95
+    draws: Draws, arm: str, other: str, metric: str, seeds: int, with_seeds: bool = False
 ) -> Difference | None:
-    """Mean over the seeds that both have of a metric less the other's, with its interval over
+    """Mean over the seeds that both have of a metric less the other's, with its 95 % interval over
     users; ``None`` if they share no seed. A simple score has no seed: it goes with all.
+
+    ``with_seeds`` draws the seeds anew, too, with each draw of users (a bootstrap of both ways of
+    a crossed table; Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 2007): for
+    many seeds, of few it is too narrow.
     """
     shared = []
     for seed in range(seeds):
         one, two = (_of_seed(draws, name, seed) for name in (arm, other))
         if one is not None and two is not None:
-            shared.append(one - two)
+            shared.append((one - two)[METRICS.index(metric)].astype(np.float64))
     if not shared:
         return None
-    values = np.stack(shared).mean(axis=0, dtype=np.float64)[METRICS.index(metric)]
-    low, high = np.quantile(values[1:], [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Difference(float(values[0]), float(low), float(high), len(shared))
+    values = np.stack(shared)  # [seeds, 1 + draws]
+    drawn = values[:, 1:].mean(axis=0)
+    if with_seeds:
+        each = np.random.default_rng(0).integers(len(values), size=(len(values), drawn.size))
+        drawn = np.take_along_axis(values[:, 1:], each, axis=0).mean(axis=0)
+    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Difference(float(values[:, 0].mean()), float(low), float(high), len(shared))
 
 
 def _of_seed(draws: Draws, name: str, seed: int) -> "np.ndarray | None":

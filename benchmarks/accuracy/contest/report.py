@@ -105,6 +105,7 @@ def set_table(name: str, runs: Runs, simple: Simple, draws: Draws, seeds: int = 
     runs = of_seeds(runs, seeds)
     ranked = any(run.get("ranking") for some in runs.values() for run in some)
     titles = ["embedding", "seeds", "valid AUC", "AUC", "GAUC", "GAUC less `plain`'s, over users"]
+    titles += ["over users and seeds"] if seeds > SEEDS else []
     titles += ["over seeds", *(("HR@10", "NDCG@10") if ranked else ("log loss",))]
     rows = []
     for score, found in simple.items():
@@ -120,6 +121,7 @@ def set_table(name: str, runs: Runs, simple: Simple, draws: Draws, seeds: int = 
         paired = paired_differences(own, runs.get("plain", []), "test", "gauc")
         versus = arm != "plain" and "plain" in runs
         reached = seconds_to_reach(own, runs.get("plain", []))
+        both = over_users(draws, arm, "plain", "gauc", seeds, with_seeds=True)
         rows.append(
             [
                 f"`{arm}`",
@@ -128,6 +130,7 @@ def set_table(name: str, runs: Runs, simple: Simple, draws: Draws, seeds: int = 
                 mean_and_std([number(run, "test", "auc") for run in own]),
                 f"{mean_of(own, 'test', 'gauc'):.4f}",
                 points(over_users(draws, arm, "plain", "gauc", seeds)) if versus else NONE,
+                *([points(both) if versus else NONE] if seeds > SEEDS else []),
                 points(difference(paired)) if versus and len(paired) > 1 else NONE,
                 *([f"{mean_of(own, 'test', 'logloss'):.4f}"] if not ranked else []),
                 *(f"{mean_of(own, 'ranking', key):.4f}" for key in ("hr_10", "ndcg_10") if ranked),
@@ -168,7 +171,8 @@ def page(
         " `results/contest`; the rule is in [contest/README.md](contest/README.md). Differences"
         " are in points (hundredths) of GAUC with 95 % intervals, bold where these leave out zero;"
         " *over users*: what another sample of test users would change, seeds held fixed; *over"
-        " seeds*: what another start and order of the batches would. Sets and arms that are missing"
+        " seeds*: what another start and order of the batches would; *over users and seeds*: both"
+        " at once, where there are more seeds than the rule's. Sets and arms that are missing"
         " have yet to be run. Log loss is told where examples have labels of their own: elsewhere"
         " these runs were trained on more negatives than they were tested on. Seconds were taken"
         " beside much other work and say little.",

@@ -7,8 +7,11 @@ from typing import Any
 ARMS = {
     "plain": "a table",
     "plain:count": "a table, and the item's count",
+    "plain:adamar": "a table whose rows decay between updates",
+    "plain:meda": "a table drawn anew each epoch",
     "plain:item2vec": "a table started from item2vec's vectors, in closed form",
     "spectral": "a table started from the spectral features",
+    "spectral:held": "the same, held to its start",
     "lightgcn": "a table propagated over the graph",
     "frozen": "the graph's features as they are",
     "linear": "a linear map of them",
@@ -95,14 +98,14 @@ BESIDE = {
     "beauty-attributes": _beside(
         "beauty",
         "Beauty with the items' attributes",
-        ("plain", "mlp", "gcn", "sign:none"),
+        ("plain", "mlp", "mlp:held", "gcn", "sign:none"),
         _KNOWN,
         f"s3rec:{SETS['beauty'].place}",
     ),
     "sports-attributes": _beside(
         "sports",
         "Sports with the items' attributes",
-        ("plain", "mlp"),
+        ("plain", "mlp", "mlp:held"),
         _KNOWN,
         f"s3rec:{SETS['sports'].place}",
     ),
@@ -118,7 +121,7 @@ BESIDE = {
     "beauty-catalogue": _beside(
         "beauty",
         "Beauty, ranked among all items, for 2,000 drawn users",
-        ("plain", "spectral", "mlp", "sign:none"),
+        ("plain", "spectral", "mlp:held", "sign:none"),
         {"ranking": "all", "ranking_users": 2000},
     ),
 }
