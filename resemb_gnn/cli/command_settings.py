@@ -65,6 +65,7 @@ class EvaluateSettings(ModelDataSettings):
     split: str | None = _as_in_training("split")
     valid_from: str | None = _as_in_training("valid_from")
     test_from: str | None = _as_in_training("test_from")
+    split_seed: int | None = _as_in_training("split_seed")
     json: bool = setting(False, "print JSON instead of a table")
 
 

@@ -72,7 +72,7 @@ def _evaluate_later(
 ) -> None:
     if source.published is not None:
         raise InputError(f"{source.name} comes with examples over item numbers of its own")
-    for name in ("split", "valid_from", "test_from"):
+    for name in ("split", "valid_from", "test_from", "split_seed"):
         if (given := getattr(settings, name)) is not None:
             raise InputError(
                 f"--{name.replace('_', '-')} {given}: {source.name} is another log than the"

@@ -46,6 +46,7 @@ class DataSource:
         negatives: str = "uniform",
         valid_from: str | None = None,
         test_from: str | None = None,
+        seed: int = 0,
     ) -> Split:
         """The examples: the published ones, or the log split as asked for.
 
@@ -55,6 +56,7 @@ class DataSource:
             negatives: how negatives are drawn (a log without labels).
             valid_from: the point of time from which on rows validate, if not as :attr:`split` says.
             test_from: likewise.
+            seed: seed of the negatives, and of the training sample that is compared with the test.
 
         Raises:
             InputError: if published examples are asked to be split, or the log cannot be.
@@ -62,7 +64,8 @@ class DataSource:
         points = {"valid_from": valid_from, "test_from": test_from}
         given = {name: point for name, point in points.items() if point is not None}
         if self.published is not None:
-            asked = {"split": by} | given if by is not None else given
+            asked = ({} if by is None else {"split": by}) | given
+            asked |= {"split_seed": seed} if seed else {}
             for name, value in asked.items():
                 flag = f"--{name.replace('_', '-')} {value}"
                 raise InputError(f"{self.name} comes with its own examples: leave out {flag}")
@@ -74,4 +77,4 @@ class DataSource:
             kept = options.keys() - points.keys()
             options = {name: options[name] for name in options if name in kept} | {"by": by}
         options |= given
-        return self.log.split(**options, negatives=negatives)
+        return self.log.split(**options, negatives=negatives, seed=seed)

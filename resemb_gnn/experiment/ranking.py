@@ -33,13 +33,13 @@ def ranking_figures(model: CTRModel, task: Task, settings: CompareSettings) -> d
     ``examples`` and the figures of :class:`~resemb_gnn.training.Ranking`.
 
     Each positive test example is ranked by itself, also where a user has several; other items that
-    the user acted on, before or after, are left out. Drawn users and items are those of seed 0, the
-    same in all runs.
+    the user acted on, before or after, are left out. Drawn users are those of seed 0, drawn items
+    those of ``split_seed``: the same in all runs.
 
     Args:
         model: the fitted model.
         task: the data.
-        settings: ``ranking``, ``ranking_users``, ``max_history`` and the device.
+        settings: ``ranking``, ``ranking_users``, ``split_seed``, ``max_history`` and the device.
     """
     device = torch.device(settings.device)
     examples = ranked_examples(task.split.test, settings.ranking_users)
@@ -54,7 +54,7 @@ def ranking_figures(model: CTRModel, task: Task, settings: CompareSettings) -> d
         ranking = Ranking.of(ranks)
     else:
         among = int(settings.ranking or 0)
-        examples = task.split.against(examples, among)
+        examples = task.split.against(examples, among, settings.split_seed)
         ranking = evaluate_ranking(model, examples.to(device), **options)
     return {"among": among, "examples": len(examples)} | asdict(ranking)
 

@@ -202,7 +202,9 @@ def make_split(source: DataSource, settings: DataSettings) -> Split:
     if not held_out and source.published is not None:
         raise InputError(f"{source.name} comes with its own examples: leave out --no-test")
     by = settings.split if held_out else "none"
-    return source.make_split(by, settings.negatives, settings.valid_from, settings.test_from)
+    return source.make_split(
+        by, settings.negatives, settings.valid_from, settings.test_from, settings.split_seed
+    )
 
 
 def widths_of(settings: TrainingSettings) -> dict[str, int]:

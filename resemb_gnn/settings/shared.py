@@ -178,6 +178,9 @@ class DataSettings(Settings):
         None, "split by time: from this time on rows test (default: the last tenth)"
     )
     negatives: str = _split("uniform", "how negatives are drawn (a log without labels)", NEGATIVES)
+    split_seed: int = _split(
+        0, "seed of the negatives of validation and test (a log without labels)", lowest=0
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

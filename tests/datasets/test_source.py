@@ -151,3 +151,14 @@ def test_split_of_a_source(log: BehaviorLog) -> None:
     assert published.make_split() is published.published
     with pytest.raises(InputError, match="mine comes with its own examples: leave out"):
         published.make_split("last")
+    with pytest.raises(InputError, match="leave out --split-seed 7"):
+        published.make_split(seed=7)
+
+
+def test_the_seed_of_a_split_draws_other_negatives_of_the_same_rows(log: BehaviorLog) -> None:
+    zero, same, other = (DataSource("mine", "", log).make_split(seed=seed) for seed in (0, 0, 3))
+    assert torch.equal(zero.test.target, same.test.target)
+    clicks = zero.test.label > 0
+    assert torch.equal(zero.test.target[clicks], other.test.target[clicks])
+    assert not torch.equal(zero.test.target[~clicks], other.test.target[~clicks])
+    assert other.settings["seed"] == 3

@@ -118,6 +118,15 @@ BESIDE = {
         )
         for model, title in {"sasrec": "SASRec", "pnn": "PNN"}.items()
     },
+    **{
+        f"beauty-negatives-{seed}": _beside(
+            "beauty",
+            f"Beauty with other negatives in validation and test (draw {seed} of 0 to 2)",
+            ("plain", "mlp:held"),
+            {"split_seed": seed},
+        )
+        for seed in (1, 2)
+    },
     "beauty-catalogue": _beside(
         "beauty",
         "Beauty, ranked among all items, for 2,000 drawn users",
