@@ -110,6 +110,16 @@ BESIDE = {
         f"s3rec:{SETS['sports'].place}",
     ),
     **{
+        f"{name}-attributes-nodes": _beside(
+            name,
+            f"{SETS[name].title} with the items' attributes, in the graph's node features, too",
+            ("mlp:held",),
+            _KNOWN | {"graph_features": "all"},
+            f"s3rec:{SETS[name].place}",
+        )
+        for name in ("beauty", "sports")
+    },
+    **{
         f"beauty-{model}": _beside(
             "beauty",
             f"Beauty with {title} in the place of DIN",
