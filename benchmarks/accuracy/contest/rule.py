@@ -67,17 +67,22 @@ SETS = {
 @dataclass(frozen=True, kw_only=True)
 class Beside(DataSet):
     """What is run beside the contest, and chooses nothing: the set ``of`` once more with one thing
-    changed, some arms, a seed of each.
+    changed, some arms, mostly a seed of each.
     """
 
     of: str
 
 
 def _beside(
-    of: str, title: str, arms: tuple[str, ...], changed: dict[str, Any], place: str | None = None
+    of: str,
+    title: str,
+    arms: tuple[str, ...],
+    changed: dict[str, Any],
+    place: str | None = None,
+    seeds: int = 1,
 ) -> Beside:
     settings = SETS[of].settings | changed
-    return Beside(place or SETS[of].place, title, settings, arms, seeds=1, of=of)
+    return Beside(place or SETS[of].place, title, settings, arms, seeds, of=of)
 
 
 _READERS = ("spectral", "mlp", "sign:none")  # of the graph, each in another way
@@ -101,6 +106,7 @@ BESIDE = {
         ("plain", "mlp", "mlp:held", "gcn", "sign:none"),
         _KNOWN,
         f"s3rec:{SETS['beauty'].place}",
+        SEEDS,
     ),
     "sports-attributes": _beside(
         "sports",
@@ -108,6 +114,7 @@ BESIDE = {
         ("plain", "mlp", "mlp:held"),
         _KNOWN,
         f"s3rec:{SETS['sports'].place}",
+        SEEDS,
     ),
     **{
         f"{name}-attributes-nodes": _beside(
@@ -116,6 +123,7 @@ BESIDE = {
             ("mlp:held",),
             _KNOWN | {"graph_features": "all"},
             f"s3rec:{SETS[name].place}",
+            SEEDS,
         )
         for name in ("beauty", "sports")
     },
