@@ -190,8 +190,11 @@ def page(
 
 
 def beside_tables(results: Path, sets: dict[str, Runs], draws: dict[str, Draws]) -> list[str]:
-    """What was run beside the contest; where `plain` was not, it is the contest's own."""
+    """What was run beside the contest; where `plain` was not, it is that of the set beside which
+    it was run.
+    """
     lines: list[str] = []
+    sets, draws = dict(sets), dict(draws)
     for name, beside in BESIDE.items():
         file = results / name / "results.json"
         if not file.exists():
@@ -200,6 +203,7 @@ def beside_tables(results: Path, sets: dict[str, Runs], draws: dict[str, Draws])
         if "plain" not in runs and "plain" in sets.get(beside.of, {}):
             runs["plain"] = sets[beside.of]["plain"]
             drawn = draws[beside.of] | drawn
+        sets[name], draws[name] = runs, drawn
         lines += section(beside.title, set_table(name, runs, {}, drawn, beside.seeds))
     return lines
 

@@ -1,6 +1,6 @@
 """The rule of the contest in figures: README.md says why."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -117,17 +117,6 @@ BESIDE = {
         SEEDS,
     ),
     **{
-        f"{name}-attributes-nodes": _beside(
-            name,
-            f"{SETS[name].title} with the items' attributes, in the graph's node features, too",
-            ("mlp:held",),
-            _KNOWN | {"graph_features": "all"},
-            f"s3rec:{SETS[name].place}",
-            SEEDS,
-        )
-        for name in ("beauty", "sports")
-    },
-    **{
         f"beauty-{model}": _beside(
             "beauty",
             f"Beauty with {title} in the place of DIN",
@@ -152,4 +141,12 @@ BESIDE = {
         {"ranking": "all", "ranking_users": 2000},
     ),
 }
+for _name in ("beauty-attributes", "sports-attributes"):
+    BESIDE[f"{_name}-nodes"] = replace(
+        BESIDE[_name],
+        of=_name,
+        title=f"{BESIDE[_name].title}, which are node features of the graph, too",
+        arms=("mlp:held",),
+        settings=BESIDE[_name].settings | {"graph_features": "all"},
+    )
 EVERY: dict[str, DataSet] = {**SETS, **BESIDE}
