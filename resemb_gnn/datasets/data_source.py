@@ -64,8 +64,9 @@ class DataSource:
         points = {"valid_from": valid_from, "test_from": test_from}
         given = {name: point for name, point in points.items() if point is not None}
         if self.published is not None:
-            asked = ({} if by is None else {"split": by}) | given
-            asked |= {"split_seed": seed} if seed else {}
+            asked: dict[str, object] = dict(given) if by is None else {"split": by, **given}
+            if seed:
+                asked["split_seed"] = seed
             for name, value in asked.items():
                 flag = f"--{name.replace('_', '-')} {value}"
                 raise InputError(f"{self.name} comes with its own examples: leave out {flag}")
