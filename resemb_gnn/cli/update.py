@@ -7,15 +7,17 @@ from resemb_gnn.cli.command_settings import UpdateSettings
 from resemb_gnn.cli.evaluate import data_settings, say_what_begins_anew
 from resemb_gnn.cli.model_commands import FIGURES, figure_cells, load_model
 from resemb_gnn.cli.notes import note
+from resemb_gnn.data import Features
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.frame import naming_lines
 from resemb_gnn.io.parts import shown_paths
-from resemb_gnn.io.text_tables import aligned
+from resemb_gnn.io.text_tables import aligned, one_line
 from resemb_gnn.pipeline.facts import why_undefined
 from resemb_gnn.pipeline.progress import Stages
 from resemb_gnn.pipeline.task import read_source
 from resemb_gnn.saved.ids import num_not_later
 from resemb_gnn.saved.layout import model_place
+from resemb_gnn.saved.trained_model import TrainedModel
 from resemb_gnn.saved.updating import refuse_what_cannot_be_updated
 
 _CHANGES = ("negatives", "lr", "batch_size", "patience", "seed", "threads")
@@ -72,3 +74,16 @@ def run_update(settings: UpdateSettings) -> None:
         f"\nepoch {figures['best_epoch']} of {figures['epochs']}; {users:,} new users and"
         f" {items:,} new items; {Path(settings.out)}/ holds the model."
     )
+    if new := _new_values(trained, updated):
+        print(f"new values of features: {', '.join(new)}.")
+
+
+def _new_values(before: TrainedModel, after: TrainedModel) -> list[str]:
+    """The features that have more values than before, and how many more each."""
+    found = []
+    for place, table in (after.features or Features()).tables():
+        for one in table:
+            known = getattr(before.features, place).features[one.name]
+            if more := one.num_codes - known.num_codes:
+                found.append(f"{one_line(one.name)} {more:,}")
+    return found

@@ -43,6 +43,9 @@ class Feature:
         vocabulary: the values of a ``category`` or ``list``, in the order of their codes.
         ptr: the codes of row ``i`` of a ``list`` are ``values[ptr[i]:ptr[i + 1]]``, int64
             ``[n + 1]``.
+        num_fitted: how many values the vocabulary had when a model was fitted with them, where
+            others came behind them since; ``None`` where none did. The sizes of a model follow from
+            it, so that it keeps what it learnt where it is.
 
     Raises:
         InputError: if the parts do not fit each other (codes and offsets by :meth:`check` alone,
@@ -53,6 +56,7 @@ class Feature:
     values: Tensor
     vocabulary: pl.Series | None = None
     ptr: Tensor | None = None
+    num_fitted: int | None = None
 
     def __post_init__(self) -> None:
         dims = (1, 2) if self.vocabulary is None else (1,)
@@ -91,6 +95,11 @@ class Feature:
         included.
         """
         return FIRST + (0 if self.vocabulary is None else len(self.vocabulary))
+
+    @property
+    def num_fitted_codes(self) -> int:
+        """Number of codes when a model was fitted with them, counted likewise."""
+        return self.num_codes if self.num_fitted is None else FIRST + self.num_fitted
 
     def __len__(self) -> int:
         return self.values.size(0) if self.ptr is None else self.ptr.numel() - 1
@@ -157,7 +166,10 @@ def jagged_rows(ptr: Tensor, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def read_feature(
-    column: pl.Series, kind: str | None = None, like: Feature | None = None
+    column: pl.Series,
+    kind: str | None = None,
+    like: Feature | None = None,
+    grow: bool = False,
 ) -> Feature:
     """A column as a feature.
 
@@ -165,6 +177,7 @@ def read_feature(
         column: its values, ``[n]``.
         kind: one of ``KINDS``; ``None`` for the one that the column's type tells.
         like: a feature whose kind, vocabulary and width it has; ``None`` for its own.
+        grow: number values that are not in that vocabulary behind those that are.
 
     Raises:
         InputError: if the column cannot be of the kind.
@@ -176,10 +189,14 @@ def read_feature(
             f"the kind {shown(kind)} of the feature {column.name!r} is unknown; choose from"
             f" {', '.join(KINDS)}{did_you_mean(str(kind), KINDS)}"
         )
-    if kind == "category":
-        return Feature(column.name, *read_codes(column, vocabulary))
-    if kind == "list":
-        return Feature(column.name, *read_lists(column, vocabulary))
+    if kind in ("category", "list"):
+        if kind == "category":
+            found = Feature(column.name, *read_codes(column, vocabulary, grow=grow))
+        else:
+            found = Feature(column.name, *read_lists(column, vocabulary, grow))
+        if like is None or found.num_codes == like.num_fitted_codes:
+            return found
+        return replace(found, num_fitted=like.num_fitted_codes - FIRST)
     if kind == "vector":
         width = None if like is None else like.values.size(1)
         return Feature(column.name, read_vectors(column, width))

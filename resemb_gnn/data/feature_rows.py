@@ -21,6 +21,7 @@ def rows_of(
     ids: pl.Series,
     other: FeatureTable | None = None,
     other_ids: pl.Series | None = None,
+    grow: bool = False,
 ) -> FeatureTable:
     """The features of ids: what another table says of them, else what the own one does, else that
     every value is missing.
@@ -31,6 +32,7 @@ def rows_of(
         ids: the ids that are asked for.
         other: a table with the same features, numbered in any way.
         other_ids: the id of each of its rows.
+        grow: number values that the own table does not have behind those that it has.
 
     Raises:
         InputError: if the other table lacks a feature, or has it of another kind; of a value, it
@@ -40,7 +42,7 @@ def rows_of(
     parts = [table, missing_rows(table)]
     if other is not None and other_ids is not None:
         try:
-            parts.append(table.encode(other.decode()))
+            parts.append(table.encode(other.decode(), grow=grow))
         except RowError as error:  # the file's rows are not known any more
             raise error.at(f"of {shown(other_ids[error.row])}") from None
         at = find_ids(ids, other_ids)
@@ -64,14 +66,17 @@ def _missing(feature: Feature, size: int) -> Feature:
 
 
 def joined_rows(tables: list[FeatureTable]) -> FeatureTable:
-    """The rows of tables with the same features and vocabularies, one after the other."""
+    """The rows of tables with the same features, one after the other. Of their vocabularies, the
+    longest begins with the others.
+    """
     found = {}
-    for name, first in tables[0].features.items():
+    for name in tables[0].features:
         parts = [table.features[name] for table in tables]
+        longest = max(parts, key=lambda part: part.num_codes)
         ptr = None
-        if first.ptr is not None:
+        if longest.ptr is not None:
             ptr = cumsum(torch.cat([part.ptr.diff() for part in parts if part.ptr is not None]))
-        found[name] = replace(first, values=torch.cat([part.values for part in parts]), ptr=ptr)
+        found[name] = replace(longest, values=torch.cat([part.values for part in parts]), ptr=ptr)
     return FeatureTable(found)
 
 

@@ -11,7 +11,7 @@ from torch_geometric.utils import cumsum
 
 from resemb_gnn.errors import InputError, RowError, shown
 from resemb_gnn.io.frame import as_text, refuse
-from resemb_gnn.io.ids import find_ids, id_kind, is_written, parse_ids
+from resemb_gnn.io.ids import find_ids, id_kind, id_texts, is_written, parse_ids
 from resemb_gnn.io.times import MOMENT, parse_times
 
 KINDS = ("category", "numeric", "list", "vector")
@@ -49,7 +49,10 @@ def kind_of(column: pl.Series) -> str:
 
 
 def read_codes(
-    column: pl.Series, vocabulary: pl.Series | None = None, row: pl.Series | None = None
+    column: pl.Series,
+    vocabulary: pl.Series | None = None,
+    row: pl.Series | None = None,
+    grow: bool = False,
 ) -> tuple[Tensor, pl.Series]:
     """Codes of a column's values, int64 ``[n]``, and the vocabulary.
 
@@ -57,6 +60,7 @@ def read_codes(
         column: the values, ``[n]``.
         vocabulary: the known ones; ``None`` to take them from the column.
         row: of which row of a table each value is, for messages; ``None`` if of its own.
+        grow: number values that are not known behind those that are.
 
     Raises:
         InputError: if a value is of another type than the known ones.
@@ -76,16 +80,19 @@ def read_codes(
                 f"{shown(words[at])} is of another type than the feature's values, which are"
                 f" {vocabulary.dtype}, such as {shown(vocabulary[0])}",
             )
+    if grow:
+        vocabulary = _grown(vocabulary, found)
     codes = np.full(len(words), MISSING, dtype=np.int64)
     codes[there.to_numpy()] = (find_ids(found, vocabulary) + FIRST).fill_null(UNKNOWN).to_numpy()
     return torch.from_numpy(codes), vocabulary.alias(column.name)
 
 
 def read_lists(
-    column: pl.Series, vocabulary: pl.Series | None = None
+    column: pl.Series, vocabulary: pl.Series | None = None, grow: bool = False
 ) -> tuple[Tensor, pl.Series, Tensor]:
     """Codes of the values of a column of lists one after the other, the vocabulary, and the
-    offsets of the rows, int64 ``[n + 1]``. Missing values in a list are left out.
+    offsets of the rows, int64 ``[n + 1]``. Missing values in a list are left out. Arguments as of
+    :func:`read_codes`.
 
     Raises:
         InputError: if the column holds no lists, or as :func:`read_codes`.
@@ -99,7 +106,7 @@ def read_lists(
     table = pl.DataFrame({"row": row, "value": lists}).explode("value").drop_nulls()
     if table["value"].dtype == pl.String:
         table = table.filter(pl.col("value") != "")
-    codes, words = read_codes(table["value"].alias(column.name), vocabulary, table["row"])
+    codes, words = read_codes(table["value"].alias(column.name), vocabulary, table["row"], grow)
     length = torch.from_numpy(np.bincount(table["row"].to_numpy(), minlength=len(lists)))
     return codes, words, cumsum(length)
 
@@ -239,6 +246,22 @@ def _is_other(words: pl.Series, vocabulary: pl.Series) -> Any:
         whole = words.cast(pl.Float64, strict=False)
         return (whole % 1 != 0).fill_null(True)
     return pl.repeat(False, len(words), eager=True)
+
+
+def _grown(vocabulary: pl.Series, words: pl.Series) -> pl.Series:
+    """The vocabulary with those words behind it that it lacks, sorted as a vocabulary of its own
+    is. Of numbers and texts together it holds the texts, as which a number is the same value.
+    """
+    words = words.unique().sort()
+    new = words.filter(find_ids(words, vocabulary).is_null())
+    if not len(new) or not len(vocabulary):
+        return new if len(new) else vocabulary
+    if new.dtype != vocabulary.dtype:
+        if is_written(new):
+            vocabulary, new = id_texts(vocabulary), id_texts(new)
+        new = new.cast(vocabulary.dtype)
+    # Moments of another precision may become one that is known.
+    return pl.concat([vocabulary, new.alias(vocabulary.name)]).unique(maintain_order=True)
 
 
 def _seconds(column: pl.Series) -> pl.Series:

@@ -61,13 +61,16 @@ class FeatureTable:
         """The values as they were read."""
         return pl.DataFrame([feature.decode() for feature in self])
 
-    def encode(self, frame: pl.DataFrame, list_separator: str | None = None) -> "FeatureTable":
+    def encode(
+        self, frame: pl.DataFrame, list_separator: str | None = None, *, grow: bool = False
+    ) -> "FeatureTable":
         """Other rows with the same features: numbers by the vocabularies of this table, code 1 for
         values that are not in them.
 
         Args:
             frame: columns of the features' names, and any others.
             list_separator: what stands between the values of a list or vector in a text column.
+            grow: number such values behind those of the vocabularies instead.
 
         Raises:
             InputError: if a column is missing or holds another type than here; it names the column
@@ -82,11 +85,13 @@ class FeatureTable:
         kinds = {feature.name: feature.kind for feature in self}
         table = split_lists(frame.select(list(kinds)), list_separator, kinds)
         return FeatureTable(
-            {feature.name: read_feature(table[feature.name], like=feature) for feature in self}
+            {one.name: read_feature(table[one.name], like=one, grow=grow) for one in self}
         )
 
     def summary(self) -> list[dict[str, Any]]:
-        """Name, kind, number of values and share of rows without one, of each feature."""
+        """Name, kind, number of values and share of rows without one, of each feature, and where
+        values came since a model was fitted, the number of those before.
+        """
         return [
             {
                 "name": feature.name,
@@ -94,6 +99,7 @@ class FeatureTable:
                 "num_values": None if feature.vocabulary is None else len(feature.vocabulary),
                 "missing": float(feature.missing().float().mean()) if len(feature) else 0.0,
             }
+            | ({} if feature.num_fitted is None else {"num_fitted": feature.num_fitted})
             for feature in self
         ]
 

@@ -5,14 +5,16 @@ vocabularies stand in one row, a list each, so that each keeps its own type.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import torch
 from torch_geometric.utils import cumsum
 
 from resemb_gnn.data.feature import Feature
-from resemb_gnn.data.features import FeatureTable
+from resemb_gnn.data.features import Features, FeatureTable
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.saved_table import read_saved
 
@@ -64,6 +66,38 @@ def read_feature_columns(saved: pl.DataFrame, path: Path) -> FeatureTable | None
                 raise InputError(f"{path}: column {name!r} holds a value twice, or none")
         found[name] = _feature(name, column, vocabulary)
     return FeatureTable(found) if found else None
+
+
+def with_num_fitted(features: Features | None, summaries: Any) -> Features | None:
+    """The features, with the number of values that a model was fitted with where others have come
+    since.
+
+    Args:
+        features: them.
+        summaries: what :meth:`~resemb_gnn.data.FeatureTable.summary` says of them, as it was read.
+
+    Raises:
+        InputError: if the number is none, or not fewer than the values.
+    """
+    known = {}
+    for one in summaries if isinstance(summaries, list) else []:
+        if isinstance(one, dict) and "num_fitted" in one:
+            known[str(one.get("name"))] = one["num_fitted"]
+    if features is None or not known:
+        return features
+    tables = {}
+    for place, table in features.tables():
+        found = dict(table.features)
+        for name in found.keys() & known.keys():
+            words = found[name].vocabulary
+            size = 0 if words is None else len(words)
+            if type(known[name]) is not int or not 0 <= known[name] < size:
+                raise InputError(
+                    f"num_fitted of the feature {name!r} does not fit its {size} values"
+                )
+            found[name] = replace(found[name], num_fitted=known[name])
+        tables[place] = FeatureTable(found)
+    return Features(**tables)
 
 
 def _column(feature: Feature) -> pl.Series:

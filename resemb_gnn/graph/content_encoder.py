@@ -226,7 +226,8 @@ class _Values(_Part):
     def matrix(self, feature: Feature) -> "scipy.sparse.csr_array":
         ptr = torch.arange(len(feature) + 1) if feature.ptr is None else feature.ptr
         row = np.repeat(np.arange(len(feature)), ptr.diff().numpy())
-        column = self.column[feature.values.numpy()]
+        # Of a value that came since, there is none.
+        column = np.append(self.column, -1)[feature.values.numpy().clip(max=self.column.size)]
         row, column = row[column >= 0], column[column >= 0]
         # One column even where no value is known: a matrix has some.
         shape = (len(feature), max(int(self.column.max(initial=0)) + 1, 1))
@@ -237,8 +238,12 @@ class _Values(_Part):
 
     def fits(self, feature: Feature) -> bool:
         own = self.column
-        whole = own.dtype == np.int64 and own.shape == (feature.num_codes,)
-        return whole and super().fits(feature)
+        whole = own.dtype == np.int64 and own.ndim == 1
+        return (
+            whole
+            and feature.num_fitted_codes <= own.size <= feature.num_codes
+            and super().fits(feature)
+        )
 
 
 def _numbers(feature: Feature) -> "np.ndarray":

@@ -247,11 +247,18 @@ class CTRModel(nn.Module):
         nn.init.zeros_(bias.weight)
         return bias
 
+    @property
+    def value_sizes(self) -> list[int]:
+        """Number of codes of each category among the features of candidate, user and row."""
+        tables = (self.known_items, self.known_users, self.context)
+        return [size for table in tables if table is not None for size in table.num_codes]
+
     def make_value_weights(self, bits: int = CROSS_BITS) -> ValueWeights | None:
         """The linear part of the features, if there are categories among them."""
-        tables = (self.known_items, self.known_users, self.context)
-        sizes = [size for table in tables if table is not None for size in table.num_codes]
-        return ValueWeights(sizes, bits) if sizes else None
+        sizes, fitted = self.value_sizes, []
+        for table in (self.known_items, self.known_users, self.context):
+            fitted += [] if table is None else table.num_fitted_codes
+        return ValueWeights(sizes, bits, fitted) if sizes else None
 
     def add_values(self, logit: Tensor, batch: Batch) -> Tensor:
         """Logits ``[batch_size]`` with the linear part of the features, if there is one."""

@@ -85,6 +85,12 @@ class KnownFeatures(nn.Module):
         """Number of codes of each category."""
         return [*self.embedding.num_codes, *(one.num_codes for one in self.with_own)]
 
+    @property
+    def num_fitted_codes(self) -> list[int]:
+        """How many of these there were when the model was fitted with them."""
+        own = (one.num_fitted_codes for one in self.with_own)
+        return [*self.embedding.num_fitted_codes, *own]
+
     def encode(self) -> None:
         """Has the table encoded anew, where and in the precision in which the embeddings are."""
         where = self.embedding.steps.device
@@ -93,11 +99,12 @@ class KnownFeatures(nn.Module):
         self._codes = [one.encode(table.features[one.name]) for one in self.with_own]
 
     def over(self, table: FeatureTable) -> "KnownFeatures":
-        """The same embeddings over other rows."""
+        """The same embeddings over other rows, whose vocabularies begin with those of these."""
         widths = dict(zip(self.embedding.names, self.embedding.widths, strict=True))
         own = {one.name: one.embedding for one in self.with_own}
         found = KnownFeatures(table, self.what, widths=widths, embed=own)
-        found.embedding, found.embedded = self.embedding, self.embedded
+        found.embedding = self.embedding.over(table)
+        found.embedded = nn.ModuleList(one.over(table.features[one.name]) for one in self.with_own)
         found.to(self.embedding.steps.device)  # which encodes, too
         return found.train(self.training)
 

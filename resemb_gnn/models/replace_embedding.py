@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from resemb_gnn.data import FeatureTable
+from resemb_gnn.data import Features, FeatureTable
 from resemb_gnn.errors import InputError
 from resemb_gnn.nn import as_item_embedding
 
@@ -33,7 +33,8 @@ def replace_embedding(
         item_category: category of each item, int64 ``[num_items]``: needed if the model knows
             categories and the number of items changes. Categories that are new start at the
             mean of the others.
-        features: features of each item, likewise, numbered as those that the model has.
+        features: features of each item, likewise, numbered as those that the model has, and new
+            values behind them.
 
     Raises:
         InputError: if it is of another width, categories or features are lacking or of another
@@ -66,6 +67,34 @@ def replace_embedding(
     if bias is not None and not same:
         model.register_module("item_bias", _with_rows(bias, size))
     model.embedding, model.category, model.known_items = embedding, category, known
+    _grow_value_weights(model)
+
+
+def replace_features(model: "CTRModel", features: Features) -> None:
+    """Puts other features in the place of a model's: of other items or users, or of values behind
+    those that it knows. What it has learnt stays, and a new value is an unknown one to it until
+    training has it.
+
+    Args:
+        model: the model.
+        features: the same features, whose vocabularies begin with those that it has. What is not
+            there stays as it is, and what the model does not know is left out.
+    """
+    tables = {
+        "known_items": features.items,
+        "known_users": features.users,
+        "context": features.context,
+    }
+    for name, table in tables.items():
+        before = getattr(model, name)
+        if before is not None and table is not None:
+            setattr(model, name, before.over(table))
+    _grow_value_weights(model)
+
+
+def _grow_value_weights(model: "CTRModel") -> None:
+    if model.value_weights is not None:
+        model.value_weights = model.value_weights.over(model.value_sizes)
 
 
 def _with_rows(bias: nn.Embedding, size: int | None) -> nn.Embedding:

@@ -42,8 +42,8 @@ class ContinuedLog:
         """The histories of a model and a later log, in numbers of its own.
 
         Known items keep their category. Features of items and users are the log's where it has a
-        table of them, else the model's own; one of whom neither knows anything has no values, and a
-        value that training did not have is an unknown one.
+        table of them, else the model's own; one of whom neither knows anything has no values. A
+        value that the model does not have is numbered behind those that it has.
 
         Args:
             trained: the model.
@@ -67,7 +67,7 @@ class ContinuedLog:
         users = torch.cat([own.users, user[log.users]])
         order = users.argsort(stable=True)  # of a user's, what the model knew stays before the rest
         labels = None if log.labels is None else torch.cat([torch.ones(old), log.labels])
-        features = features_over(trained, log, item_ids, user_ids, log, name)
+        features = features_over(trained, log, item_ids, user_ids, log, name, grow=True)
         if features is not None and features.context is not None:
             of_old = missing_rows(features.context, old)
             every = joined_rows([of_old, features.context])[order]
@@ -85,7 +85,10 @@ class ContinuedLog:
         )
         theirs = None if log.features is None else log.features.items
         content = trained.graph_features
-        if content is not None:
+        if content is not None and features is not None and features.items is not None:
+            known = features.items.features
+            content = FeatureTable({one: known[one] for one in content.features})
+        elif content is not None:
             content = rows_of(content, trained.item_ids, item_ids, theirs, log.item_ids)
         return cls(joined, order >= old, content, theirs is not None)
 

@@ -14,6 +14,7 @@ from resemb_gnn.errors import InputError, RowError, shown
 from resemb_gnn.io.frame import naming
 from resemb_gnn.io.ids import parse_ids
 from resemb_gnn.models import CTRModel
+from resemb_gnn.models.replace_embedding import replace_features
 from resemb_gnn.nn import ResEmbedding, as_item_embedding
 from resemb_gnn.saved.ids import of_known_items
 
@@ -28,10 +29,7 @@ def knowing(trained: "TrainedModel", features: Features | None) -> "TrainedModel
     if features is None:
         return trained
     model = shallow(trained.model)
-    for name, table in (("known_items", features.items), ("known_users", features.users)):
-        before = getattr(model, name)
-        if table is not None:
-            setattr(model, name, before.over(table))
+    replace_features(model, features)
     return replace(trained, model=model, features=features)
 
 
@@ -70,6 +68,7 @@ def features_over(
     user_ids: pl.Series,
     asked: BehaviorLog,
     name: str,
+    grow: bool = False,
 ) -> Features | None:
     """What is known of items and users, by a log where it tells and else by the model, and of rows
     of the log, numbered as the model numbers values; ``None`` if the model knows no features.
@@ -81,6 +80,8 @@ def features_over(
         user_ids: the users that are asked for.
         asked: the rows of the log whose context is asked for.
         name: how messages name the log.
+        grow: number values that the model does not have behind those that it has, in place of
+            taking them for unknown ones.
 
     Raises:
         InputError: if there is no context where the model knows some, or the log has a feature of
@@ -93,11 +94,11 @@ def features_over(
     if own.items is not None:
         with naming("the table of items"):
             known = trained.item_ids
-            tables["items"] = rows_of(own.items, known, item_ids, theirs.items, log.item_ids)
+            tables["items"] = rows_of(own.items, known, item_ids, theirs.items, log.item_ids, grow)
     if own.users is not None:
         with naming("the table of users"):
             known = trained.histories.user_ids
-            tables["users"] = rows_of(own.users, known, user_ids, theirs.users, log.user_ids)
+            tables["users"] = rows_of(own.users, known, user_ids, theirs.users, log.user_ids, grow)
     if own.context is not None:
         context = None if asked.features is None else asked.features.context
         if context is None:
@@ -106,7 +107,7 @@ def features_over(
                 " trained with"
             )
         try:
-            tables["context"] = own.context.encode(context.decode())
+            tables["context"] = own.context.encode(context.decode(), grow=grow)
         except RowError as error:  # of the table that the log was read from
             row = error.row if asked.rows is None else int(asked.rows[error.row])
             raise RowError(f"{name}, {error.where}", row, error.what) from None

@@ -13,7 +13,7 @@ from torch_geometric.data import Data
 from torch_geometric.utils import cumsum
 
 from resemb_gnn.data import Features
-from resemb_gnn.data.saved_features import read_feature_columns
+from resemb_gnn.data.saved_features import read_feature_columns, with_num_fitted
 from resemb_gnn.errors import InputError, brief, shown
 from resemb_gnn.graph import ContentEncoder
 from resemb_gnn.io.digests import changed_file
@@ -84,6 +84,8 @@ def load(folder: str | Path, *, device: torch.device | str = "cpu") -> TrainedMo
     users = read_typed(folder / HISTORIES, user_id=None, items=pl.List)
     histories = _histories(folder / HISTORIES, users, len(items))
     features = _features(folder, items, users)
+    with naming(str(folder / SETTINGS)):
+        features = with_num_fitted(features, contents["data"].get("features"))
     values = read_values(folder, settings, features)
     _check_size(folder, settings, len(items), {name: len(own) for name, own in values.items()})
     feature_graphs = read_feature_graphs(folder, values)

@@ -228,8 +228,13 @@ class TrainedModel:
         with what the model keeps of their users, join the graph; a new item starts at its centres,
         by its co-visits and, where the graph holds features, by these
         (:meth:`~resemb_gnn.ResEmbedding.update`). Features of items and users are the log's where
-        it has a table of them: items that came without a click are told apart by these. A value of
-        a feature that training did not have stays an unknown one until the model is fitted anew.
+        it has a table of them: items that came without a click are told apart by these.
+
+        A value of a category or list that the model does not have gets a row of its own, which
+        starts as the unknown value that it stood for, and weights in the linear part, which start
+        at zero; every known value keeps its own. As in ``fit``, one that no training row has stays
+        an unknown one, and so does every one without epochs. Scales of numbers and vectors, and
+        node features of the graph, stay those that the model was fitted with.
 
         Then the model is trained on the new rows. Their newest tenth tests and the tenth before it
         validates, rows of one time by lot; the rows before each are its history, and held-out rows

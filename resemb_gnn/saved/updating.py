@@ -15,6 +15,7 @@ from resemb_gnn.datasets import DataSource
 from resemb_gnn.errors import InputError, did_you_mean, shown
 from resemb_gnn.graph import ContentEncoder
 from resemb_gnn.models import CTRModel
+from resemb_gnn.models.replace_embedding import replace_features
 from resemb_gnn.nn import ResEmbedding
 from resemb_gnn.pipeline.facts import describe_data, training_figures, versions
 from resemb_gnn.pipeline.task import fit_with
@@ -198,17 +199,17 @@ def _grown(
     new = None
     if joined.content is not None and joined.told and embedding.num_embeddings < log.num_items:
         new = joined.content[torch.arange(embedding.num_embeddings, log.num_items)]
+    # First those of features' values: the features of all items are over what these hold.
+    for one in () if model.known_items is None else model.known_items.with_own:
+        values = log.of(one.name)
+        assert values.rows is not None
+        one.embedding = _res(one.embedding).update(values, window, known=known[values.rows])
     model.replace_embedding(
         embedding.update(log, window, new, known[log.rows]),
         None if model.category is None else log.item_category,
         features.items,
     )
-    if model.known_users is not None and features.users is not None:
-        model.known_users = model.known_users.over(features.users)
-    for one in () if model.known_items is None else model.known_items.with_own:
-        values = log.of(one.name)
-        assert values.rows is not None
-        one.embedding = _res(one.embedding).update(values, window, known=known[values.rows])
+    replace_features(model, replace(features, items=None))
     for each in embeddings_of(model):
         # A residual that was staged is trained: to release it would draw it anew.
         if _res(each).options.staged:

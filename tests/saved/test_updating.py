@@ -29,10 +29,15 @@ def one_by_one(shop: Path) -> pl.DataFrame:
     return pl.read_csv(shop / "later.csv").with_columns(ts=2000 + pl.int_range(pl.len()))
 
 
-def with_items(shop: Path, *new: str) -> pl.DataFrame:
-    """The table of items with new ones, whose features are those of items 0, 1 and on."""
+def with_items(shop: Path, *new: str, **values: str) -> pl.DataFrame:
+    """The table of items with new ones, whose features are those of items 0, 1 and on; the values
+    by name are of the first of them.
+    """
     items = pl.read_csv(shop / "items.csv")
-    return pl.concat([items, items[: len(new)].with_columns(article=pl.Series(new))])
+    more = items[: len(new)].with_columns(article=pl.Series(new))
+    known = {name: value for name, value in values.items() if name in items.columns}
+    first = more[:1].with_columns(pl.lit(value).alias(name) for name, value in known.items())
+    return pl.concat([items, first, more[1:]])
 
 
 def scores(trained: rg.TrainedModel, rows: pl.DataFrame) -> pl.Series:
@@ -136,15 +141,24 @@ def test_a_second_update_of_what_was_saved_is_that_of_what_is_in_memory(
     add_makers(tmp_path)
     trained = rg.train(**shop_settings(tmp_path) | SMALL | more)
     rows = one_by_one(tmp_path)
-    table = with_items(tmp_path, "B-1", "D-1")
-    first = trained.update(read(rows[:100], items=table))
+    shown = rows[:100].with_columns(pl.col("position").replace("low", "banner"))
+    shown = shown.with_columns(pl.col("coupons").str.replace("c1", "c1|c8", literal=True))
+    table = with_items(tmp_path, "B-1", "D-1", brand="b8", maker="m8")
+    first = trained.update(read(shown, items=table))
     first.save(tmp_path / "first")
     loaded = rg.load(tmp_path / "first")
-    assert_series_equal(scores(loaded, rows), scores(first, rows), check_exact=True)
-    later = rows[100:].with_columns(pl.col("article").replace("A-2", "D-1"))
+    assert_series_equal(scores(loaded, shown), scores(first, shown), check_exact=True)
+    # A second day has values of its own.
+    later = rows[100:].with_columns(
+        pl.col("article").replace("A-2", "D-1"),
+        pl.col("position").replace({"mid": "banner", "top": "footer"}),
+    )
+    table = with_items(tmp_path, "D-1", "B-1", brand="b9", maker="m9")
     second, again = (one.update(read(later, items=table)) for one in (first, loaded))
     assert_series_equal(scores(second, later), scores(again, later), check_exact=True)
     assert second.facts["data"]["updates"] == 2
+    sizes = {one["name"]: one for one in second.facts["data"]["features"]}
+    assert sizes["position"]["num_fitted"] + 2 == sizes["position"]["num_values"]
     second.save(tmp_path / "second")
     again.save(tmp_path / "again")
     for path in (tmp_path / "second").iterdir():
@@ -222,13 +236,17 @@ def test_the_command_writes_what_the_method_returns(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    flags = ["--model", str(later_shop / "model"), "--data", str(later_shop / "later.csv")]
+    data = tmp_path / "later.csv"
+    rows = pl.read_csv(later_shop / "later.csv")
+    rows.with_columns(pl.col("position").replace("low", "banner")).write_csv(data)
+    flags = ["--model", str(later_shop / "model"), "--data", str(data)]
     flags += ["--out", str(tmp_path / "out"), "--lr", "0.01", "--seed", "3"]
     assert cli.main(["update", *flags]) == 0
     said = capsys.readouterr()
     assert "epoch 1 of 1; 10 new users and 1 new items" in said.out
+    assert "\nnew values of features: position 1.\n" in said.out
     assert said.err.count("are not later than the training's") == 0
-    expected = shop_model.update(read(later_shop / "later.csv"), lr=0.01, seed=3, name="later.csv")
+    expected = shop_model.update(read(data), lr=0.01, seed=3, name="later.csv")
     expected.save(tmp_path / "expected")
     for path in (tmp_path / "out").iterdir():
         assert path.read_bytes() == (tmp_path / "expected" / path.name).read_bytes(), path.name

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from resemb_gnn.data.feature import jagged_rows
 from resemb_gnn.data.features import MISSING, UNKNOWN, Feature, FeatureTable
-from resemb_gnn.nn.embeddings.feature_part import FeaturePart, Rows, values_of
+from resemb_gnn.nn.embeddings.feature_part import FeaturePart, Rows, places_of, values_of
 from resemb_gnn.nn.layers.look_up import look_up, mean_look_up
 from resemb_gnn.nn.layers.segment import segment_index
 
@@ -15,9 +15,9 @@ from resemb_gnn.nn.layers.segment import segment_index
 class CodePart(FeaturePart):
     """Base class: one table for all codes of the features, one feature after the other.
 
-    A value that no row of training had is treated as an unknown one. What is dropped in training
-    becomes an unknown value or, where training has no missing ones, every other time a missing one,
-    so that the embeddings of both are trained.
+    A value that no row of training had is treated as an unknown one, until a later training has
+    it. What is dropped in training becomes an unknown value or, where training has no missing ones,
+    every other time a missing one, so that the embeddings of both are trained.
 
     Args:
         features: them.
@@ -32,6 +32,7 @@ class CodePart(FeaturePart):
         features = list(features)
         super().__init__([feature.name for feature in features], width)
         self.num_codes = [feature.num_codes for feature in features]
+        self.num_fitted_codes = [feature.num_fitted_codes for feature in features]
         ends = torch.tensor(self.num_codes).cumsum(0)
         self.table = nn.Embedding(int(ends[-1]), width)
         # The row of each code's embedding, and that of each feature's code 0.
@@ -46,17 +47,51 @@ class CodePart(FeaturePart):
     def adapt(self, table: FeatureTable) -> None:
         for number, (name, first) in enumerate(zip(self.names, self.first.tolist(), strict=True)):
             feature, size = table.features[name], self.num_codes[number]
-            seen = feature.values.bincount(minlength=size) > 0
-            seen[[MISSING, UNKNOWN]] = True
-            code = torch.arange(size, device=seen.device)
-            self.code[first : first + size] = first + torch.where(seen, code, UNKNOWN)
+            taken = first + codes_taken(feature.values, size).to(self.code.device)
+            self.code[first : first + size] = taken
             self.has_missing[number] = feature.missing().any()
+
+    @torch.no_grad()
+    def admit(self, table: FeatureTable) -> None:
+        for name, first, size in zip(self.names, self.first.tolist(), self.num_codes, strict=True):
+            taken = first + codes_taken(table.features[name].values, size).to(self.code.device)
+            own = self.code[first : first + size]
+            new = (own == first + UNKNOWN) & (taken != own)
+            # It starts as what it stood for so far: an unknown value's vector is trained, and the
+            # model says of the new one at first what it said of it the day before.
+            self.table.weight[taken[new]] = self.table.weight[first + UNKNOWN].clone()
+            self.code[first : first + size] = torch.where(new, taken, own)
+
+    @torch.no_grad()
+    def take_over(self, before: FeaturePart) -> None:
+        assert isinstance(before, CodePart)
+        device = self.code.device
+        place = places_of(before.num_codes, self.num_codes).to(device)
+        sizes = torch.tensor(self.num_codes, device=device)
+        unknown = self.first.repeat_interleave(sizes) + UNKNOWN
+        self.code.copy_(unknown)
+        self.code[place] = place[before.code]
+        self.has_missing.copy_(before.has_missing)
+        self.table.weight[place] = before.table.weight
+        # Nobody reads the rest before `admit`, but equal models are equal files.
+        new = torch.ones_like(unknown, dtype=torch.bool)
+        new[place] = False
+        self.table.weight[new] = self.table.weight[unknown[new]]
 
     def _missing_instead(self, second: Tensor) -> Tensor:
         """Where a missing value takes the place of one that is dropped, bool
         ``[n, num_features]``.
         """
         return second.unsqueeze(1) & ~self.has_missing
+
+
+def codes_taken(values: Tensor, size: int) -> Tensor:
+    """What each of so many codes is taken for by a model that is trained on these, int64
+    ``[size]``: a value that does not occur, for an unknown one.
+    """
+    seen = values.bincount(minlength=size) > 0
+    seen[[MISSING, UNKNOWN]] = True
+    return torch.where(seen, torch.arange(size, device=seen.device), UNKNOWN)
 
 
 class CategoryEmbeddings(CodePart):

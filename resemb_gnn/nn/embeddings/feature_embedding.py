@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from resemb_gnn.data.features import Feature, FeatureTable
 from resemb_gnn.errors import InputError, did_you_mean
-from resemb_gnn.nn.embeddings.feature_codes import CategoryEmbeddings, ListEmbedding
+from resemb_gnn.nn.embeddings.feature_codes import CategoryEmbeddings, CodePart, ListEmbedding
 from resemb_gnn.nn.embeddings.feature_numbers import NumberEmbeddings, VectorEmbedding
 from resemb_gnn.nn.embeddings.feature_part import FeaturePart, Rows
 from resemb_gnn.nn.encoders.guarded_buffer import register_guarded_buffer
@@ -19,14 +19,16 @@ _WIDTHS = (4, 8, 16, 32)
 def width_of(feature: Feature) -> int:
     """Width of a feature's embedding: the fourth root of its number of values (the rule of thumb of
     TensorFlow's feature columns), by its logarithm rounded to 4, 8, 16 or 32; 4 for a number, and
-    for a vector as wide as it is, but at most 32.
+    for a vector as wide as it is, but at most 32. Values that came since a model was fitted do not
+    count.
     """
     if feature.kind == "numeric":
         return _WIDTHS[0]
     if feature.kind == "vector":
         return min(_WIDTHS[-1], feature.values.size(1))
+    size = feature.num_fitted_codes
     # A width w serves up to the fourth power of w times the root of two: 4 times that of w.
-    return next((width for width in _WIDTHS if 4 * width**4 >= feature.num_codes), _WIDTHS[-1])
+    return next((width for width in _WIDTHS if 4 * width**4 >= size), _WIDTHS[-1])
 
 
 class TableEmbedding(nn.Module):
@@ -112,17 +114,40 @@ class TableEmbedding(nn.Module):
 
     def adapt(self, table: FeatureTable) -> None:
         """Learns scales and known values from the rows of training, as ``fit`` has it done; a
-        table that has been trained keeps those that it was trained with.
+        table that has been trained keeps its scales, and the values that it was trained with are
+        joined by those that occur now.
         """
-        if int(self.steps):
-            return
         for part in self._each():
-            part.adapt(table)
+            (part.admit if int(self.steps) else part.adapt)(table)
+
+    @torch.no_grad()
+    def over(self, table: FeatureTable) -> "TableEmbedding":
+        """The same embeddings of a table with the same features, whose vocabularies begin with
+        those of this one; values behind them are taken for unknown ones until training has them.
+        """
+        table = FeatureTable({name: table.features[name] for name in self.names})
+        coded = [part for part in self.parts if isinstance(part, CodePart)]
+        sizes = {name: part.num_codes[at] for part in coded for at, name in enumerate(part.names)}
+        if all(table.features[name].num_codes == size for name, size in sizes.items()):
+            return self
+        widths = dict(zip(self.names, self.widths, strict=True))
+        found = TableEmbedding(table, widths, self.drop).to(next(self.parameters()))
+        for new, old in zip(found._each(), self._each(), strict=True):
+            new.take_over(old)
+        for one, own in zip(found.parameters(), self.parameters(), strict=True):
+            one.requires_grad_(own.requires_grad)
+        found.steps.copy_(self.steps)
+        return found.train(self.training)
 
     @property
     def num_codes(self) -> list[int]:
         """Number of codes of each category, in the order of :meth:`codes`."""
         return [size for _, part in self._categories() for size in part.num_codes]
+
+    @property
+    def num_fitted_codes(self) -> list[int]:
+        """How many of these there were when the model was fitted with them."""
+        return [size for _, part in self._categories() for size in part.num_fitted_codes]
 
     def codes(self, table: FeatureTable) -> Tensor:
         """Codes of the categories of rows of the table, those that training did not have as
@@ -200,12 +225,15 @@ def _parts(table: FeatureTable, widths: Mapping[str, int]) -> list[FeaturePart]:
 
 
 def features_digest(table: FeatureTable) -> Tensor:
-    """A number of the features' names, kinds and vocabularies, int64 ``[1]``."""
+    """A number of the features' names, kinds and vocabularies, and of how much of these was there
+    when a model was fitted, int64 ``[1]``.
+    """
     found = hashlib.blake2b(digest_size=8)
     for feature in table:
         words = [] if feature.vocabulary is None else feature.vocabulary.to_list()
         width = feature.values.size(1) if feature.kind == "vector" else None
-        found.update(repr((feature.name, feature.kind, width, words)).encode())
+        since = () if feature.num_fitted is None else (feature.num_fitted,)
+        found.update(repr((feature.name, feature.kind, width, words, *since)).encode())
     return torch.tensor([int.from_bytes(found.digest(), signed=True)])
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from resemb_gnn.data.features import FeatureTable
@@ -36,6 +37,17 @@ class FeaturePart(nn.Module):
         """Learns from the rows of training what scale numbers have, or which values occur."""
         raise NotImplementedError
 
+    def admit(self, table: FeatureTable) -> None:
+        """Learns from the rows of a later training which values occur since; scales stay, since
+        what was learnt is bound to them.
+        """
+
+    def take_over(self, before: "FeaturePart") -> None:
+        """Takes what another part of the same features has learnt, of which each vocabulary begins
+        with that of the other.
+        """
+        self.load_state_dict(before.state_dict())
+
     def reset_parameters(self) -> None:
         """Draws the parameters anew."""
         raise NotImplementedError
@@ -58,6 +70,19 @@ class FeaturePart(nn.Module):
 
     def extra_repr(self) -> str:
         return ", ".join(self.names)
+
+
+def places_of(before: Sequence[int], sizes: Sequence[int]) -> Tensor:
+    """Where the codes of some features, numbered one feature after the other, are when each feature
+    has further ones behind its own, int64 ``[sum(before)]``.
+
+    Args:
+        before: how many codes each feature has.
+        sizes: how many then.
+    """
+    first = torch.tensor([0, *sizes[:-1]]).cumsum(0).tolist()
+    parts = [one + torch.arange(size) for one, size in zip(first, before, strict=True)]
+    return torch.cat(parts)
 
 
 def values_of(table: FeatureTable, names: Iterable[str]) -> list[Tensor]:

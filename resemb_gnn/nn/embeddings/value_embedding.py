@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from resemb_gnn.data.features import FIRST, MISSING, UNKNOWN, Feature, FeatureTable
 from resemb_gnn.errors import InputError
+from resemb_gnn.nn.embeddings.feature_codes import codes_taken
 from resemb_gnn.nn.embeddings.feature_embedding import features_digest, mix_bits
 from resemb_gnn.nn.embeddings.item_embedding import ItemEmbedding, as_item_embedding
 from resemb_gnn.nn.encoders.guarded_buffer import register_guarded_buffer
@@ -27,8 +28,8 @@ class ValueEmbedding(nn.Module):
         \end{cases}
 
     with two vectors :math:`o` of the feature's own. As in a table, a value that no row of training
-    had is taken for an unknown one, and some values are dropped in training, so that both vectors
-    are trained.
+    had is taken for an unknown one, until a later training has it, and some values are dropped in
+    training, so that both vectors are trained.
 
     Args:
         feature: the feature, whose vocabulary it is made for.
@@ -56,6 +57,7 @@ class ValueEmbedding(nn.Module):
         super().__init__()
         check_category(feature)
         self.name, self.num_codes, self.drop = feature.name, feature.num_codes, drop
+        self.num_fitted_codes = feature.num_fitted_codes
         self.embedding = embedding
         items, size = self.items, feature.num_codes - FIRST
         if items.num_embeddings not in (None, size):
@@ -88,16 +90,30 @@ class ValueEmbedding(nn.Module):
         return self.items.embedding_dim
 
     def adapt(self, feature: Feature) -> None:
-        """Learns which values occur from the rows of training, as ``fit`` has it done; one that has
-        been trained keeps those that it was trained with.
+        """Learns which values occur from the rows of training, as ``fit`` has it done; those that
+        one was trained with are joined by those that occur now.
         """
+        taken = codes_taken(feature.values, self.num_codes).to(self.code.device)
         if int(self.steps):
+            self.code.copy_(torch.where(self.code == UNKNOWN, taken, self.code))
             return
-        seen = feature.values.bincount(minlength=self.num_codes) > 0
-        seen[[MISSING, UNKNOWN]] = True
-        code = torch.arange(self.num_codes, device=seen.device)
-        self.code.copy_(torch.where(seen, code, UNKNOWN))
+        self.code.copy_(taken)
         self.has_missing.fill_(bool(feature.missing().any()))
+
+    @torch.no_grad()
+    def over(self, feature: Feature) -> "ValueEmbedding":
+        """The same with further values behind those that it has, which are taken for unknown ones
+        until training has them. The embedding holds them already.
+        """
+        if feature.num_codes == self.num_codes:
+            return self
+        found = ValueEmbedding(feature, self.embedding, self.drop).to(self.others.weight)
+        found.others = self.others
+        found.code.fill_(UNKNOWN)
+        found.code[: self.num_codes] = self.code
+        found.has_missing.copy_(self.has_missing)
+        found.steps.copy_(self.steps)
+        return found.train(self.training)
 
     def encode(self, feature: Feature) -> Tensor:
         """What the code of each row is taken for, int64 ``[n]``."""

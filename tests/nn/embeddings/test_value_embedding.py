@@ -97,13 +97,17 @@ def test_what_is_dropped() -> None:
         assert not embedding(every, key).any()
 
 
-def test_adapts_until_it_is_trained() -> None:
+def test_what_it_was_trained_with_is_joined_by_what_a_later_training_has() -> None:
     embedding = make([2, 3, 4, 5])
     embedding.adapt(feature_of([2, 4]))
     assert embedding.code.tolist() == [0, 1, 2, UNKNOWN, 4, UNKNOWN]
+    embedding.adapt(feature_of([0, 4]))  # not trained yet: this is what it will be trained with
+    assert embedding.code.tolist() == [0, 1, UNKNOWN, UNKNOWN, 4, UNKNOWN]
+    assert embedding.has_missing
     embedding(torch.tensor([2]), torch.tensor([0]))
     embedding.adapt(feature_of([3]))
-    assert embedding.code.tolist() == [0, 1, 2, UNKNOWN, 4, UNKNOWN]
+    assert embedding.code.tolist() == [0, 1, UNKNOWN, 3, 4, UNKNOWN]
+    assert embedding.has_missing
 
 
 @pytest.mark.parametrize(
