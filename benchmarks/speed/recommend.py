@@ -24,6 +24,7 @@ from benchmarks.runs import command
 from benchmarks.timing import machine
 from resemb_gnn.io.json_text import write_json
 from resemb_gnn.pipeline.facts import versions
+from resemb_gnn.settings import FitSettings
 
 
 def timed(
@@ -57,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--retrieve", type=int, default=500)
     parser.add_argument("--users", type=int, help="served exactly (default: all)")
     parser.add_argument("--block", type=int, default=500, help="users of a turn")
-    parser.add_argument("--embedding", default="gcn")
+    parser.add_argument("--embedding", default=FitSettings.embedding)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/speed/results/recommend.json"))
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
