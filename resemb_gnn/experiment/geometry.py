@@ -35,7 +35,7 @@ class ItemGeometry:
     """
 
     items: NDArray[np.int64]
-    most_visited: NDArray[np.bool]
+    most_visited: NDArray[np.bool_]
     embedding: NDArray[np.float32]
     central: NDArray[np.float32]
     main_center: NDArray[np.int64]

@@ -154,7 +154,7 @@ class _Scan:
         ends: NDArray[np.intp],
         lengths: NDArray[np.intp],
         counts: NDArray[np.intp],
-        empty: NDArray[np.bool],
+        empty: NDArray[np.bool_],
         line_of: NDArray[np.intp],
     ) -> None:
         over = np.flatnonzero(lengths > files.LINE_LIMIT)
