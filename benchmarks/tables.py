@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from resemb_gnn.experiment.report.columns import difference_cell, stat_cell
 from resemb_gnn.experiment.summary import Difference, describe, number
 from resemb_gnn.io.atomic import write_atomically
 from resemb_gnn.io.text_tables import NONE
@@ -18,15 +19,12 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
 
 def mean_and_std(values: Sequence[float]) -> str:
     """Over seeds, with four digits; of a single value, that alone."""
-    stat = describe(values)
-    return f"{stat.mean:.4f} ± {stat.std:.4f}" if len(values) > 1 else f"{stat.mean:.4f}"
+    return stat_cell(describe(values)).text
 
 
 def with_interval(found: Difference | None) -> str:
-    """A difference with its 95 % interval."""
-    if found is None:
-        return NONE
-    return f"{found.mean:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
+    """A difference with its 95 % interval; of a single pair, that alone."""
+    return difference_cell(found).text
 
 
 def points(found: Difference | None) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks.runs import FIRST, command
 from benchmarks.tables import table, with_interval
 from resemb_gnn.experiment import CompareSettings, compare
+from resemb_gnn.experiment.report.columns import stat_cell
 from resemb_gnn.experiment.summary import summary
 from resemb_gnn.io.atomic import write_atomically
 
@@ -48,7 +49,7 @@ def rows(title: str, results: dict[str, Any]) -> list[list[str]]:
     """Cells of a comparison: mean ± standard deviation over its seeds."""
     found = []
     for row in summary(results):
-        auc = f"{row.test_auc.mean:.4f} ± {row.test_auc.std:.4f}"
+        auc = stat_cell(row.test_auc).text
         figures = [f"{row.test_logloss.mean:.4f}", f"{row.gap.mean:.3f}"]
         found.append([title, row.embedding, auc, with_interval(row.difference), *figures])
     return found

@@ -161,6 +161,18 @@ def by_embedding(results: Results) -> dict[str, list[Run]]:
     return arms
 
 
+def several_seeds(results: Results) -> bool:
+    """Whether some embedding was run with several seeds, so that figures have a deviation."""
+    return any(len(runs) > 1 for runs in by_embedding(results).values())
+
+
+def has_intervals(results: Results) -> bool:
+    """Whether some embedding shares several seeds with the baseline, so that differences have an
+    interval over them.
+    """
+    return any(row.difference and row.difference.num_pairs > 1 for row in summary(results))
+
+
 def missing_seeds(results: Results) -> dict[str, list[int]]:
     """Seeds that some embedding was run with and another was not (a stopped comparison)."""
     arms = {name: {run["seed"] for run in runs} for name, runs in by_embedding(results).items()}

@@ -2,10 +2,18 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from resemb_gnn.experiment.summary import Difference, Results, Row, Stat, baseline_of
+from resemb_gnn.experiment.summary import (
+    Difference,
+    Results,
+    Row,
+    Stat,
+    baseline_of,
+    has_intervals,
+    several_seeds,
+)
 from resemb_gnn.io.text_tables import NONE
 
 
@@ -123,24 +131,35 @@ _COLUMNS = (
     Column(
         "Seeds",
         lambda row: Cell(str(len(row.seeds)), len(row.seeds)),
-        "How many runs the figures are means of; behind ± stands their standard deviation (divisor"
-        " n - 1). A seed decides the start of the weights and the order of the batches; the"
-        " examples are the same in all runs.",
+        "How many runs the figures are means of. A seed decides the start of the weights and the"
+        " order of the batches; the examples are the same in all runs.",
     ),
 )
 
 
 def columns_of(results: Results) -> tuple[Column, ...]:
-    """The columns, with the difference to the baseline behind the figure that it is of."""
+    """The columns, with the difference to the baseline behind the figure that it is of; what they
+    mean is said of what these results show.
+    """
     baseline = baseline_of(results)
+    meaning = f"Test AUC less that of {baseline} with the same seed"
+    if has_intervals(results):
+        meaning += (
+            ": the mean of these pairs and, in brackets, its 95 % t-interval. The interval covers"
+            " what varies from seed to seed, not what another sample of users would change."
+        )
+    else:
+        meaning += ". It has no interval: that takes several seeds that both were run with."
     difference = Column(
         f"Difference to {baseline}",
         lambda row: difference_cell(row.difference),
-        f"Test AUC less that of {baseline} with the same seed: the mean of these pairs and, in"
-        " brackets, its 95 % t-interval. The interval covers what varies from seed to seed, not"
-        " what another sample of users would change.",
+        meaning,
     )
-    return (*_COLUMNS[:2], difference, *_COLUMNS[2:])
+    *others, seeds = _COLUMNS
+    if several_seeds(results):
+        deviation = " Behind ± stands their standard deviation (divisor n - 1)."
+        seeds = replace(seeds, meaning=seeds.meaning + deviation)
+    return (*others[:2], difference, *others[2:], seeds)
 
 
 PROTOCOL = (

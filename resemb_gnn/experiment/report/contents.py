@@ -2,7 +2,13 @@
 
 from typing import Any
 
-from resemb_gnn.experiment.summary import Results, missing_seeds
+from resemb_gnn.experiment.summary import (
+    Results,
+    baseline_of,
+    has_intervals,
+    missing_seeds,
+    several_seeds,
+)
 from resemb_gnn.io.text_tables import one_line
 
 
@@ -20,6 +26,18 @@ def incomplete(results: Results) -> list[str]:
         return []
     lacks = [f"{one_line(name)} lacks {', '.join(map(str, s))}" for name, s in missing.items()]
     return [f"Not complete, seeds are missing: {'; '.join(lacks)}."]
+
+
+def spread_shown(results: Results) -> list[str]:
+    """A line on what stands behind the figures of a table, where there are figures."""
+    if not results["runs"]:
+        return []
+    if not several_seeds(results):
+        return ["one seed: what another would change is not known"]
+    line = "mean ± standard deviation over seeds"
+    if has_intervals(results):
+        line += f"; [95 % interval of the difference to {baseline_of(results)}]"
+    return [line]
 
 
 def data_card(data: dict[str, Any]) -> dict[str, Any]:

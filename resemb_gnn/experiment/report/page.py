@@ -26,8 +26,10 @@ from resemb_gnn.experiment.summary import (
     Results,
     Run,
     baseline_of,
+    has_intervals,
     number,
     seconds_to_best,
+    several_seeds,
     summary,
 )
 from resemb_gnn.io.text_tables import pairs
@@ -108,18 +110,22 @@ def _figure_groups(results: Results, geometries: dict[str, ItemGeometry]) -> Ite
 
 
 def _seed_pictures(results: Results) -> Iterator[Picture]:
+    dots = "A dot is a seed, the bar their mean" if several_seeds(results) else "The one seed"
     yield _picture(
         seeds_figure(results, "test AUC"),
         "Test AUC of each embedding, the figures of the table above.",
-        "A dot is a seed, the bar their mean.",
+        f"{dots}.",
     )
     figure = difference_figure(results)
     if figure is not None:
+        interval = (
+            f"{dots}, the line its 95 % t-interval."
+            " An interval that crosses zero leaves open which is better."
+        )
         yield _picture(
             figure,
             f"Difference of test AUC to {baseline_of(results)}, the figures of the table above.",
-            "A dot is a seed, the bar their mean, the line its 95 % t-interval."
-            " An interval that crosses zero leaves open which is better.",
+            interval if has_intervals(results) else "The one seed: an interval takes several.",
         )
     yield _picture(
         seeds_figure(results, "generalisation gap"),
@@ -129,9 +135,10 @@ def _seed_pictures(results: Results) -> Iterator[Picture]:
 
 
 def _curve_pictures(results: Results) -> Iterator[Picture]:
+    lines = "Thin: a seed. Thick: mean of the seeds, as far as the shortest goes. "
     captions = {
-        "validation AUC": "Thin: a seed. Thick: mean of the seeds, as far as the shortest goes."
-        " Dot: the epoch chosen. Far from all others, a curve may leave the picture.",
+        "validation AUC": (lines if several_seeds(results) else "")
+        + "Dot: the epoch chosen. Far from all others, a curve may leave the picture.",
         "validation log loss": "It rises where the model begins to memorise.",
         "training loss": "Mean over the epoch, with the penalty on the residuals.",
         "generalisation gap": "Validation log loss minus that of equally drawn training examples.",

@@ -11,6 +11,7 @@ from resemb_gnn.experiment.summary import (
     Results,
     baseline_of,
     contrasts,
+    has_intervals,
     rankings,
 )
 from resemb_gnn.experiment.user_intervals import DRAWS
@@ -51,27 +52,34 @@ def _differences(results: Results) -> list[Table]:
     if not found:
         return []
     baseline, over_users = baseline_of(results), any(one.over_users for one in found)
+    over_seeds = has_intervals(results)
 
     def over(place: str, metric: str) -> Callable[[Contrast], Cell]:
         return lambda row: difference_cell(getattr(row, place).get(metric))
 
     columns = [_name_column()]
     for metric, name in _METRICS.items():
-        columns.append(Column(f"{name}, over seeds", over("over_seeds", metric), ""))
+        title = f"{name}, over seeds" if over_seeds else f"{name}, one seed"
+        columns.append(Column(title, over("over_seeds", metric), ""))
         if over_users:
             columns.append(Column(f"{name}, over users", over("over_users", metric), ""))
-    meaning = (
-        f"Test metric less that of {baseline} with the same seed: the mean of these pairs and a"
-        " 95 % interval; of the log loss less is better. Over seeds it is a t-interval, of what"
-        " another start of the weights and another order of the batches would change."
-    )
+    meaning = f"Test metric less that of {baseline} with the same seed"
+    meaning += ": the mean of these pairs and a 95 % interval" if over_seeds else ""
+    meaning += "; of the log loss less is better."
+    another = "another start of the weights and another order of the batches would change"
+    if over_seeds:
+        meaning += f" Over seeds it is a t-interval, of what {another}."
+    else:
+        meaning += f" With one seed it is not known what {another}."
     if over_users:
         meaning += (
-            " Over users it is that of a bootstrap: users are drawn with replacement, each with all"
-            f" of its test examples, {DRAWS:,} times, and the quantiles of the mean over the seeds"
-            " tell what another sample of users would change. Neither covers the other, nor another"
-            " draw of negatives."
+            " The 95 % interval over users is that of a bootstrap: users are drawn with"
+            f" replacement, each with all of its test examples, {DRAWS:,} times, and the quantiles"
+            f" of the {'mean over the seeds' if over_seeds else 'difference'} tell what another"
+            " sample of users would change"
         )
+        meaning += ". Neither covers the other, nor" if over_seeds else ", not that, nor"
+        meaning += " another draw of negatives."
     return [_table(f"Differences to {baseline}", meaning, columns, found, over_users)]
 
 
@@ -96,8 +104,11 @@ def _rankings(results: Results) -> list[Table]:
         f"Each positive test example's item ranked among {others} that its user never acted on, of"
         f" {figures.get('examples')} examples: HR@k is the share of ranks up to k, NDCG@k the mean"
         " of 1 / log₂(rank + 1) up to rank k, MRR that of 1 / rank; a tie counts half. Difference:"
-        f" less {baseline_of(results)} with the same seed, with a 95 % t-interval over seeds."
+        f" less {baseline_of(results)} with the same seed"
     )
+    differences = [one for row in found for one in row.differences.values()]
+    spread = any(one.num_pairs > 1 for one in differences)
+    meaning += ", with a 95 % t-interval over seeds." if spread else "."
     return [_table(f"Ranking among {others}", meaning, columns, found)]
 
 

@@ -3,11 +3,16 @@
 from collections.abc import Iterator
 
 from resemb_gnn.experiment.report.columns import PROTOCOL, columns_of
-from resemb_gnn.experiment.report.contents import data_card, incomplete, report_title
+from resemb_gnn.experiment.report.contents import (
+    data_card,
+    incomplete,
+    report_title,
+    spread_shown,
+)
 from resemb_gnn.experiment.report.page import html
 from resemb_gnn.experiment.report.tables import further_tables
 from resemb_gnn.experiment.report.verdict import verdict
-from resemb_gnn.experiment.summary import Results, Row, baseline_of, summary
+from resemb_gnn.experiment.summary import Results, Row, summary
 from resemb_gnn.io.text_tables import (
     aligned,
     escape_markdown,
@@ -26,17 +31,13 @@ def text_table(results: Results) -> str:
     columns = [column for column in columns_of(results) if column.brief]
     rows = [[column.title for column in columns]]
     rows += [[one_line(c.cell(row).text) for c in columns] for row in summary(results)]
-    baseline = baseline_of(results)
-    notes = [
-        f"mean ± standard deviation over seeds; [95 % interval of the difference to {baseline}]"
-    ]
     further = [
         f"\n{table.title}\n"
         + aligned([table.titles, *([one_line(c.text) for c in row] for row in table.rows)])
         for table in further_tables(results)
         if table.brief
     ]
-    return "\n".join([aligned(rows), *notes, *incomplete(results), *further])
+    return "\n".join([aligned(rows), *spread_shown(results), *incomplete(results), *further])
 
 
 def markdown(results: Results) -> str:

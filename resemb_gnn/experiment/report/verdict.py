@@ -12,6 +12,7 @@ from resemb_gnn.experiment.summary import (
     by_embedding,
     contrasts,
     number,
+    several_seeds,
     summary,
 )
 
@@ -62,7 +63,8 @@ def _listed(rows: Iterable[Contrast]) -> str:
 def _no_difference(results: Results, baseline: str) -> Line:
     best = max(summary(results), key=lambda row: (row.test_auc.mean > 0, row.test_auc.mean))
     reached = format_number(best.test_auc.mean, ".4f")
-    says = f"no embedding shares a seed with {baseline}, the baseline; the highest mean test AUC is"
+    figure = "mean test AUC" if several_seeds(results) else "test AUC"
+    says = f"no embedding shares a seed with {baseline}, the baseline; the highest {figure} is"
     return "No difference", f"{says} {reached}, of {best.embedding}"
 
 

@@ -18,7 +18,6 @@ from resemb_gnn.experiment.report.page import FigureGroup, Picture
 from resemb_gnn.experiment.report.text import html, markdown, summary, text_table
 from resemb_gnn.experiment.report.verdict import verdict
 
-COLUMNS = columns_of({})
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>|`{{ 7*7 }}"
 
 
@@ -90,15 +89,38 @@ def test_text_table(results: dict[str, Any]) -> None:
             assert f"{found.mean:+.4f} [{found.low:+.4f}, {found.high:+.4f}]" in line
 
 
+SPREAD = re.compile(
+    r"±|\bmean\b[^.]* seeds|deviation|(?<!no )(?<!an )interval|\[\+|over seeds|bar their"
+)
+
+
 @pytest.mark.usefixtures("no_pictures")
-def test_one_seed_shows_no_spread(make_results: Callable) -> None:
+def test_one_seed_shows_no_spread_and_tells_of_none(make_results: Callable) -> None:
     results = make_results(("plain", "gcn"), seeds=1)
-    for text in (text_table(results).rsplit("\n", 1)[0], markdown(results).split("Every run")[0]):
-        assert "±" not in text
-        assert "[+" not in text
-    rows = summary(results)
-    assert f"{rows[1].difference.mean:+.4f}" in text_table(results)
-    assert "seed 0" in Page(html(results, {})).text
+    for run in results["runs"]:
+        run["ranking"] = {"among": 99, "examples": 7, "hr_10": 0.5}
+    texts = [text_table(results), markdown(results), Page(html(results, {})).text]
+    for text in texts:
+        assert not SPREAD.findall(text)
+        assert f"{summary(results)[1].difference.mean:+.4f}" in text
+    assert "one seed" in texts[0]
+    assert "no interval" in texts[1]
+    assert "an interval takes several" in texts[2]
+    alone = text_table(make_results(("plain",)))  # a deviation, and nothing to differ from
+    assert "standard deviation over seeds" in alone
+    assert "interval" not in alone
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_one_seed_with_intervals_over_users(make_results: Callable) -> None:
+    results = make_results(("plain", "gcn"), seeds=1)
+    figures = {"mean": 0.1, "low": 0.05, "high": 0.2, "seeds": 1}
+    results["over_users"] = {"gcn": dict.fromkeys(("auc", "gauc", "logloss"), figures)}
+    for text in (markdown(results), Page(html(results, {})).text):
+        assert text.count("+0.1000 [+0.0500, +0.2000]") == 3
+        assert "95 % interval over users is that of a bootstrap" in text
+        assert "t-interval" not in text
+        assert "over seeds" not in text
 
 
 @pytest.mark.usefixtures("no_pictures")
@@ -124,9 +146,10 @@ def test_markdown(results: dict[str, Any]) -> None:
     table = text.split("\n\n")[2].splitlines()
     assert len(table) == 2 + 4
     titles, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in table)
-    assert titles == [column.title for column in COLUMNS]
+    columns = columns_of(results)
+    assert titles == [column.title for column in columns]
     for cells, row in zip(rows, summary(results), strict=True):
-        assert cells == [column.cell(row).text for column in COLUMNS]
+        assert cells == [column.cell(row).text for column in columns]
     assert "| num_items | 12,101 |" in text
     assert "| split.by | last |" in text
     assert "| lr | 0.001 |" in text
@@ -165,7 +188,7 @@ def test_verdict(make_results: Callable) -> None:
 def test_verdict_without_a_baseline_or_runs(make_results: Callable) -> None:
     alone = make_results(("gcn",), seeds=1)
     reached = f"{alone['runs'][0]['test']['auc']:.4f}"
-    assert f"mean test AUC is {reached}, of gcn" in dict(verdict(alone))["No difference"]
+    assert f"highest test AUC is {reached}, of gcn" in dict(verdict(alone))["No difference"]
     single = make_results(("plain", "gcn"), seeds=1)
     assert "one seed" in verdict(single)[0][0]
     single["over_users"] = {"gcn": {"auc": {"mean": 0.1, "low": -0.1, "high": 0.3, "seeds": 1}}}
@@ -248,7 +271,7 @@ def test_gap_by_epoch_where_it_was_measured(results: dict[str, Any]) -> None:
 def test_page_shows_every_figure(page: str, results: dict[str, Any]) -> None:
     text = Page(page).text
     for row in summary(results):
-        for column in COLUMNS:
+        for column in columns_of(results):
             assert column.cell(row).text in text
             assert column.meaning in text
     for run in results["runs"]:
