@@ -12,8 +12,7 @@ from resemb_gnn.datasets import DataSource
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.frame import naming_lines
 from resemb_gnn.io.json_text import map_numbers
-from resemb_gnn.io.parts import find_places, shown_paths
-from resemb_gnn.io.tables import is_table
+from resemb_gnn.io.parts import find_places, is_table, shown_paths
 from resemb_gnn.io.text_tables import aligned
 from resemb_gnn.pipeline.facts import why_undefined
 from resemb_gnn.pipeline.progress import Stages

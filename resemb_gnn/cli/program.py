@@ -14,6 +14,7 @@ from typing import Any
 
 from resemb_gnn.cli.commands import COMMANDS, Command
 from resemb_gnn.cli.flags import add_settings, flag_name, make_settings
+from resemb_gnn.cli.inputs import check_tables
 from resemb_gnn.cli.outputs import refuse_own_input
 from resemb_gnn.cli.settings_file import read_settings_file
 from resemb_gnn.cli.synonyms import nearest_command, nearest_setting
@@ -54,6 +55,7 @@ def _run(argv: Sequence[str] | None) -> int:
             given = read_settings_file(expanded(config), command.settings) | given
         settings = make_settings(command.settings, given, command.positional, command.needs)
         refuse_own_input(settings, config)
+        check_tables(settings)
         find(command.place)(settings)
         sys.stdout.flush()
         return OK

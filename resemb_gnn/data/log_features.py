@@ -7,6 +7,7 @@ import polars as pl
 from resemb_gnn.data.feature_values import split_lists
 from resemb_gnn.data.features import Features, FeatureTable, read_features
 from resemb_gnn.errors import InputError, RowError, did_you_mean, shown
+from resemb_gnn.io.arrow import check_id_name
 from resemb_gnn.io.frame import Frame, naming, place_of, read_columns
 from resemb_gnn.io.ids import find_ids, parse_ids
 
@@ -48,11 +49,7 @@ def read_table_of(
         raise InputError(f"{id_column!r} holds the ids of the {what} and is no feature of them")
     with naming(f"the table of {what}"):
         table = read_columns(frame, None if chosen is None else [id_column, *chosen])
-    if id_column not in table.columns:
-        raise InputError(
-            f"{place_name} has no column {id_column!r}, the ids of the {what} as the log names"
-            f" them; it has {shown(table.columns)}{did_you_mean(id_column, table.columns)}"
-        )
+    check_id_name(place_name, table.columns, id_column, what)
     with naming(place_name, frame):
         own = parse_ids(table[id_column])
         if own.is_duplicated().any():

@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
-from resemb_gnn.errors import InputError, shown
+from resemb_gnn.errors import InputError, did_you_mean, shown
 
 # What Arrow raises; its own exceptions derive from the others.
 ARROW_ERRORS = (pa.ArrowException, OSError, MemoryError, ValueError, TypeError, NotImplementedError)
@@ -21,9 +21,25 @@ def check_names(place: str, names: list[str], columns: list[str]) -> None:
     """
     for column in columns:
         if column not in names:
-            raise InputError(f"{place} has no column {column!r}; its columns are {shown(names)}")
+            raise InputError(
+                f"{place} has no column {column!r}; its columns are {shown(names)}"
+                f"{did_you_mean(column, names)}"
+            )
         if names.count(column) > 1:
             raise InputError(f"{place} has more than one column {column!r}")
+
+
+def check_id_name(place: str, names: list[str], column: str, what: str) -> None:
+    """Refuses a table of ``what``, items or users, whose column ``names`` lack that of their ids.
+
+    Raises:
+        InputError: naming ``place`` and the column.
+    """
+    if column not in names:
+        raise InputError(
+            f"{place} has no column {column!r}, the ids of the {what} as the log names them; it has"
+            f" {shown(names)}{did_you_mean(column, names)}"
+        )
 
 
 def check_same_names(path: Path, names: list[str], first: Path, columns: list[str]) -> None:

@@ -15,6 +15,7 @@ from resemb_gnn.errors import InputError
 from resemb_gnn.io import files
 
 _CHUNK = 2**22  # bytes looked at in one go
+_START = 2**16  # likewise, where a header is all that is asked for
 _QUOTE, _LINE, _RETURN = b'"\n\r'
 
 
@@ -56,6 +57,19 @@ def check_csv(path: Path, separator: str = ",", row: int | None = None) -> CsvSh
         while chunk := file.read(_CHUNK):
             scan.feed(chunk)
     return scan.end()
+
+
+def read_header(path: Path, separator: str = ",") -> list[str]:
+    """The names of a CSV file's columns, as :func:`check_csv` has them; none if it is empty.
+
+    Raises:
+        InputError: as :func:`check_csv`, for the first rows.
+    """
+    scan = _Scan(path, separator, None)
+    with files.open_bytes(path) as file:
+        while not scan.shape.names and (chunk := file.read(_START)):
+            scan.feed(chunk)
+    return scan.shape.names or scan.end().names
 
 
 class _Scan:

@@ -32,6 +32,15 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
         raise InputError(f"{path} cannot be read: {brief(error)}") from error
 
 
+def column_names(path: Path) -> list[str]:
+    """The names of a Parquet file's columns.
+
+    Raises:
+        InputError: if the file is damaged.
+    """
+    return _schema(path).names
+
+
 def num_rows(path: Path) -> int:
     """Number of rows of a Parquet file."""
     with _open(path) as file:
@@ -52,11 +61,7 @@ def check_parts(files: Sequence[Path], columns: list[str] | None) -> None:
     first: dict[str, tuple[pa.DataType, Path]] = {}
     every: list[str] | None = None
     for path in files:
-        try:
-            with _open(path) as file:
-                schema = file.schema_arrow
-        except ARROW_ERRORS as error:
-            raise InputError(f"{path} cannot be read: {brief(error)}") from error
+        schema = _schema(path)
         if columns is None:
             columns = every = schema.names
         if every is not None:
@@ -71,6 +76,14 @@ def check_parts(files: Sequence[Path], columns: list[str] | None) -> None:
                 raise InputError(
                     f"{path}: column {name!r} holds {kind}, but {known} in {where.name}"
                 )
+
+
+def _schema(path: Path) -> pa.Schema:
+    try:
+        with _open(path) as file:
+            return file.schema_arrow
+    except ARROW_ERRORS as error:
+        raise InputError(f"{path} cannot be read: {brief(error)}") from error
 
 
 def _kind(kind: pa.DataType) -> pa.DataType:

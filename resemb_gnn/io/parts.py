@@ -11,6 +11,7 @@ from resemb_gnn.io.paths import expanded
 
 PARQUET = (".parquet", ".pq")
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}  # by the file's ending, also with .gz
+KINDS = ".csv, .tsv or .txt (the last two with tabs; each also .gz), .parquet or .pq"
 
 Paths: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
 
@@ -87,9 +88,24 @@ def is_parquet(path: Path) -> bool:
     return path.suffix.lower() in PARQUET
 
 
+def is_table(places: Sequence[Path], columns_named: bool) -> bool:
+    """Whether data at ``places`` are a table, by their names alone unless they are folders.
+
+    A ``.txt`` is one where its columns are named. Else it is a sequence file, which has none.
+    """
+    return all(_is_table(place, columns_named) for place in places)
+
+
 def ending(path: Path) -> str:
     """What tells the kind of a file: the end of its name, in lower case and without ``.gz``."""
     return Path(path.name.lower().removesuffix(".gz")).suffix
+
+
+def _is_table(path: Path, columns_named: bool) -> bool:
+    kind = ending(path)
+    if kind == ".txt":
+        return columns_named
+    return kind in SEPARATORS or is_parquet(path) or path.is_dir()
 
 
 def _each(paths: Paths) -> list[str | os.PathLike[str]]:

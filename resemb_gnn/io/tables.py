@@ -1,7 +1,7 @@
 """Tables in files, one or several: text with commas or tabs, and Parquet, checked for form."""
 
 import gzip
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
 
@@ -10,35 +10,20 @@ import polars as pl
 from resemb_gnn.errors import InputError, brief
 from resemb_gnn.io.arrow import POLARS_ERRORS, check_names, check_same_names
 from resemb_gnn.io.atomic import publish, temporary_file
-from resemb_gnn.io.csv_check import check_csv
+from resemb_gnn.io.csv_check import check_csv, read_header
 from resemb_gnn.io.files import check_utf8
-from resemb_gnn.io.parquet import check_parts, num_rows, read_parquet
+from resemb_gnn.io.parquet import check_parts, column_names, num_rows, read_parquet
 from resemb_gnn.io.parts import (
+    KINDS,
     SEPARATORS,
     Paths,
     ending,
     find_parts,
     find_places,
     is_parquet,
+    is_table,
     shown_paths,
 )
-
-KINDS = ".csv, .tsv or .txt (the last two with tabs; each also .gz), .parquet or .pq"
-
-
-def is_table(places: Sequence[Path], columns_named: bool) -> bool:
-    """Whether data at ``places`` are a table, by their names alone unless they are folders.
-
-    A ``.txt`` is one where its columns are named. Else it is a sequence file, which has none.
-    """
-    return all(_is_table(place, columns_named) for place in places)
-
-
-def _is_table(path: Path, columns_named: bool) -> bool:
-    kind = ending(path)
-    if kind == ".txt":
-        return columns_named
-    return kind in SEPARATORS or is_parquet(path) or path.is_dir()
 
 
 def read_table(paths: Paths, columns: list[str] | None) -> pl.DataFrame:
@@ -72,20 +57,45 @@ def read_table(paths: Paths, columns: list[str] | None) -> pl.DataFrame:
     return pl.concat([table.select(names) for table in tables], how="vertical_relaxed")
 
 
-def _read_text(path: Path, columns: list[str] | None) -> pl.DataFrame:
+def headers(paths: Paths) -> Iterator[tuple[str, list[str]]]:
+    """Each file of a table as messages name it, and the names of its columns: what
+    :func:`read_table` will find, known before any row is read.
+
+    Raises:
+        InputError: if a file is missing, empty, of another kind, or its header damaged.
+    """
+    for file in find_parts(paths):
+        if is_parquet(file):
+            yield str(file), column_names(file)
+        else:
+            separator = _separator(file)
+            yield _with_tabs(file, separator), _not_empty(file, read_header(file, separator))
+
+
+def _separator(path: Path) -> str:
     if ending(path) not in SEPARATORS:
         raise InputError(
             f"{path}: unknown kind of file; known are {KINDS}, and folders of such files"
         )
-    return _read_csv(path, columns, SEPARATORS[ending(path)])
+    return SEPARATORS[ending(path)]
 
 
-def _read_csv(path: Path, columns: list[str] | None, separator: str) -> pl.DataFrame:
-    shape = check_csv(path, separator)
-    if not shape.names:
+def _with_tabs(path: Path, separator: str) -> str:
+    return f"{path}{' (tabs)' * (separator != ',')}"
+
+
+def _not_empty(path: Path, names: list[str]) -> list[str]:
+    if not names:
         raise InputError(f"{path} is empty")
-    columns = shape.names if columns is None else columns
-    check_names(f"{path}{' (tabs)' * (separator != ',')}", shape.names, columns)
+    return names
+
+
+def _read_text(path: Path, columns: list[str] | None) -> pl.DataFrame:
+    separator = _separator(path)
+    shape = check_csv(path, separator)
+    names = _not_empty(path, shape.names)
+    columns = names if columns is None else columns
+    check_names(_with_tabs(path, separator), names, columns)
     # By number: polars renames a column that comes twice, and a name may be empty.
     places = [f"c{number}" for number in range(len(shape.names))]
     wanted = {places[shape.names.index(column)]: column for column in columns}

@@ -45,6 +45,16 @@ def here(
     return tmp_path
 
 
+@pytest.fixture
+def rowless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, without a model and with a ``log.csv`` that is refused where it is read:
+    it has a header alone.
+    """
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "log.csv").write_text("user,item,time\n")
+    return tmp_path
+
+
 def words_of(command: str) -> list[str]:
     """A command with its inputs in the current folder, without ``--out``."""
     data = ["--data", "log.csv", *COLUMNS]
@@ -199,15 +209,13 @@ def test_a_place_that_cannot_be_written_is_found_out_before_anything_is_read(
     out: str,
     message: str,
     command: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    rowless: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.chdir(tmp_path)  # where neither data nor model are
     Path("file").touch()
     Path("folder.csv").mkdir()
     Path("folder.csv/thesis.txt").touch()
-    before = sorted(tmp_path.rglob("*"))
+    before = sorted(rowless.rglob("*"))
     if out == "folder.csv" and command not in TABLES:
         if command == "compare":  # which may stand beside other files
             return
@@ -216,7 +224,7 @@ def test_a_place_that_cannot_be_written_is_found_out_before_anything_is_read(
     printed = capsys.readouterr()
     assert message in printed.err
     assert len(printed.err.splitlines()) == 1
-    assert sorted(tmp_path.rglob("*")) == before
+    assert sorted(rowless.rglob("*")) == before
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -224,43 +232,42 @@ def test_a_place_that_cannot_be_written_is_found_out_before_anything_is_read(
 def test_the_current_folder_is_no_output(
     out: str,
     command: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    rowless: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert cli.main([*words_of(command), "--out", out]) == 2
-    message = {"graph": "must end in", "predict": "must end in", "compare": "neither a known"}
+    (rowless / "log.csv").rename(rowless.with_suffix(".csv"))
+    data = {"log.csv": f"../{rowless.name}.csv"}
+    words = [data.get(word, word) for word in words_of(command)]
+    assert cli.main([*words, "--out", out]) == 2
+    message = {"graph": "must end in", "predict": "must end in", "compare": "holds no rows"}
     expected = message.get(command, "is the current folder") if out else "a path is empty"
     assert expected in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
+    assert not list(rowless.iterdir())
 
 
 @pytest.mark.parametrize("place", ["new.checkpoints", "board"])
 def test_checkpoints_and_logs_are_looked_at_before_the_data(
     place: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    rowless: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     pytest.importorskip("tensorboard", reason="needs tensorboard")
-    monkeypatch.chdir(tmp_path)
     Path(place).touch()
     for command in ("fit", "compare") if place == "board" else ("fit",):
         words = [*words_of(command), "--out", "new", "--tensorboard", "board"]
         assert cli.main(words) == 2
         assert "cannot be written: Not a directory" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == [place]
+    assert {path.name for path in rowless.iterdir()} == {"log.csv", place}
 
 
-def test_a_full_disk_shows_at_once(tmp_path: Path) -> None:
+def test_a_full_disk_shows_at_once(rowless: Path) -> None:
     """In a process that may write no more than 16 KiB to a file."""
     words = [sys.executable, "-m", "resemb_gnn", *words_of("fit"), "--out", "new"]
     limited = ["bash", "-c", 'ulimit -f 16; exec "$@"', "bash", *words]
-    done = subprocess.run(limited, cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(limited, cwd=rowless, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr == "resemb-gnn: new cannot be written: File too large\n"
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in rowless.iterdir()] == ["log.csv"]
 
 
 def test_a_disk_that_is_full_in_the_end(
@@ -319,11 +326,9 @@ def test_home_folders_in_every_flag(
 def test_a_device_that_is_not_there(
     words: list[str],
     device: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    rowless: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.chdir(tmp_path)  # where neither data nor model are
     out = {"predict": ["--out", "x.csv"], "export": ["--out", "x"]}.get(words[0], [])
     assert cli.main([*words, *out, "--device", device, "--quiet"]) == 2
     error = capsys.readouterr().err

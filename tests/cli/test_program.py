@@ -137,7 +137,8 @@ def test_help_explains_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
         assert " ".join(spec.metadata["help"].split())[:20] in text
 
 
-def test_flags_reach_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flags_reach_the_settings(sequence_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(sequence_file.parent)
     seen = []
 
     def keep(settings: CompareSettings, log: object) -> dict[str, object]:
@@ -145,26 +146,33 @@ def test_flags_reach_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(compare, "compare", keep)
-    flags = ["--data", "x.txt", "--split", "time", "--negatives", "popularity", "--lr", "0.01"]
+    flags = ["--data", "small.txt", "--split", "time", "--negatives", "popularity", "--lr", "0.01"]
     flags += ["--graph", "permuted", "--compile", "--no-use-category", "--embeddings", "gat", "gat"]
     assert cli.main(["compare", *flags]) == 130
     assert seen == [
         CompareSettings(
-            data="x.txt", split="time", negatives="popularity", graph="permuted", lr=0.01,
+            data="small.txt", split="time", negatives="popularity", graph="permuted", lr=0.01,
             use_category=False, compile=True, embeddings=("gat",),
         )
     ]  # fmt: skip
 
 
-def test_flags_go_before_the_settings_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_flags_go_before_the_settings_file(
+    sequence_file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
     seen = []
     monkeypatch.setattr(compare, "compare", lambda settings, log: seen.append(settings) or {})
     monkeypatch.setattr("resemb_gnn.experiment.report.text.text_table", lambda results: "")
     path = tmp_path / "settings.yaml"
-    path.write_text("data: x.txt\nlr: 1e-2\nwindow: 7\nembeddings: [gat, plain]\ncompile: true\n")
+    path.write_text(
+        "data: small.txt\nlr: 1e-2\nwindow: 7\nembeddings: [gat, plain]\ncompile: true\n"
+    )
     flags = ["--config", str(path), "--lr", "0.5", "--no-compile"]
     assert cli.main(["compare", *flags]) == 0
-    assert seen == [CompareSettings(data="x.txt", lr=0.5, window=7, embeddings=("gat", "plain"))]
+    assert seen == [
+        CompareSettings(data="small.txt", lr=0.5, window=7, embeddings=("gat", "plain"))
+    ]
 
 
 @pytest.mark.parametrize("command", ["fit", "compare", "graph"])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from resemb_gnn import InputError
 from resemb_gnn.io import csv_check, files
-from resemb_gnn.io.csv_check import check_csv
+from resemb_gnn.io.csv_check import check_csv, read_header
 
 FIELDS = st.text(st.sampled_from('a1é ,\t"\n'), max_size=4)
 
@@ -33,7 +33,9 @@ def test_names_and_rows_are_those_of_the_csv_module(
     path.write_bytes(b"\xef\xbb\xbf" * mark + written.encode())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv_check, "_CHUNK", chunk)
+        patch.setattr(csv_check, "_START", chunk)
         shape = check_csv(path, separator)
+        assert read_header(path, separator) == shape.names
         assert shape.names == ["user", 'it"em', "ti\tme,"]
         assert shape.blank == []
         reader = csv.reader(io.StringIO(written, newline=""), delimiter=separator)
