@@ -98,3 +98,17 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """``"; did you mean NAME?"`` with the nearest known name, or nothing if none is near."""
     near = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"; did you mean {near[0]}?" if near else ""
+
+
+def unknown_choice(what: str, value: Any, known: Iterable[Any]) -> InputError:
+    """The error for a value that is none of those that are known; it lists them, and tells which is
+    near.
+
+    Args:
+        what: the value as the message shows it, with what it stands for.
+        value: the value itself.
+        known: those to choose from.
+    """
+    names = [str(one) for one in known]
+    hint = did_you_mean(str(value), names)
+    return InputError(f"{what} is unknown; choose from {', '.join(names)}{hint}")

@@ -18,7 +18,7 @@ from resemb_gnn.data.feature_values import (
     read_numbers,
     read_vectors,
 )
-from resemb_gnn.errors import InputError, did_you_mean, shown
+from resemb_gnn.errors import InputError, shown, unknown_choice
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,10 +185,7 @@ def read_feature(
     vocabulary = None if like is None else like.vocabulary
     kind = like.kind if like is not None else kind or kind_of(column)
     if kind not in KINDS:
-        raise InputError(
-            f"the kind {shown(kind)} of the feature {column.name!r} is unknown; choose from"
-            f" {', '.join(KINDS)}{did_you_mean(str(kind), KINDS)}"
-        )
+        raise unknown_choice(f"the kind {shown(kind)} of the feature {column.name!r}", kind, KINDS)
     if kind in ("category", "list"):
         if kind == "category":
             found = Feature(column.name, *read_codes(column, vocabulary, grow=grow))

@@ -13,7 +13,7 @@ from torch import Tensor
 from resemb_gnn.data.examples import Examples
 from resemb_gnn.data.negatives import NegativeSampler, with_negatives
 from resemb_gnn.data.windows import windows
-from resemb_gnn.errors import InputError
+from resemb_gnn.errors import InputError, unknown_choice
 from resemb_gnn.io.times import EXPECTED, parse_times
 from resemb_gnn.settings.names import NEGATIVES, SPLITS
 
@@ -135,7 +135,7 @@ def split_log(
     """
     part, points = split_parts(log, by, valid_from, test_from)
     if negatives not in NEGATIVES:
-        raise InputError(f"negatives={negatives!r} is unknown; choose from {', '.join(NEGATIVES)}")
+        raise unknown_choice(f"negatives={negatives!r}", negatives, NEGATIVES)
     for name, value in (("num_negatives", num_negatives), ("train_targets", train_targets)):
         if value is not None and value < 1:
             raise InputError(f"{name} must be at least 1, not {value}")
@@ -225,7 +225,7 @@ def split_parts(
     """
     known = (*SPLITS, "none")
     if by not in known:
-        raise InputError(f"split by={by!r} is unknown; choose from {', '.join(known)}")
+        raise unknown_choice(f"split by={by!r}", by, known)
     if by == "time":
         valid_time, test_time = _time_points(log.times, valid_from, test_from)
         parts = _parts_by_time(log, valid_time, test_time)

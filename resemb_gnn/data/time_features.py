@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from resemb_gnn.data.windows import first_of_moment
-from resemb_gnn.errors import InputError, check_lengths, did_you_mean
+from resemb_gnn.errors import InputError, check_lengths, unknown_choice
 
 KIND_OF_TIME = {"hour": "category", "weekday": "category", "item_age": "numeric", "gap": "numeric"}
 TIME_FEATURES = tuple(KIND_OF_TIME)
@@ -29,10 +29,7 @@ def check_time_features(names: Iterable[str], dates: bool) -> None:
     """
     for name in names:
         if name not in TIME_FEATURES:
-            raise InputError(
-                f"the time feature {name!r} is unknown; choose from {', '.join(TIME_FEATURES)}"
-                f"{did_you_mean(name, TIME_FEATURES)}"
-            )
+            raise unknown_choice(f"the time feature {name!r}", name, TIME_FEATURES)
         if name in _CALENDAR and not dates:
             raise InputError(
                 f"the time feature {name!r} needs dates, but the log's times are plain numbers"

@@ -12,7 +12,7 @@ from resemb_gnn.data import BehaviorLog
 from resemb_gnn.datasets.behavior_dataset import BehaviorDataset
 from resemb_gnn.datasets.data_source import DataSource
 from resemb_gnn.datasets.raw_table import known_rows
-from resemb_gnn.errors import InputError, shown
+from resemb_gnn.errors import InputError, shown, unknown_choice
 from resemb_gnn.io.data_places import root_and_name
 from resemb_gnn.io.download import fetch
 from resemb_gnn.io.files import read_lines
@@ -69,7 +69,7 @@ class AmazonReviews(BehaviorDataset):
         force_reload: bool = False,
     ) -> None:
         if year not in _FOLDERS:
-            raise InputError(f"year={year} is unknown; choose from {', '.join(map(str, _FOLDERS))}")
+            raise unknown_choice(f"year={year}", year, _FOLDERS)
         self.name = name
         self.year = year
         self.min_rating = min_rating

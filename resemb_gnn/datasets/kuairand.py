@@ -20,7 +20,7 @@ from resemb_gnn.datasets.raw_table import (
     tag_strings,
     whole_times,
 )
-from resemb_gnn.errors import InputError
+from resemb_gnn.errors import InputError, unknown_choice
 from resemb_gnn.io.arrow import check_names
 from resemb_gnn.io.download import fetch
 from resemb_gnn.io.frame import naming, parse_labels, read_columns
@@ -70,7 +70,7 @@ class KuaiRandPure(BehaviorDataset):
         force_reload: bool = False,
     ) -> None:
         if label not in LABELS:
-            raise InputError(f"label={label!r} is unknown; choose from {', '.join(LABELS)}")
+            raise unknown_choice(f"label={label!r}", label, LABELS)
         self.label = label
         self.random_exposures = random_exposures
         super().__init__(root, force_reload)

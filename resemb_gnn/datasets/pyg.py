@@ -11,7 +11,7 @@ from resemb_gnn.data import BehaviorLog
 from resemb_gnn.datasets.attributes import main_attribute
 from resemb_gnn.datasets.data_source import DataSource
 from resemb_gnn.datasets.raw_table import known_rows
-from resemb_gnn.errors import InputError
+from resemb_gnn.errors import InputError, unknown_choice
 from resemb_gnn.io.files import read_lines
 from resemb_gnn.io.frame import naming
 from resemb_gnn.io.paths import expanded
@@ -49,7 +49,7 @@ def read_movielens(
         InputError: if the version is unknown, or PyG cannot download or read the files.
     """
     if version not in _MOVIELENS:
-        raise InputError(f"version={version!r} is unknown; choose from {', '.join(_MOVIELENS)}")
+        raise unknown_choice(f"version={version!r}", version, _MOVIELENS)
     root = expanded(root)
     data = _load(_MOVIELENS[version], root)
     relation = data["user", "rates", "movie"]
@@ -106,7 +106,7 @@ def read_taobao(root: str | Path, behaviors: tuple[str, ...] = ("view",)) -> Beh
     """
     for name in behaviors:
         if name not in BEHAVIORS:
-            raise InputError(f"behaviour {name!r} is unknown; choose from {', '.join(BEHAVIORS)}")
+            raise unknown_choice(f"behaviour {name!r}", name, BEHAVIORS)
     root = expanded(root)
     data = _load(Taobao, root)
     relation = data["user", "item"]

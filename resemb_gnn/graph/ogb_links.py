@@ -15,7 +15,7 @@ from torch_geometric.data import Data
 
 from resemb_gnn.data import BehaviorLog, NegativeSampler
 from resemb_gnn.data.split import TEST, TRAIN, VALID, split_parts
-from resemb_gnn.errors import InputError
+from resemb_gnn.errors import InputError, unknown_choice
 from resemb_gnn.graph.covisit import check_log, covisit_graph
 from resemb_gnn.io.atomic import temporary_folder
 from resemb_gnn.io.outputs import new_place
@@ -98,7 +98,7 @@ def to_ogb(
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise InputError(f"{root} exists and is not an empty folder")
     if negatives not in NEGATIVES:
-        raise InputError(f"negatives={negatives!r} is unknown; choose from {', '.join(NEGATIVES)}")
+        raise unknown_choice(f"negatives={negatives!r}", negatives, NEGATIVES)
     for name, value in (("num_negatives", num_negatives), ("max_pairs", max_pairs)):
         if value is not None and value < 1:
             raise InputError(f"{name} must be at least 1, not {value}")

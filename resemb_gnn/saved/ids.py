@@ -7,7 +7,7 @@ import polars as pl
 import torch
 
 from resemb_gnn.data import BehaviorLog
-from resemb_gnn.errors import InputError, RowError
+from resemb_gnn.errors import RowError, unknown_choice
 from resemb_gnn.io.frame import shown_value, such_rows
 from resemb_gnn.io.ids import find_ids
 from resemb_gnn.settings.names import UNKNOWN
@@ -30,7 +30,7 @@ def number_ids(ids: pl.Series, vocabulary: pl.Series, unknown: str = "refuse") -
             none of these.
     """
     if unknown not in UNKNOWN:
-        raise InputError(f"unknown={unknown!r} is unknown; choose from {', '.join(UNKNOWN)}")
+        raise unknown_choice(f"unknown={unknown!r}", unknown, UNKNOWN)
     numbers = find_ids(ids, vocabulary)
     bad = numbers.is_null()
     if unknown == "refuse" and bad.any():

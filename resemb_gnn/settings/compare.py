@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from resemb_gnn.errors import InputError, shown
+from resemb_gnn.errors import InputError, shown, unknown_choice
 from resemb_gnn.settings.embedding import (
     EmbeddingSettings,
     changed,
@@ -52,7 +52,7 @@ def model_name(text: str) -> str:
         InputError: if there is none of that name.
     """
     if text not in MODELS:
-        raise InputError(f"models={shown(text)} is unknown; choose from {', '.join(MODELS)}")
+        raise unknown_choice(f"models={shown(text)}", text, MODELS)
     return text
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
-from resemb_gnn.errors import InputError, did_you_mean, shown
+from resemb_gnn.errors import InputError, did_you_mean, shown, unknown_choice
 from resemb_gnn.settings.names import CENTER_NORMALIZATIONS, ENCODERS
 from resemb_gnn.settings.setting import Settings, setting
 
@@ -186,10 +186,7 @@ def split_name(name: str) -> tuple[str, str]:
     """
     shared, colon, own = name.partition(":")
     if shared not in SHARED:
-        raise InputError(
-            f"the embedding {shown(name)} is unknown; choose from {', '.join(SHARED)}"
-            f"{did_you_mean(shared, SHARED)}"
-        )
+        raise unknown_choice(f"the embedding {shown(name)}", shared, SHARED)
     known = SHARED[shared].own
     own = own if colon else next(iter(known))
     if own not in known:

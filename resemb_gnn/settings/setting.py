@@ -6,7 +6,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from types import UnionType
 from typing import Any, get_args, get_origin
 
-from resemb_gnn.errors import InputError, shown
+from resemb_gnn.errors import InputError, shown, unknown_choice
 
 # Of whole numbers, and of others, which meet float32 weights.
 _HIGHEST = {int: 2**63 - 1, float: 3.4028234663852886e38}
@@ -184,7 +184,7 @@ def _checked(spec: "Field[Any]", value: Any) -> Any:
     if name_of is not None:
         value = name_of(value)
     if choices is not None and value not in choices:
-        raise InputError(f"{spec.name}={shown(value)} is unknown; choose from {', '.join(choices)}")
+        raise unknown_choice(f"{spec.name}={shown(value)}", value, choices)
     if isinstance(value, int | float) and not isinstance(value, bool):
         lowest = spec.metadata["lowest"]
         highest = spec.metadata["highest"] or _HIGHEST.get(value_type(spec))

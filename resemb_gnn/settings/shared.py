@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 
-from resemb_gnn.errors import InputError, did_you_mean, shown
+from resemb_gnn.errors import InputError, shown, unknown_choice
 from resemb_gnn.settings.embedding import SHARED, embedding_name, split_name
 from resemb_gnn.settings.names import (
     ATTENTION_NORMALIZATIONS,
@@ -57,10 +57,7 @@ def named_kind(text: str) -> str:
     if not name:
         raise InputError(f"kinds={shown(text)} is not of the form NAME=KIND")
     if kind not in FEATURE_KINDS:
-        raise InputError(
-            f"kinds={shown(text)}: choose a kind from {', '.join(FEATURE_KINDS)}"
-            f"{did_you_mean(kind, FEATURE_KINDS)}"
-        )
+        raise unknown_choice(f"kinds={shown(text)}: the kind {shown(kind)}", kind, FEATURE_KINDS)
     return text
 
 

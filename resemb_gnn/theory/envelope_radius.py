@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from resemb_gnn.errors import InputError
+from resemb_gnn.errors import InputError, unknown_choice
 from resemb_gnn.theory.enclosing_ball import Ball, smallest_enclosing_ball
 
 MEASURES = ("largest", "rms", "ball")
@@ -41,7 +41,7 @@ class EnvelopeRadius:
             measure: ``"largest"``, ``"rms"`` or ``"ball"``.
         """
         if measure not in MEASURES:
-            raise InputError(f"measure={measure!r} is unknown; choose from {', '.join(MEASURES)}")
+            raise unknown_choice(f"measure={measure!r}", measure, MEASURES)
         filled = self.size > 0
         radius: Tensor = getattr(self, measure)
         return float((radius * self.size)[filled].sum() / self.size.sum())

@@ -22,7 +22,8 @@ from resemb_gnn.settings.shared import by_name
     [
         ({"embeddings": ("plain", "gnc")}, r"the embedding 'gnc' is unknown; choose from plain, "),
         ({"model": "9" * 5000}, r"model='9{1,40}\.\.\.9{1,40}' is unknown; choose from din"),
-        ({"model": "dim"}, r"model='dim' is unknown; choose from din"),
+        ({"model": "dim"}, r"model='dim' is unknown; choose from din, .*; did you mean din\?"),
+        ({"models": ("diem",)}, r"models='diem' is unknown; .*; did you mean dien\?"),
         ({"split": "random"}, r"split='random' is unknown; choose from last, time"),
         ({"negatives": "hard"}, r"negatives='hard' is unknown; choose from uniform, popularity"),
         (
@@ -112,7 +113,7 @@ def test_kinds_are_those_of_the_data() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"kinds": ["a=text"]}, "choose a kind from category"),
+        ({"kinds": ["a=text"]}, "the kind 'text' is unknown; choose from category"),
         ({"kinds": "a=list"}, "kinds must be several values"),
         ({"widths": ["a=-1"]}, "is not of the form NAME=WIDTH"),
         ({"embed": ["author"]}, "embed='author' is not of the form NAME=EMBEDDING"),

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from resemb_gnn.errors import InputError
+from resemb_gnn.errors import InputError, unknown_choice
 from resemb_gnn.nn.layers.own_precision import at_least_float32
 from resemb_gnn.settings.names import CENTER_NORMALIZATIONS
 
@@ -48,10 +48,8 @@ class CenterNormalization:
 
     def __post_init__(self) -> None:
         if self.normalization not in CENTER_NORMALIZATIONS:
-            raise InputError(
-                f"normalization={self.normalization!r} is unknown;"
-                f" choose from {', '.join(CENTER_NORMALIZATIONS)}"
-            )
+            what = f"normalization={self.normalization!r}"
+            raise unknown_choice(what, self.normalization, CENTER_NORMALIZATIONS)
         if self.heads < 1:
             raise InputError(f"heads must be at least 1, not {self.heads}")
         if self.heads > 1 and not self.shares:

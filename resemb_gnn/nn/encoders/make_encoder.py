@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 from torch_geometric.data import Data
 
-from resemb_gnn.errors import InputError, did_you_mean
+from resemb_gnn.errors import InputError, unknown_choice
 from resemb_gnn.graph import NodeFeatures
 from resemb_gnn.nn.encoders.average import ItemAverageEncoder
 from resemb_gnn.nn.encoders.center_encoder import CenterEncoder
@@ -55,11 +55,7 @@ def make_encoder(
     if encoder == MLP:  # hidden units are centres whose weights need not sum to 1
         encoder, normalize = "sign", CenterNormalization("relu")
     if encoder not in ENCODERS:
-        known = (*ENCODERS, MLP)
-        raise InputError(
-            f"encoder={encoder!r} is unknown; choose from {', '.join(known)}"
-            f"{did_you_mean(encoder, known)}"
-        )
+        raise unknown_choice(f"encoder={encoder!r}", encoder, (*ENCODERS, MLP))
     options: dict[str, Any] = {"hidden": hidden} if hidden else {}
     made: CenterEncoder = find(ENCODERS[encoder])(
         graph, num_centers, temperature=temperature, normalize=normalize, **options

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from resemb_gnn.errors import InputError
+from resemb_gnn.errors import InputError, unknown_choice
 from resemb_gnn.nn.layers.mlp import make_activation, make_mlp
 from resemb_gnn.nn.layers.segment import repeat_rows, segment_index, segment_softmax, segment_sum
 from resemb_gnn.settings.names import ATTENTION_NORMALIZATIONS
@@ -51,10 +51,8 @@ class DINAttention(nn.Module):
     ) -> None:
         super().__init__()
         if normalization not in ATTENTION_NORMALIZATIONS:
-            raise InputError(
-                f"normalization={normalization!r} is unknown;"
-                f" choose from {', '.join(ATTENTION_NORMALIZATIONS)}"
-            )
+            what = f"normalization={normalization!r}"
+            raise unknown_choice(what, normalization, ATTENTION_NORMALIZATIONS)
         if not hidden:
             raise InputError("the attention needs at least one hidden layer")
         self.dim = dim

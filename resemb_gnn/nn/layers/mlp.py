@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from resemb_gnn.errors import InputError
+from resemb_gnn.errors import unknown_choice
 from resemb_gnn.nn.layers.dice import Dice
 
 ACTIVATIONS = ("dice", "prelu", "relu")
@@ -20,7 +20,7 @@ def make_activation(name: str, num_features: int) -> nn.Module:
         return nn.PReLU(num_features)
     if name == "relu":
         return nn.ReLU()
-    raise InputError(f"activation={name!r} is unknown; choose from {', '.join(ACTIVATIONS)}")
+    raise unknown_choice(f"activation={name!r}", name, ACTIVATIONS)
 
 
 def make_mlp(in_features: int, hidden: tuple[int, ...], activation: str) -> nn.Sequential:
