@@ -40,6 +40,12 @@ class RowError(InputError):
         return InputError(f"{self.where}, {place}: {self.what}")
 
 
+class PlacedError(InputError):
+    """An error in a file that its message names: whoever works on another one with this one's help
+    has no place to put before it.
+    """
+
+
 class TrainingError(InputError):
     """Training cannot go on: memory or disk is exhausted, or numbers are no longer finite.
 
@@ -96,7 +102,8 @@ def brief(error: BaseException) -> str:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """``"; did you mean NAME?"`` with the nearest known name, or nothing if none is near."""
-    near = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    names = [one for one in known if isinstance(one, str)]  # pandas has columns without names
+    near = get_close_matches(name, names, n=1, cutoff=0.6)
     return f"; did you mean {near[0]}?" if near else ""
 
 

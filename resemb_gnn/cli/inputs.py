@@ -46,7 +46,7 @@ def check_tables(settings: Any) -> None:
 
         for place, names in headers(paths):
             if isinstance(settings, DataSettings) and table != "data":
-                check_id_name(f"the table of {table} ({place})", names, wanted[0], table)
+                check_id_name(f"the table of {table}, {place}", names, wanted[0], table)
             check_names(place, names, wanted)
 
 

@@ -45,11 +45,11 @@ def read_table_of(
     place_name = f"the table of {what} ({place_of(frame)})"
     if like is not None:
         chosen = list(like.features)
-    if chosen is not None and id_column in chosen:
-        raise InputError(f"{id_column!r} holds the ids of the {what} and is no feature of them")
-    with naming(f"the table of {what}"):
+    with naming(f"the table of {what}", frame):
+        if chosen is not None and id_column in chosen:
+            raise InputError(f"{id_column!r} holds the ids of the {what} and is no feature of them")
         table = read_columns(frame, None if chosen is None else [id_column, *chosen])
-    check_id_name(place_name, table.columns, id_column, what)
+        check_id_name(place_of(frame), table.columns, id_column, what)
     with naming(place_name, frame):
         own = parse_ids(table[id_column])
         if own.is_duplicated().any():

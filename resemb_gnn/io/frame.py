@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import polars as pl
 import pyarrow as pa
 
-from resemb_gnn.errors import InputError, RowError, brief, shown
+from resemb_gnn.errors import InputError, PlacedError, RowError, brief, shown
 from resemb_gnn.io.arrow import ARROW_ERRORS, POLARS_ERRORS, check_names, frame_of
 from resemb_gnn.io.parts import Paths, are_paths, shown_paths
 from resemb_gnn.io.tables import place_of_row, read_table
@@ -79,17 +79,21 @@ def _from_memory(frame: Any, columns: list[str] | None) -> pl.DataFrame:
 def naming(place: str, frame: "Frame | None" = None) -> Iterator[None]:
     """Puts ``place`` before the message of an :class:`~resemb_gnn.InputError` of a column. With the
     ``frame`` whose rows the column has, a row in files is named by its line
-    (:func:`~resemb_gnn.io.tables.place_of_row`); without, by whoever knows the frame.
+    (:func:`~resemb_gnn.io.tables.place_of_row`), and no other place is put before that; without, by
+    whoever knows the frame.
     """
+    kind = PlacedError if are_paths(frame) else InputError
     try:
         with contextlib.nullcontext() if frame is None else naming_lines(frame):
             yield
     except RowError as error:
         raise RowError(f"{place}, {error.where}", error.row, error.what) from None
+    except PlacedError:
+        raise
     except InputError as error:
-        raise InputError(f"{place}, {error}") from None
+        raise kind(f"{place}, {error}") from None
     except pl.exceptions.PanicException as error:  # no Exception: nothing else would catch it
-        raise InputError(f"{place} holds values that no log can use: {brief(error)}") from error
+        raise kind(f"{place} holds values that no log can use: {brief(error)}") from error
 
 
 @contextlib.contextmanager

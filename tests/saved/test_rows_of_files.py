@@ -81,7 +81,10 @@ def test_of_pairs_and_of_new_items(
         items.with_columns(article=pl.col("article").replace("A-5", "A-99")), table, 2, price="dear"
     )
     message = failing(later_shop, capsys, "predict", *words, "--items", str(table))
-    assert f"{table}), column 'price', line {line}: 'dear' is no number" in message
+    told = f"the table of items ({table}), column 'price', line {line}: 'dear' is no number"
+    assert message.startswith(f"resemb-gnn: {told}")
+    message = failing(later_shop, capsys, "predict", *words, "--items", f"{table}.gz")
+    assert message == f"resemb-gnn: the table of items, no such file: {table}.gz"
 
 
 def test_of_users_and_candidates(
