@@ -1,6 +1,9 @@
 """The command that writes the best items of many users."""
 
+import contextlib
+
 import polars as pl
+from torch import Tensor
 
 from resemb_gnn.cli.command_settings import RecommendSettings
 from resemb_gnn.cli.history import column_of, read_history
@@ -12,7 +15,7 @@ from resemb_gnn.io.ids import parse_ids
 from resemb_gnn.io.tables import write_table
 from resemb_gnn.pipeline.progress import Stages
 from resemb_gnn.saved.extended import with_history
-from resemb_gnn.saved.recommending import known_numbers
+from resemb_gnn.saved.recommending import best_items, known_numbers
 
 
 def run_recommend(settings: RecommendSettings) -> None:
@@ -26,22 +29,22 @@ def run_recommend(settings: RecommendSettings) -> None:
     users, items = _ids(settings.users, user), _ids(settings.candidates, item)
     if history is not None:
         trained = with_history(trained, history, users)
-    _refuse_unknown(settings.users, users, "user", trained.histories.user_ids)
-    _refuse_unknown(settings.candidates, items, "item", trained.item_ids)
+    asked = _numbers(settings.users, users, "user", trained.histories.user_ids)
+    candidates = _numbers(settings.candidates, items, "item", trained.item_ids)
     with naming(settings.model):
-        table = trained.recommend(
-            users,
+        table = best_items(
+            trained,
+            asked,
+            candidates,
             settings.k,
-            candidates=items,
             include_seen=settings.include_seen,
             retrieve=settings.retrieve,
             context=values,
             progress=not settings.quiet,
         )
     write_table(table, out)
-    asked = len(trained.histories.user_ids) if users is None else users.n_unique()
-    print(f"{settings.out} holds {len(table):,} items for {asked:,} users", end="")
-    fewer = asked - table.filter(pl.col("rank") == settings.k).height
+    print(f"{settings.out} holds {len(table):,} items for {len(asked):,} users", end="")
+    fewer = len(asked) - table.filter(pl.col("rank") == settings.k).height
     print(f", fewer than {settings.k} for {fewer:,} of them." if fewer else ".")
 
 
@@ -53,11 +56,12 @@ def _ids(path: str | None, column: str) -> pl.Series | None:
         return parse_ids(ids)
 
 
-def _refuse_unknown(path: str | None, ids: pl.Series | None, name: str, known: pl.Series) -> None:
-    """Refuses ids of a file that are not known, here, where its lines can be told."""
-    if path is not None:
-        with naming(path, path):
-            known_numbers(ids, name, known)
+def _numbers(path: str | None, ids: pl.Series | None, name: str, known: pl.Series) -> Tensor:
+    """The model's numbers of a file's ids, or of all that are known: here, where lines of the file
+    can be told of those that are not.
+    """
+    with contextlib.nullcontext() if path is None else naming(path, path):
+        return known_numbers(ids, name, known)
 
 
 def _values(pairs: tuple[str, ...]) -> dict[str, str | None]:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 SAMPLED = 128  # users whose scores of all candidates tell what anchors stand for
 
 
-@torch.no_grad()
 def recommend(
     trained: "TrainedModel",
     users: pl.Series | list[Any] | None,
@@ -39,17 +38,43 @@ def recommend(
     progress: bool,
 ) -> pl.DataFrame:
     """What :meth:`~resemb_gnn.TrainedModel.recommend` says."""
-    if k < 1:
-        raise InputError(f"k must be at least 1, not {k}")
-    if retrieve is not None and retrieve < k:
-        raise InputError(f"retrieve={retrieve}: of so few candidates there are no {k} best")
     if users is not None:
         users = id_column(users, "user")
     if history is not None:
         trained = with_history(trained, history, users)
+    return best_items(
+        trained,
+        known_numbers(users, "user", trained.histories.user_ids),
+        known_numbers(candidates, "item", trained.item_ids),
+        k,
+        include_seen=include_seen,
+        retrieve=retrieve,
+        context=context,
+        progress=progress,
+    )
+
+
+@torch.no_grad()
+def best_items(
+    trained: "TrainedModel",
+    user: Tensor,
+    candidates: Tensor,
+    k: int,
+    *,
+    include_seen: bool,
+    retrieve: int | None,
+    context: Mapping[str, Any] | None,
+    progress: bool,
+) -> pl.DataFrame:
+    """What :func:`recommend` gives, of users and candidates by their numbers in the model, int64
+    ``[num_users]`` and ``[num_candidates]``.
+    """
+    if k < 1:
+        raise InputError(f"k must be at least 1, not {k}")
+    if retrieve is not None and retrieve < k:
+        raise InputError(f"retrieve={retrieve}: of so few candidates there are no {k} best")
     histories, device = trained.histories, trained.device
-    user = known_numbers(users, "user", histories.user_ids)
-    ids = known_numbers(candidates, "item", trained.item_ids).sort().values.to(device)
+    ids = candidates.sort().values.to(device)
     scores = _Scores(trained, ids, _one_row(trained, context))
     anchors = None
     if retrieve is not None and retrieve < ids.numel():
