@@ -40,7 +40,7 @@ docs: $(VENV)/.dev ## the site, in site/
 # tqdm's warning names a path of the machine.
 notebooks: $(VENV)/.dev ## executes them and keeps their outputs, as the repository shows them
 	PYTHONWARNINGS=ignore:IProgress $(VENV)/bin/python -m nbconvert --to notebook --execute \
-		--ExecutePreprocessor.startup_timeout=600 --inplace docs/notebooks/*.ipynb
+		--ExecutePreprocessor.startup_timeout=600 --ExecutePreprocessor.record_timing=False --inplace docs/notebooks/*.ipynb
 
 wheel-check: $(VENV)/.dev ## wheel and sdist in an empty environment, without torch-scatter
 	PYTHON=$(VENV)/bin/python .ci/wheel-check

@@ -86,6 +86,7 @@ def notebook(path: Path, execute: bool) -> list[tuple[str, str | bytes]]:
     names = {"unique_key": path.stem, "output_files_dir": f"{path.stem}_files"}
     text, found = MarkdownExporter(config=settings).from_filename(str(path), resources=names)
     text = re.sub(r"\]\((\w+)\.ipynb\)", r"](\1.md)", text)  # links to the pages of other notebooks
+    text = text.replace('<table border="1" class="dataframe">', "<table>")  # which the theme lays out
     return [
         (f"notebooks/{path.stem}.md", text),
         *((f"notebooks/{name}", data) for name, data in found["outputs"].items()),
@@ -134,7 +135,9 @@ def mathml(formula: str, block: bool) -> str:
     if r"\\" in formula and r"\begin" not in formula:
         formula = rf"\begin{{align*}}{formula}\end{{align*}}"
     found = convert(formula, display="block" if block else "inline")
-    return found.replace(r"\_", "_")  # it leaves them so within \text
+    found = found.replace(r"\_", "_")  # it leaves them so within \text
+    # One that is wider than a phone is scrolled; a span, as Markdown has it in a paragraph.
+    return f'<span style="display: block; overflow: auto hidden">{found}</span>' if block else found
 
 
 class Docstrings(Extension):
