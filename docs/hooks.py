@@ -86,7 +86,7 @@ def notebook(path: Path, execute: bool) -> list[tuple[str, str | bytes]]:
     names = {"unique_key": path.stem, "output_files_dir": f"{path.stem}_files"}
     text, found = MarkdownExporter(config=settings).from_filename(str(path), resources=names)
     text = re.sub(r"\]\((\w+)\.ipynb\)", r"](\1.md)", text)  # links to the pages of other notebooks
-    text = text.replace('<table border="1" class="dataframe">', "<table>")  # which the theme lays out
+    text = text.replace('<table border="1" class="dataframe">', "<table>")  # the theme's own
     return [
         (f"notebooks/{path.stem}.md", text),
         *((f"notebooks/{name}", data) for name, data in found["outputs"].items()),
