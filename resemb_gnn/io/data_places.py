@@ -27,7 +27,7 @@ def named_data(data: Paths) -> tuple[str, str] | None:
     """The name of a data set known by name, and the place of its files, if it is said; ``None`` of
     files of one's own.
     """
-    if isinstance(data, list | tuple):
+    if not isinstance(data, str | os.PathLike):
         return named_data(data[0]) if len(data) == 1 else None
     one = os.fspath(data)
     name, colon, place = one.partition(":")
