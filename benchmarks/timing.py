@@ -44,11 +44,11 @@ class Turn(NamedTuple):
     cpu: float
 
 
-def alternate(contenders: list[Contender], rounds: int) -> Iterator[Turn]:
+def alternate(contenders: list[Contender], rounds: int, warm_up: bool = True) -> Iterator[Turn]:
     """Each round lets every contender have its turn, in an order that moves on by one a round; a
     round to warm up comes first and is left out.
     """
-    for number in range(WARM_UP, rounds):
+    for number in range(WARM_UP if warm_up else 0, rounds):
         shift = number % len(contenders)
         for contender in contenders[shift:] + contenders[:shift]:
             job = contender.prepare(max(number, 0))

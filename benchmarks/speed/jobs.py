@@ -4,8 +4,8 @@
     python -m benchmarks.speed.jobs --jobs 1 2 --rounds 3 -- --data Beauty.txt --seeds 2 --epochs 2
 
 A turn is a `resemb-gnn compare` in processes of its own, from the first import to the report; words
-behind `--` are its flags, by default those of `make compare`. A first round warms up and is left
-out. Figures of all turns must be the same to the bit, but for what the clock measures. Beside the
+behind `--` are its flags, by default those of `make compare`. Nothing warms up: each turn is minutes
+long. Figures of all turns must be the same to the bit, but for what the clock measures. Beside the
 seconds stands the largest memory of all processes together, each shared page counted once (PSS,
 looked at twice a second; Linux).
 
@@ -140,7 +140,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         comparisons = Comparisons(options.flags, Path(folder))
         made = [comparisons.contender(jobs) for jobs in dict.fromkeys(options.jobs)]
-        for number, contender, wall, _ in alternate(made, options.rounds):
+        for number, contender, wall, _ in alternate(made, options.rounds, warm_up=False):
             turn = {"name": contender.name, "round": number, "wall": wall}
             results["turns"].append(turn | {"peak_bytes": comparisons.peak})
             write_json(options.out, results)
