@@ -4,9 +4,9 @@
     python -m benchmarks.speed.jobs --jobs 1 2 --rounds 3 -- --data Beauty.txt --seeds 2 --epochs 2
 
 A turn is a `resemb-gnn compare` in processes of its own, from the first import to the report; words
-behind `--` are its flags, by default those of `make compare`. Nothing warms up: each turn is minutes
-long. Figures of all turns must be the same to the bit, but for what the clock measures. Beside the
-seconds stands the largest memory of all processes together, each shared page counted once (PSS,
+behind `--` are its flags, by default those of `make compare`. Nothing warms up: a turn takes
+minutes. Figures of all turns must be the same to the bit, but for what the clock measures. Beside
+the seconds stands the largest memory of all processes together, each shared page counted once (PSS,
 looked at twice a second; Linux).
 
 Every turn stands in jobs.json; the ratio of two numbers of jobs is taken within a round.
