@@ -30,8 +30,8 @@ from resemb_gnn.experiment.results import read_results
 from resemb_gnn.io.json_text import write_json
 from resemb_gnn.pipeline.facts import versions
 
-MAKE_COMPARE = ["--embeddings", "plain", "mlp:held", "gcn", "--seeds", "3"]
-MAKE_COMPARE += ["--max-history", "20"]
+MAKE_COMPARE = ["--data", "complete-journey", "--embeddings", "plain", "mlp:held", "gcn"]
+MAKE_COMPARE += ["--seeds", "3", "--max-history", "20"]
 TIMES = ("seconds", "seconds_per_epoch", "examples_per_second")
 
 

@@ -50,5 +50,5 @@ def test_memory_is_that_of_all_processes_that_were_started() -> None:
 def test_by_default_what_make_compare_runs() -> None:
     text = Path("Makefile").read_text().replace("\\\n", " ")
     line = next(line for line in text.splitlines() if "resemb-gnn compare" in line).split()
-    first, last = line.index("--embeddings"), line.index("--out")
+    first, last = line.index("--data"), line.index("--out")
     assert line[first:last] == jobs.MAKE_COMPARE
