@@ -1,0 +1,83 @@
+"""The figures of README on speed, scale and theory, from the raw files; those of the contest are
+held by tests/benchmarks/test_contest.py.
+"""
+
+import re
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.stats
+
+from resemb_gnn.io.json_text import read_json
+
+ROOT = Path(__file__).parents[1]
+README = " ".join((ROOT / "README.md").read_text().split())
+RESULTS = ROOT / "benchmarks"
+
+
+def figures(pattern: str) -> list[float]:
+    found = re.search(pattern, README)
+    assert found is not None, pattern
+    return [float(text) for text in found.groups()]
+
+
+def by_round(turns: list[dict[str, Any]], clock: str) -> dict[str, Any]:
+    """Seconds of each contender, in the order of the rounds."""
+    found: dict[str, dict[int, float]] = defaultdict(dict)
+    for turn in turns:
+        found[turn["name"]][turn["round"]] = turn[clock]
+    return {name: np.array([own[key] for key in sorted(own)]) for name, own in found.items()}
+
+
+def test_steps_of_embeddings() -> None:
+    seconds = by_round(read_json(RESULTS / "speed/results/negatives.json")["turns"], "cpu")
+    told = figures(
+        r"takes ([\d.]+) times as long with `mlp:held` .* ([\d.]+) times with `gcn` and"
+        r" ([\d.]+) times with `gat`"
+    )
+    made = [
+        np.median(seconds[f"{name}, 4"] / seconds["plain, 4"]) for name in ("mlp", "gcn", "gat")
+    ]
+    assert [round(float(ratio), 2) for ratio in made] == told
+
+
+def test_other_libraries() -> None:
+    every = read_json(RESULTS / "speed/results/speed.json")["turns"]
+    turns = [t for t in every if (t["group"], t["threads"]) == ("peers-end-to-end", 1)]
+    each = {turn["name"]: turn["examples"] for turn in turns}
+    seconds = {name: own / each[name] for name, own in by_round(turns, "wall").items()}
+    ours = seconds.pop("resemb_gnn, plain table")
+    del seconds["resemb_gnn, plain table, compiled"]
+    ratios = [np.median(theirs / ours) for theirs in seconds.values()]
+    assert figures(r"a (\d+)th to an (\d+)th") == [round(min(ratios)), round(max(ratios))]
+
+
+def test_memory_and_minutes() -> None:
+    sizes = read_json(RESULTS / "scale/results/defaults.json")["sizes"]
+    largest = max(sizes, key=lambda size: size["rows"])
+    peak = max(stage["peak_bytes"] for stage in largest["stages"]) / 2**30
+    told = figures(r"(\d+) million behaviours of a million items train within ([\d.]+) GiB")
+    assert told == [largest["rows"] / 1e6, round(peak, 1)]
+    jobs = {t["name"]: t["wall"] for t in read_json(RESULTS / "speed/results/jobs.json")["turns"]}
+    assert figures(r"`make compare` takes (\d+) minutes") == [round(jobs["--jobs 2"] / 60)]
+
+
+def test_correlations() -> None:
+    world = read_json(RESULTS / "theory/results/radius-world.json")["runs"]
+    sets = [
+        [run for run in world if (run["users"], run["folds"]) == (users, 10)]
+        for users in (100, 300, 1000)
+    ]
+    sets.append(read_json(RESULTS / "theory/results/radius-Beauty.json")["runs"])
+    for measure, pattern in (
+        ("rms", r"rank correlation ([\d.]+) to ([\d.]+) in three synthetic worlds and on Beauty"),
+        ("residual_share", r"residual's share of an embedding \(([\d.]+) to ([\d.]+)\)"),
+    ):
+        found = [
+            scipy.stats.spearmanr(*([run[key] for run in runs] for key in (measure, "gap")))[0]
+            for runs in sets
+        ]
+        assert [len(runs) for runs in sets] == [75] * 4
+        assert figures(pattern) == [round(min(found), 2), round(max(found), 2)]
