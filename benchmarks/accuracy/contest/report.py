@@ -37,7 +37,7 @@ SIMPLE = {
 }
 FITTED = "logistic"
 DEFAULT = "mlp:held"
-README_ARMS = (FITTED, "plain", "spectral", "frozen", "linear", "gcn", "sign:none", DEFAULT)
+README_ARMS = (FITTED, "plain", "plain:item2vec", "spectral", "frozen", "linear", "gcn", DEFAULT)
 MARKS = (
     "<!-- table: python -m benchmarks.accuracy.contest.report --readme README.md -->",
     "<!-- end of table -->",
