@@ -1,5 +1,5 @@
-"""The figures of README on speed, scale and theory, from the raw files; those of the contest are
-held by tests/benchmarks/test_contest.py.
+"""The figures in README's sentences, from the raw files; its table is held by
+tests/benchmarks/test_contest.py.
 """
 
 import re
@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import scipy.stats
 
+from benchmarks.tables import mean_of
+from resemb_gnn.experiment.results import read_results
+from resemb_gnn.experiment.summary import by_embedding
 from resemb_gnn.io.json_text import read_json
 
 ROOT = Path(__file__).parents[1]
@@ -81,3 +84,17 @@ def test_correlations() -> None:
         ]
         assert [len(runs) for runs in sets] == [75] * 4
         assert figures(pattern) == [round(min(found), 2), round(max(found), 2)]
+
+
+def runs_of(name: str) -> dict[str, list[dict[str, Any]]]:
+    return by_embedding(read_results(RESULTS / f"accuracy/results/contest/{name}/results.json"))
+
+
+def test_sentences_on_the_contest() -> None:
+    attributes = [runs_of(f"{name}-attributes-nodes")["mlp:held"] for name in ("beauty", "sports")]
+    told = figures(r"comes to ([\d.]+) \(Beauty\) and ([\d.]+) \(Sports\)")
+    assert [round(mean_of(runs, "ranking", "hr_10"), 3) for runs in attributes] == told
+    (permuted,) = runs_of("beauty-permuted")["mlp"]
+    (table,) = (run for run in runs_of("beauty")["plain"] if run["seed"] == permuted["seed"])
+    points = 100 * (table["test"]["gauc"] - permuted["test"]["gauc"])
+    assert figures(r"`mlp` falls (\d+) points below the table on Beauty") == [round(points)]
