@@ -98,3 +98,21 @@ def test_sentences_on_the_contest() -> None:
     (table,) = (run for run in runs_of("beauty")["plain"] if run["seed"] == permuted["seed"])
     points = 100 * (table["test"]["gauc"] - permuted["test"]["gauc"])
     assert figures(r"`mlp` falls (\d+) points below the table on Beauty") == [round(points)]
+    rates = read_json(RESULTS / "accuracy/results/contest/kuairand/simple.json")["scores"]
+    gauc = rates["click rates"]["test"]["gauc"]
+    assert figures(r"two click rates added up \(([\d.]+)\)") == [round(gauc, 3)]
+    told = figures(
+        r"the default gains ([\d.]+) points on Beauty, ([\d.]+) on Complete Journey and ([\d.]+) on"
+        r" Sports"
+    )
+    gains = []
+    for name in ("beauty", "complete-journey", "sports"):
+        runs = runs_of(name)
+        pairs = zip(runs["mlp:held"], runs["plain"], strict=True)
+        each = [
+            (one["seed"] == two["seed"], one["test"]["gauc"] - two["test"]["gauc"])
+            for one, two in pairs
+        ]
+        assert [same for same, _ in each] == [True] * 3
+        gains.append(round(100 * float(np.mean([gain for _, gain in each])), 1))
+    assert gains == told

@@ -16,6 +16,7 @@ from benchmarks.accuracy.contest.draws import Draws, over_users, read_draws
 from benchmarks.accuracy.contest.rule import ARMS, BESIDE, FORMS, SEEDS, SETS
 from benchmarks.tables import mean_and_std, mean_of, points, section, table, write_between
 from resemb_gnn.experiment.results import read_results
+from resemb_gnn.experiment.run import Run
 from resemb_gnn.experiment.summary import (
     by_embedding,
     difference,
@@ -31,8 +32,10 @@ Runs = dict[str, list[dict[str, Any]]]
 Simple = dict[str, dict[str, Any]]
 SIMPLE = {
     "popularity": "popularity",
+    "recent": "popularity in the last tenth of training",
     "co-visits": "cosine co-visits with the history",
     "click rate": "smoothed click rate of the item",
+    "click rates": "log-odds of the click rates of item and context, added",
     "logistic": "logistic regression on untrained scores",
 }
 FITTED = "logistic"
@@ -169,7 +172,9 @@ def page(
         "",
         "Made by `python -m benchmarks.accuracy.contest.report` from the raw files in"
         " `results/contest`; the rule is in [contest/README.md](contest/README.md). Differences"
-        " are in points (hundredths) of GAUC with 95 % intervals, bold where these leave out zero;"
+        " are in points (hundredths) of GAUC (users weighted by their examples) with 95 %"
+        " intervals, bold where these leave out zero, over the seeds that both arms have; the other"
+        " columns are over all of an arm's;"
         " *over users*: what another sample of test users would change, seeds held fixed; *over"
         " seeds*: what another start and order of the batches would; *over users and seeds*: both"
         " at once, where there are more seeds than the rule's. Sets and arms that are missing"
@@ -202,7 +207,8 @@ def beside_tables(results: Path, sets: dict[str, Runs], draws: dict[str, Draws])
         runs, drawn = by_embedding(read_results(file)), read_draws(file.parent)
         if "plain" not in runs and "plain" in sets.get(beside.of, {}):
             runs["plain"] = sets[beside.of]["plain"]
-            drawn = draws[beside.of] | drawn
+            tables = (Run("plain", run["seed"]).file_name for run in runs["plain"])
+            drawn |= {key: draws[beside.of][key] for key in tables if key in draws[beside.of]}
         sets[name], draws[name] = runs, drawn
         lines += section(beside.title, set_table(name, runs, {}, drawn, beside.seeds))
     return lines

@@ -2,11 +2,12 @@
 
     python -m benchmarks.accuracy.contest.simple --data-folder DATA
 
-Popularity alone, the co-visits with the history alone, and a logistic regression on a dozen such
-scores: the candidate's count, its cosine co-visits with the history and the likeness of its
-spectral features, as they are and propagated once, to those of the history (mean, most, last); in
-logs with labels also the smoothed click rate of each value of each category. As in the contest,
-what a training example is scored by leaves out its own fold of users.
+Popularity alone, of all of training and, where time splits, of its last tenth; the co-visits with
+the history alone; in logs with labels the click rates of item and context, added up; and a logistic
+regression on a dozen such scores: the candidate's count, its cosine co-visits with the history and
+the likeness of its spectral features, as they are and propagated once, to those of the history
+(mean, most, last); in logs with labels also the smoothed click rate of each value of each category.
+As in the contest, what a training example is scored by leaves out its own fold of users.
 """
 
 import argparse
@@ -97,6 +98,20 @@ def scores_of(examples: Examples, views: list[View], user_fold: Tensor | None) -
     return found.flatten(0, 1)
 
 
+def recent_counts(task: Task) -> Tensor:
+    """Logarithm of each item's behaviours in the last tenth of training, ``[num_items]``."""
+    history = task.split.history
+    late = history.times >= history.times.double().quantile(0.9)
+    return history.items[late].bincount(minlength=history.num_items).double().log1p()
+
+
+def candidates_of(part: Examples) -> Tensor:
+    """All candidates, int64 ``[num_examples * candidates]``."""
+    if part.negatives is None:
+        return part.target
+    return torch.cat([part.target[:, None], part.negatives], dim=1).flatten()
+
+
 def click_rates(task: Task, part: Examples, user_fold: Tensor | None) -> Tensor:
     """Log-odds of the smoothed click rate, over training examples, of each example's value of each
     category; for training examples, over those of other folds.
@@ -153,21 +168,32 @@ def run(name: str, folder: Path, out: Path) -> dict[str, Any]:
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     model.fit(known.numpy(), label.flatten().numpy())
 
-    def logits(rows: Tensor) -> dict[str, Tensor]:
-        found = {"popularity": rows[:, 0], "co-visits": rows[:, 1]}
+    recent = recent_counts(task)
+    features = task.source.log.features
+
+    def logits(rows: Tensor, part: Examples) -> dict[str, Tensor]:
+        found = {"popularity": rows[:, 0]}
+        if split.settings["by"] == "time":
+            found["recent"] = recent[candidates_of(part)]
+        found["co-visits"] = rows[:, 1]
         if labelled:
             found["click rate"] = rows[:, len(NAMES)]
+            several = 0
+            if features is not None and features.context is not None:  # its rates come last
+                several = sum(one.kind == "category" for one in features.context)
+            if several:
+                found["click rates"] = found["click rate"] + rows[:, -several:].sum(dim=1)
         return found | {"logistic": torch.from_numpy(model.decision_function(rows.numpy()))}
 
     rankings = {}
     if settings.ranking is not None:
         among = split.against(split.test, int(settings.ranking))
         rows = scores_of(among, views, None)
-        for one, logit in logits(rows).items():
+        for one, logit in logits(rows, among).items():
             rankings[one] = asdict(Ranking.of(rank_of_first(logit.view(len(among), -1))))
     found = {}
     user, answer = split.test.user.numpy(), split.test.label.numpy().astype(np.int8)
-    for one, logit in logits(test).items():
+    for one, logit in logits(test, split.test).items():
         found[one] = {"test": figures_of(logit, split.test)}
         if one in rankings:
             found[one]["ranking"] = rankings[one]
