@@ -78,6 +78,7 @@ def test_threads(
 def test_compiled_processes_are_refused_before_the_data_are_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    missing = tmp_path / "missing.csv"
-    assert fit(missing, tmp_path / "model", "--processes", "2", "--compile") == 2
+    empty = tmp_path / "log.csv"
+    empty.write_text("user,item,time\n")
+    assert fit(empty, tmp_path / "model", "--processes", "2", "--compile") == 2
     assert "compile goes with one process" in capsys.readouterr().err
