@@ -238,7 +238,10 @@ def test_bad_flags(
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--kinds", "brand=text"], "kinds='brand=text': the kind 'text' is unknown; choose from category, numeric"),
+        (
+            ["--kinds", "brand=text"],
+            "kinds='brand=text': the kind 'text' is unknown; choose from category, numeric",
+        ),
         (["--kinds", "brand"], "kinds='brand' is not of the form NAME=KIND"),
         (["--widths", "brand=0"], "widths='brand=0' is not of the form NAME=WIDTH"),
     ],
