@@ -111,6 +111,10 @@ def set_table(name: str, runs: Runs, simple: Simple, draws: Draws, seeds: int = 
     titles += ["over users and seeds"] if seeds > SEEDS else []
     titles += ["over seeds", *(("HR@10", "NDCG@10") if ranked else ("log loss",))]
     rows = []
+
+    def over_both(arm: str) -> str:
+        return points(over_users(draws, arm, "plain", "gauc", seeds, with_seeds=True))
+
     for score, found in simple.items():
         test, ranking = found["test"], found.get("ranking", {})
         loss = f"{test['logloss']:.4f}" if score == FITTED else NONE  # the others are no log-odds
@@ -124,7 +128,6 @@ def set_table(name: str, runs: Runs, simple: Simple, draws: Draws, seeds: int = 
         paired = paired_differences(own, runs.get("plain", []), "test", "gauc")
         versus = arm != "plain" and "plain" in runs
         reached = seconds_to_reach(own, runs.get("plain", []))
-        both = over_users(draws, arm, "plain", "gauc", seeds, with_seeds=True)
         rows.append(
             [
                 f"`{arm}`",
@@ -133,7 +136,7 @@ def set_table(name: str, runs: Runs, simple: Simple, draws: Draws, seeds: int = 
                 mean_and_std([number(run, "test", "auc") for run in own]),
                 f"{mean_of(own, 'test', 'gauc'):.4f}",
                 points(over_users(draws, arm, "plain", "gauc", seeds)) if versus else NONE,
-                *([points(both) if versus else NONE] if seeds > SEEDS else []),
+                *([over_both(arm) if versus else NONE] if seeds > SEEDS else []),
                 points(difference(paired)) if versus and len(paired) > 1 else NONE,
                 *([f"{mean_of(own, 'test', 'logloss'):.4f}"] if not ranked else []),
                 *(f"{mean_of(own, 'ranking', key):.4f}" for key in ("hr_10", "ndcg_10") if ranked),
