@@ -9,9 +9,11 @@ from torch import Tensor, nn
 
 from resemb_gnn.data import Examples
 from resemb_gnn.errors import InputError
+from resemb_gnn.nn.layers.process_sum import add_up, gather_all, take_largest
 from resemb_gnn.training.evaluation import Metrics, evaluate, metrics_of, predict
 
 _DENSE, _SPARSE = 1, 2  # layouts of gradients; 0 is none
+_LARGE = 1 << 20  # numbers in a table
 
 
 def join_processes(device: torch.device) -> tuple[int, int]:
@@ -93,13 +95,13 @@ def add_gradients(model: nn.Module, loss: Tensor) -> Tensor:
         elif layout == _DENSE:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-            if parameter.dim() == 2 and 2 * longest * others <= parameter.size(0):
+            if _by_rows(parameter) and 2 * longest * others <= parameter.size(0):
                 _add_rows(parameter.grad, longest)
             else:
                 dense.append(parameter.grad)
     whole = loss.detach().reshape(1)
     flat = torch.cat([whole, *(grad.flatten() for grad in dense)])
-    dist.all_reduce(flat)
+    add_up(flat)
     whole, *parts = flat.split([1, *(grad.numel() for grad in dense)])
     for grad, part in zip(dense, parts, strict=True):
         grad.copy_(part.view_as(grad))
@@ -115,15 +117,20 @@ def _agreed(parameters: list[nn.Parameter]) -> tuple[list[int], list[int]]:
         for p in parameters
     ]
     most = torch.tensor(own, device=parameters[0].device)
-    dist.all_reduce(most, dist.ReduceOp.MAX)
+    take_largest(most)
     layouts, heights = most.t().tolist()
     return layouts, heights
 
 
 def _height(parameter: nn.Parameter) -> int:
-    """Rows of a dense gradient that are not zero, if it has rows; else any number."""
+    """Rows of a dense gradient that are not zero, if these may be all that is sent."""
     assert parameter.grad is not None
-    return int(parameter.grad.any(dim=1).sum()) if parameter.dim() == 2 else 0
+    return int(parameter.grad.any(dim=1).sum()) if _by_rows(parameter) else 0
+
+
+def _by_rows(parameter: nn.Parameter) -> bool:
+    """Whether it is a table so large that to look for its rows takes less than to send it whole."""
+    return parameter.dim() == 2 and parameter.numel() >= _LARGE
 
 
 def _add_rows(grad: Tensor, longest: int) -> None:
@@ -139,7 +146,7 @@ def _add_rows(grad: Tensor, longest: int) -> None:
 def total(value: Tensor) -> Tensor:
     """Sum over the processes."""
     value = value.clone()
-    dist.all_reduce(value)
+    add_up(value)
     return value
 
 
@@ -160,19 +167,16 @@ def evaluate_across(
 def gather(part: Tensor) -> Tensor:
     """The parts of all processes, one after the other; their first sizes may differ."""
     own = torch.tensor([part.size(0)], device=part.device)
-    sizes = [torch.empty_like(own) for _ in range(dist.get_world_size())]
-    dist.all_gather(sizes, own)
-    parts = _padded(part, max(int(size) for size in sizes))
-    return torch.cat([one[: int(size)] for one, size in zip(parts, sizes, strict=True)])
+    sizes = [int(size) for size in gather_all(own)]
+    parts = _padded(part, max(sizes))
+    return torch.cat([one[:size] for one, size in zip(parts, sizes, strict=True)])
 
 
 def _padded(part: Tensor, longest: int) -> list[Tensor]:
     """The parts of all processes, with zeros behind them up to the first size ``longest``."""
     padded = part.new_zeros(max(1, longest), *part.shape[1:])
     padded[: part.size(0)] = part
-    parts = [torch.empty_like(padded) for _ in range(dist.get_world_size())]
-    dist.all_gather(parts, padded)
-    return parts
+    return gather_all(padded)
 
 
 def _gathered(parameter: nn.Parameter) -> Tensor:

@@ -6,7 +6,7 @@ import signal
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,12 @@ from tqdm import tqdm
 from resemb_gnn.data import Split
 from resemb_gnn.errors import InputError, TrainingError, brief
 from resemb_gnn.io.atomic import temporary_folder
+from resemb_gnn.nn.layers.process_sum import SharedMemory, add_in
 from resemb_gnn.training.run import Run
 from resemb_gnn.training.threads import limited_threads
 
 ONE_COMPILES = "compile goes with one process: it cannot trace what several share"
-_JOB, _STORE = "job.pt", "store"
+_JOB, _SUMS, _STORE = "job.pt", "sums", "store"
 _SECONDS = 5  # until a process that has died is known to have
 
 
@@ -83,12 +84,14 @@ def helpers(number: int, run: Run, model: nn.Module, split: Split) -> Iterator[N
         )
     beside = tempfile.gettempdir() if run.checkpoints is None else run.checkpoints.parent
     with temporary_folder(Path(beside), "processes") as folder, limited_threads(1):
-        _write_job(folder / _JOB, run, model, split)
+        _write_job(folder, run, model, split, processes)
         options = (processes, folder, os.getpid(), torch.get_default_dtype())
         context = start_processes(_help, options, number, join=False, daemon=True)
         try:
+            _add_in_memory(folder, 0, processes, lambda: _all_live(context))
             _wait_until_ready(context, folder, number)
-            (folder / _JOB).unlink()  # they hold it open
+            for file in (_JOB, _SUMS):
+                (folder / file).unlink(missing_ok=True)  # they hold it open
             _join(folder, 0, processes, cuda)
             yield
             while not context.join():
@@ -99,8 +102,13 @@ def helpers(number: int, run: Run, model: nn.Module, split: Split) -> Iterator[N
             _stop(context)
 
 
+def _all_live(context: Any) -> bool:
+    return all(process.is_alive() for process in context.processes)
+
+
 def _stop(context: Any) -> None:
     """Ends what is left of the group, and what the processes have left."""
+    add_in(None)
     if dist.is_initialized():
         dist.destroy_process_group()  # who waits for this process waits no more
     for process in context.processes:
@@ -113,9 +121,11 @@ def _stop(context: Any) -> None:
         Path(file).unlink(missing_ok=True)
 
 
-def _write_job(path: Path, run: Run, model: nn.Module, split: Split) -> None:
+def _write_job(folder: Path, run: Run, model: nn.Module, split: Split, processes: int) -> None:
     try:
-        torch.save((run, model, split), path)
+        torch.save((run, model, split), folder / _JOB)
+        if run.device != "cuda" and SharedMemory.possible():
+            (folder / _SUMS).write_bytes(bytes(SharedMemory.size(processes)))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise InputError(
             f"{type(model).__name__} cannot be sent to another process ({brief(error)}):"
@@ -123,7 +133,7 @@ def _write_job(path: Path, run: Run, model: nn.Module, split: Split) -> None:
         ) from error
     except (OSError, RuntimeError) as error:  # the latter of PyTorch's writer of zip files
         raise TrainingError(
-            f"{path.parent.parent} has no room for the data that processes share ({brief(error)});"
+            f"{folder.parent} has no room for the data that processes share ({brief(error)});"
             " one process (processes=1) needs none"
         ) from error
 
@@ -155,6 +165,11 @@ def _death_in(context: Any, run: Run) -> TrainingError | None:
     return None
 
 
+def _add_in_memory(folder: Path, rank: int, processes: int, alive: Callable[[], bool]) -> None:
+    if (folder / _SUMS).exists():
+        add_in(SharedMemory(folder / _SUMS, rank, processes, alive))
+
+
 def _join(folder: Path, rank: int, processes: int, cuda: bool) -> None:
     store = dist.FileStore(str(folder / _STORE), processes)  # type: ignore[attr-defined]
     backend = "nccl" if cuda else "gloo"
@@ -180,6 +195,7 @@ def _help(
     torch.set_default_dtype(dtype)
     os.environ["LOCAL_RANK"] = str(number + 1)
     run, model, split = torch.load(folder / _JOB, mmap=True, weights_only=False)
+    _add_in_memory(folder, number + 1, processes, lambda: os.getppid() == parent)
     (folder / f"ready.{number}").touch()
     _join(folder, number + 1, processes, run.device == "cuda")
     run.fit(model, split, _unheard, progress=False)

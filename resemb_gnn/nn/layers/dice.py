@@ -1,5 +1,6 @@
 """Dice, the activation of DIN."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -9,11 +10,11 @@ from torch import Tensor, nn
 from resemb_gnn.nn.layers.own_precision import at_least_float32
 from resemb_gnn.nn.layers.second_derivative import differentiable_gradient
 from resemb_gnn.nn.layers.shared_batch import (
+    gradient_across,
     is_shared,
-    move_averages,
     normalize_across,
-    statistics_across,
-    sum_across,
+    plainly_normalized,
+    statistics_to_use,
 )
 
 
@@ -55,7 +56,7 @@ class Dice(nn.Module):
         s = s.to(self.alpha.dtype)  # under autocast, a layer before it may have given bfloat16
         if self.training and is_shared():
             if s.dtype.itemsize < 4:
-                return _dice_across(s, self.alpha, norm)
+                return _dice_by(partial(normalize_across, norm=norm), s, self.alpha)
             shared: Tensor = _SharedDice.apply(s, self.alpha, norm)
             return shared
         if self.training and s.size(0) > 1:
@@ -128,43 +129,30 @@ class _SharedDice(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, s: Tensor, alpha: Tensor, norm: nn.BatchNorm1d) -> Tensor:
-        mean, variance = norm.running_mean, norm.running_var
-        count, own_mean, own_variance = statistics_across(s)
-        ctx.several = bool(count > 1)
-        if ctx.several:
-            mean, variance = own_mean, own_variance
-            move_averages(norm, count, mean, variance)
-        assert mean is not None
-        assert variance is not None
+        count, mean, variance = statistics_to_use(s, norm)
         scale = (variance + norm.eps).rsqrt()
         gate = torch.addcmul(-mean * scale, s, scale).sigmoid_()
         slope = torch.addcmul(alpha, gate, 1 - alpha)
-        ctx.save_for_backward(s, gate, slope, alpha, mean, scale, count)
+        ctx.save_for_backward(s, gate, slope, alpha, count, mean, variance)
         ctx.norm = norm
         return s * slope
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        s, gate, slope, alpha, mean, scale, count = ctx.saved_tensors
+        s, gate, slope, alpha, *statistics = ctx.saved_tensors
         if torch.is_grad_enabled():
-            plain = partial(_dice_across, norm=ctx.norm, moving=False)  # they have moved
+            plain = partial(_dice_by, partial(plainly_normalized, norm=ctx.norm))
             return *differentiable_gradient(plain, (s, alpha), grad), None
         by_slope = grad * s
         gated = by_slope * gate
         grad_alpha = by_slope.sum(dim=0) - gated.sum(dim=0)
-        through_gate = gated.addcmul_(gated, gate, value=-1).mul_((1 - alpha) * scale)
-        grad_s = torch.addcmul(through_gate, grad, slope)
-        if ctx.several:
-            deviation = s - mean
-            own = torch.cat([through_gate.sum(dim=0), (through_gate * deviation).sum(dim=0)])
-            of_mean, of_variance = (sum_across(own) / count).chunk(2)
-            grad_s.sub_(of_mean).addcmul_(deviation, -of_variance * scale.square())
-        return grad_s, grad_alpha, None
+        through_gate = gated.addcmul_(gated, gate, value=-1)
+        grad_s = gradient_across(through_gate, s, *statistics, ctx.norm.eps, weight=1 - alpha)
+        return grad_s.addcmul_(grad, slope), grad_alpha, None
 
 
-def _dice_across(s: Tensor, alpha: Tensor, norm: nn.BatchNorm1d, moving: bool = True) -> Tensor:
-    gate = normalize_across(s, norm, moving).sigmoid()
-    return s * torch.addcmul(alpha, gate, 1 - alpha)
+def _dice_by(normalized: Callable[[Tensor], Tensor], s: Tensor, alpha: Tensor) -> Tensor:
+    return s * torch.addcmul(alpha, normalized(s).sigmoid(), 1 - alpha)
 
 
 def _plain_dice(s: Tensor, alpha: Tensor, eps: float) -> Tensor:

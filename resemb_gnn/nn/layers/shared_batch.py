@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,6 +10,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from resemb_gnn.nn.layers.own_precision import at_least_float32
+from resemb_gnn.nn.layers.process_sum import add_up
+from resemb_gnn.nn.layers.second_derivative import differentiable_gradient
 
 _shared = False
 
@@ -31,9 +34,9 @@ def is_shared() -> bool:
     return _shared
 
 
-def normalize_across(x: Tensor, norm: nn.BatchNorm1d, moving: bool = True) -> Tensor:
+def normalize_across(x: Tensor, norm: nn.BatchNorm1d) -> Tensor:
     """Batch normalisation without weight and bias by mean and variance of all processes' rows,
-    which the moving averages follow if ``moving``. A single row in all is normalised by them.
+    which the moving averages follow. A single row in all is normalised by them.
 
     ``torch.nn.SyncBatchNorm`` does so on GPUs alone. Gradients flow through the statistics, as in
     one process.
@@ -42,18 +45,94 @@ def normalize_across(x: Tensor, norm: nn.BatchNorm1d, moving: bool = True) -> Te
         - **x:** this process's rows, ``[n, num_features]``; ``n`` may be 0
         - **output:** ``[n, num_features]``
     """
-    mean, variance = norm.running_mean, norm.running_var
-    assert mean is not None
-    assert variance is not None
-    dtype = mean.dtype  # under autocast x may have come in bfloat16
+    assert norm.running_mean is not None
+    dtype = norm.running_mean.dtype  # under autocast x may have come in bfloat16
     # Counts and sums of narrow types would be off by more than rounding.
-    x, mean, variance = (at_least_float32(part.to(dtype)) for part in (x, mean, variance))
-    count, own_mean, own_variance = statistics_across(x)
+    out: Tensor = _Normalized.apply(at_least_float32(x.to(dtype)), norm)
+    return out.to(dtype)
+
+
+class _Normalized(torch.autograd.Function):
+    """Rows normalised by the statistics of all, in fewer passes over memory than autograd takes;
+    where the gradient is itself to be differentiated, autograd's.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, norm: nn.BatchNorm1d) -> Tensor:
+        count, mean, variance = statistics_to_use(x, norm)
+        ctx.save_for_backward(x, count, mean, variance)
+        ctx.norm = norm
+        scale = (variance + norm.eps).rsqrt()
+        return torch.addcmul(-mean * scale, x, scale)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, count, mean, variance = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            plain = partial(plainly_normalized, norm=ctx.norm)
+            return *differentiable_gradient(plain, (x,), grad), None
+        return gradient_across(grad, x, count, mean, variance, ctx.norm.eps), None
+
+
+def plainly_normalized(x: Tensor, norm: nn.BatchNorm1d) -> Tensor:
+    """:func:`normalize_across` in operations that autograd knows; moves no averages."""
+    _, mean, variance = statistics_to_use(x, norm, moving=False)
+    return (x - mean) / (variance + norm.eps).sqrt()
+
+
+def statistics_to_use(
+    x: Tensor, norm: nn.BatchNorm1d, moving: bool = True
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Number of all processes' rows, and the mean and variance to normalise them by: their own,
+    which the moving averages follow if ``moving``, or these averages for a single row.
+    """
+    count, mean, variance = statistics_across(x)
     if count > 1:
-        mean, variance = own_mean, own_variance
         if moving:
             move_averages(norm, count, mean, variance)
-    return ((x - mean) / (variance + norm.eps).sqrt()).to(dtype)
+        return count, mean, variance
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    return count, at_least_float32(norm.running_mean), at_least_float32(norm.running_var)
+
+
+def gradient_across(
+    grad: Tensor,
+    x: Tensor,
+    count: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    eps: float,
+    weight: Tensor | float = 1.0,
+) -> Tensor:
+    """Gradient of the rows from that of ``weight`` times the normalised rows, by what
+    :func:`statistics_to_use` gave (Ioffe and Szegedy, "Batch Normalization", ICML 2015, section 3).
+
+    Shapes:
+        - **grad**, **x**, **output:** ``[n, num_features]``
+        - **mean**, **variance**, **weight:** ``[num_features]``
+    """
+    scale = (variance + eps).rsqrt()
+    if count <= 1:  # by the moving averages, which are constants
+        return grad * (scale * weight)
+    of_scale, of_mean = (sum_across(_sums(grad, x, mean, variance, eps)) / count).chunk(2)
+    slope = -scale.square() * of_scale * weight
+    shift = -mean * slope - scale * of_mean * weight
+    return torch.addcmul(shift, x, slope).addcmul_(grad, scale * weight)
+
+
+def _sums(grad: Tensor, x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
+    """Sums over the rows of the gradient times the normalised rows, and of the gradient, one after
+    the other ``[2 * num_features]``.
+    """
+    if x.device.type == "cpu" and len(x):  # one pass, vectorised, where operations take four
+        _, of_scale, of_mean = torch.ops.aten.native_batch_norm_backward(
+            grad, x, None, mean, variance, None, None, False, eps, [False, True, True]
+        )
+    else:
+        of_mean = grad.sum(dim=0)
+        of_scale = (grad * (x - mean)).sum(dim=0) * (variance + eps).rsqrt()
+    return torch.cat([of_scale, of_mean])
 
 
 def statistics_across(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -65,8 +144,14 @@ def statistics_across(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     Variances" (COMPSTAT 1982), which subtracts no large numbers from each other.
     """
     num, width = x.shape
-    own_mean = x.sum(dim=0) / max(num, 1)
-    own = torch.cat([x.new_tensor([num]), own_mean, (x - own_mean).square().sum(dim=0)])
+    if x.device.type == "cpu" and num and not torch.is_grad_enabled():
+        # Vectorised over columns, as no reduction of PyTorch's is on CPUs.
+        own_mean, own_variance = torch.batch_norm_update_stats(x, None, None, 0.0)
+        squares = own_variance * num
+    else:
+        own_mean = x.sum(dim=0) / max(num, 1)
+        squares = (x - own_mean).square().sum(dim=0)
+    own = torch.cat([x.new_tensor([num]), own_mean, squares])
     before, after = dist.get_rank(), dist.get_world_size() - dist.get_rank() - 1
     rows = sum_across(nn.functional.pad(own.unsqueeze(0), (0, 0, before, after)))
     counts, means, squares = rows.split([1, width, width], dim=1)
@@ -97,7 +182,7 @@ class _Total(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         x = x.clone()
-        dist.all_reduce(x)
+        add_up(x)
         return x
 
     @staticmethod
