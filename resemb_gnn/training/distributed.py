@@ -13,7 +13,8 @@ from resemb_gnn.nn.layers.process_sum import add_up, gather_all, take_largest
 from resemb_gnn.training.evaluation import Metrics, evaluate, metrics_of, predict
 
 _DENSE, _SPARSE = 1, 2  # layouts of gradients; 0 is none
-_LARGE = 1 << 20  # numbers in a table
+# Numbers in a table: the others go together, since each sum is a wait, and these without a copy.
+_LARGE, _ALONE = 1 << 20, 1 << 16
 
 
 def join_processes(device: torch.device) -> tuple[int, int]:
@@ -75,6 +76,16 @@ def own_part(index: Tensor) -> Tensor | None:
     return index.tensor_split(dist.get_world_size())[dist.get_rank()]
 
 
+def balanced(index: Tensor, length: Tensor) -> Tensor:
+    """The examples of a batch (int64 ``[n]``) in such an order that the parts which
+    :func:`own_part` cuts have about as many behaviours each, of ``length`` ``[n]`` an example:
+    processes wait for the one that has most.
+    """
+    order = length.argsort(descending=True, stable=True)
+    processes = dist.get_world_size()
+    return index[torch.cat([order[rank::processes] for rank in range(processes)])]
+
+
 @torch.no_grad()
 def add_gradients(model: nn.Module, loss: Tensor) -> Tensor:
     """Sums the gradients of all processes, in place, and their losses (scalars), whose sum is
@@ -97,6 +108,9 @@ def add_gradients(model: nn.Module, loss: Tensor) -> Tensor:
                 parameter.grad = torch.zeros_like(parameter)
             if _by_rows(parameter) and 2 * longest * others <= parameter.size(0):
                 _add_rows(parameter.grad, longest)
+            elif parameter.numel() >= _ALONE:
+                parameter.grad = parameter.grad.contiguous()
+                add_up(parameter.grad)
             else:
                 dense.append(parameter.grad)
     whole = loss.detach().reshape(1)

@@ -10,7 +10,7 @@ from torch import nn
 from resemb_gnn.data import Examples
 from resemb_gnn.io.streams import display, progress_bar
 from resemb_gnn.training.checks import suited, user_fold_of
-from resemb_gnn.training.distributed import own_part
+from resemb_gnn.training.distributed import balanced, own_part
 from resemb_gnn.training.guards import Interrupts
 from resemb_gnn.training.saver import Saver
 from resemb_gnn.training.step import shared_step, training_step
@@ -67,9 +67,10 @@ class EpochLoop:
         with bar:
             for index, fold in plan[state.step :]:
                 with interrupts.held():
-                    batch = suited(self.model, train.batch(index, self.max_history, fold))
+                    cut = train.batch(index, self.max_history, fold)
+                    batch = suited(self.model, cut)
                     if self.shared:
-                        own = own_part(index)
+                        own = own_part(balanced(index, cut.ptr.diff()))
                         part = None
                         if own is not None:
                             part = suited(self.model, train.batch(own, self.max_history, fold))

@@ -2,6 +2,7 @@
 
 import multiprocessing
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from resemb_gnn import DIN, BehaviorLog, InputError, ResEmbedding, Split, covisi
 from resemb_gnn.nn import BatchNorm, Dice, ResidualOptions
 from resemb_gnn.nn.embeddings.plain import PlainEmbedding
 from resemb_gnn.nn.layers.shared_batch import shared_batch
-from resemb_gnn.training.distributed import add_gradients
+from resemb_gnn.training import distributed
+from resemb_gnn.training.distributed import add_gradients, balanced, own_part
 from tests.shop import add_makers, read_shop, write_shop
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -174,12 +176,16 @@ class Parameters(nn.Module):
 
 
 def added(rank: int) -> Any:
-    torch.manual_seed(0)
-    model = Parameters()
-    loss = model.loss(rank)
-    loss.backward()
-    whole = add_gradients(model, loss)
-    return whole, [parameter.grad for parameter in model.parameters()]
+    found = []
+    # By rows, by themselves, all together: tables of so many numbers.
+    for distributed._LARGE, distributed._ALONE in ((1, 1), (9999, 1), (9999, 9999)):
+        torch.manual_seed(0)
+        model = Parameters()
+        loss = model.loss(rank)
+        loss.backward()
+        whole = add_gradients(model, loss)
+        found.append((whole, [parameter.grad for parameter in model.parameters()]))
+    return found
 
 
 def test_gradients_of_all_processes_are_summed(tmp_path: Path) -> None:
@@ -187,12 +193,29 @@ def test_gradients_of_all_processes_are_summed(tmp_path: Path) -> None:
     model = Parameters()
     expected = sum(model.loss(rank) for rank in range(3))
     expected.backward()
-    for loss, grads in in_processes(added, tmp_path, size=3):
+    for loss, grads in chain.from_iterable(in_processes(added, tmp_path, size=3)):
         torch.testing.assert_close(loss, expected.detach())
         for grad, parameter in zip(grads, model.parameters(), strict=True):
             assert (grad is None) == (parameter.grad is None)
             if grad is not None:
                 torch.testing.assert_close(grad, parameter.grad)
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_parts_have_about_as_many_behaviours(
+    monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    index, length = torch.randperm(50), torch.randint(0, 90, (50,))
+    monkeypatch.setattr(dist, "get_world_size", lambda: processes)
+    parts = []
+    for rank in range(processes):
+        monkeypatch.setattr(dist, "get_rank", lambda rank=rank: rank)
+        parts.append(own_part(balanced(index, length)))
+    assert sorted(torch.cat(parts).tolist()) == list(range(50))
+    of_index = dict(zip(index.tolist(), length.tolist(), strict=True))
+    sums = [sum(of_index[one] for one in part.tolist()) for part in parts]
+    assert max(sums) - min(sums) <= int(length.max())
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
 def test_batches_with_fewer_examples_than_processes(log: BehaviorLog, tmp_path: Path) -> None:

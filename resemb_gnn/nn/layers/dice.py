@@ -139,7 +139,7 @@ class _SharedDice(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        s, gate, slope, alpha, *statistics = ctx.saved_tensors
+        s, gate, slope, alpha, count, mean, variance = ctx.saved_tensors
         if torch.is_grad_enabled():
             plain = partial(_dice_by, partial(plainly_normalized, norm=ctx.norm))
             return *differentiable_gradient(plain, (s, alpha), grad), None
@@ -147,7 +147,9 @@ class _SharedDice(torch.autograd.Function):
         gated = by_slope * gate
         grad_alpha = by_slope.sum(dim=0) - gated.sum(dim=0)
         through_gate = gated.addcmul_(gated, gate, value=-1)
-        grad_s = gradient_across(through_gate, s, *statistics, ctx.norm.eps, weight=1 - alpha)
+        grad_s = gradient_across(
+            through_gate, s, count, mean, variance, ctx.norm.eps, weight=1 - alpha
+        )
         return grad_s.addcmul_(grad, slope), grad_alpha, None
 
 

@@ -10,7 +10,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from resemb_gnn.nn.layers.own_precision import at_least_float32
-from resemb_gnn.nn.layers.process_sum import add_up
+from resemb_gnn.nn.layers.process_sum import add_up, gather_all
 from resemb_gnn.nn.layers.second_derivative import differentiable_gradient
 
 _shared = False
@@ -152,8 +152,11 @@ def statistics_across(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         own_mean = x.sum(dim=0) / max(num, 1)
         squares = (x - own_mean).square().sum(dim=0)
     own = torch.cat([x.new_tensor([num]), own_mean, squares])
-    before, after = dist.get_rank(), dist.get_world_size() - dist.get_rank() - 1
-    rows = sum_across(nn.functional.pad(own.unsqueeze(0), (0, 0, before, after)))
+    if torch.is_grad_enabled():
+        before, after = dist.get_rank(), dist.get_world_size() - dist.get_rank() - 1
+        rows = sum_across(nn.functional.pad(own.unsqueeze(0), (0, 0, before, after)))
+    else:
+        rows = torch.stack(gather_all(own))
     counts, means, squares = rows.split([1, width, width], dim=1)
     count = counts.sum()
     mean = (counts * means).sum(dim=0) / count

@@ -13,6 +13,11 @@ from resemb_gnn.nn import BatchNorm, Dice
 from resemb_gnn.nn.layers.shared_batch import is_shared, normalize_across, shared_batch
 
 
+def gather(parts: list[Tensor], value: Tensor) -> None:
+    for part in parts:
+        part.copy_(value)
+
+
 @pytest.fixture
 def twin(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of two rows, one a process, the other process has them the other way round."""
@@ -22,6 +27,7 @@ def twin(monkeypatch: pytest.MonkeyPatch) -> None:
         value += value.flip(0) if value.dim() == 2 else value
 
     monkeypatch.setattr("torch.distributed.all_reduce", add)
+    monkeypatch.setattr("torch.distributed.all_gather", gather)
     monkeypatch.setattr("torch.distributed.get_rank", lambda: 0)
     monkeypatch.setattr("torch.distributed.get_world_size", lambda: 2)
 
@@ -29,6 +35,7 @@ def twin(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.distributed.all_reduce", lambda value: value)
+    monkeypatch.setattr("torch.distributed.all_gather", gather)
     monkeypatch.setattr("torch.distributed.get_rank", lambda: 0)
     monkeypatch.setattr("torch.distributed.get_world_size", lambda: 1)
 
