@@ -201,7 +201,9 @@ def _gathered(parameter: nn.Parameter) -> Tensor:
     else:
         grad = grad.coalesce()
         rows, values = grad.indices()[0], grad.values()
-    return torch.sparse_coo_tensor(gather(rows)[None], gather(values), parameter.shape)
+    return torch.sparse_coo_tensor(
+        gather(rows)[None], gather(values), parameter.shape, check_invariants=False
+    )
 
 
 def _leave() -> None:
