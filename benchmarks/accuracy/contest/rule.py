@@ -100,6 +100,13 @@ BESIDE = {
         _READERS,
         {"graph": "permuted-with-counts"},
     ),
+    "kuairand-softmax": _beside(
+        "kuairand",
+        "KuaiRand with softmax attention, as the library has it unless told otherwise",
+        ("plain", "mlp:held", "gcn"),
+        {"attention": "softmax"},
+        seeds=8,
+    ),
     "beauty-attributes": _beside(
         "beauty",
         "Beauty with the items' attributes",
