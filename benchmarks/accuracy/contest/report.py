@@ -36,6 +36,8 @@ SIMPLE = {
     "co-visits": "cosine co-visits with the history",
     "click rate": "smoothed click rate of the item",
     "click rates": "log-odds of the click rates of item and context, added",
+    "counts": "logistic regression on counts",
+    "later counts": "the same, of validation's behaviours too",
     "logistic": "logistic regression on untrained scores",
 }
 FITTED = "logistic"
@@ -154,7 +156,7 @@ def set_table(name: str, runs: Runs, simple: Simple, draws: Draws, seeds: int = 
 def verdicts(form: str, sets: dict[str, Runs], draws: dict[str, Draws]) -> list[str]:
     """The form against every other arm: win, level or loss in GAUC, and by how much."""
     rows = []
-    for arm in (arm for arm in (FITTED, *ARMS) if arm != form):
+    for arm in (arm for arm in (FITTED, "counts", *ARMS) if arm != form):
         cells = []
         for name in sets:
             found = over_users(draws[name], form, arm, "gauc", SEEDS)

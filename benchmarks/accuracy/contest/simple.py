@@ -7,6 +7,7 @@ the history alone; in logs with labels the click rates of item and context, adde
 regression on a dozen such scores: the candidate's count, its cosine co-visits with the history and
 the likeness of its spectral features, as they are and propagated once, to those of the history
 (mean, most, last); in logs with labels also the smoothed click rate of each value of each category.
+In logs without, which time splits, the logistic regression on counts of counts.py.
 As in the contest, what a training example is scored by leaves out its own fold of users.
 """
 
@@ -27,6 +28,7 @@ from torch_geometric.data import Data
 from torch_geometric.utils import scatter
 
 from benchmarks.accuracy.contest.__main__ import RESULTS
+from benchmarks.accuracy.contest.counts import fit_counts
 from benchmarks.accuracy.contest.draws import add_draws, simple_key
 from benchmarks.accuracy.contest.rule import SETS
 from benchmarks.runs import command
@@ -168,12 +170,14 @@ def run(name: str, folder: Path, out: Path) -> dict[str, Any]:
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     model.fit(known.numpy(), label.flatten().numpy())
 
+    by_time = split.settings["by"] == "time"
+    by_counts = fit_counts(task, train) if by_time and not labelled else None
     recent = recent_counts(task)
     features = task.source.log.features
 
     def logits(rows: Tensor, part: Examples) -> dict[str, Tensor]:
         found = {"popularity": rows[:, 0]}
-        if split.settings["by"] == "time":
+        if by_time:
             found["recent"] = recent[candidates_of(part)]
         found["co-visits"] = rows[:, 1]
         if labelled:
@@ -183,6 +187,9 @@ def run(name: str, folder: Path, out: Path) -> dict[str, Any]:
                 several = sum(one.kind == "category" for one in features.context)
             if several:
                 found["click rates"] = found["click rate"] + rows[:, -several:].sum(dim=1)
+        if by_counts is not None:
+            found["counts"] = by_counts(part, False)
+            found["later counts"] = by_counts(part, True)
         return found | {"logistic": torch.from_numpy(model.decision_function(rows.numpy()))}
 
     rankings = {}
