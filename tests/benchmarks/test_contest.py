@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from benchmarks.accuracy.contest import __main__ as contest
-from benchmarks.accuracy.contest import report, search, simple
+from benchmarks.accuracy.contest import counts, report, search, simple
 from benchmarks.accuracy.contest.draws import over_users, read_draws
 from benchmarks.accuracy.contest.rule import ARMS, BESIDE, FORMS, SETS
+from benchmarks.accuracy.contest.tuned import tuned_table
 from resemb_gnn import BehaviorLog, cli, covisit_graph
 from resemb_gnn.experiment.results import read_results
 from resemb_gnn.graph import NodeFeatures, gcn_adjacency
@@ -150,3 +151,67 @@ def test_untrained_scores_against_a_loop(log: BehaviorLog) -> None:
             rows.append([*row, np.log1p(history.size)])
     found = simple.scores_of(examples, [simple.View(graph)], None)
     np.testing.assert_allclose(found.numpy(), np.array(rows), atol=1e-5)
+
+
+def test_each_arm_has_the_setting_of_its_own_validation() -> None:
+    valid = {"one": {"plain": 0.7, "gcn": 0.6}, "other": {"plain": 0.6, "gcn": 0.8}}
+    test = {"one": {"plain": 0.5, "gcn": 0.9}, "other": {"plain": 0.9, "gcn": 0.55}}
+    runs = {
+        way: {
+            arm: [{"seed": 0, "valid": {"auc": value}, "test": {"gauc": test[way][arm]}}]
+            for arm, value in arms.items()
+        }
+        for way, arms in valid.items()
+    }
+    draws = {
+        way: {f"{arm}-0": np.full((3, 1001), value) for arm, value in arms.items()}
+        for way, arms in test.items()
+    }
+    rows = tuned_table(runs, draws, "gcn", "attention")[2:]
+    assert rows == [
+        "| `plain` | 1 | one (0.7000, 0.6000) | 0.5000 | – | – | **+5.00 [+5.00, +5.00]** |",
+        "| `gcn` | 1 | other (0.6000, 0.8000) | 0.5500 | **+5.00 [+5.00, +5.00]** | – | – |",
+    ]
+
+
+def test_counts_against_a_loop(log: BehaviorLog) -> None:
+    split = log.split(by="time")
+    examples = split.redrawn(2, 0)[torch.arange(0, 40, 5)]
+    history = split.history
+    category = torch.arange(log.num_items) % 3
+    found = counts.counts_of(history.items, history.times, log.num_items)
+    rows = []
+    for number in range(len(examples)):
+        past = examples.items[examples.start[number] : examples.end[number]]
+        for item in [int(examples.target[number]), *examples.negatives[number].tolist()]:
+            late = [
+                (
+                    history.items[history.times >= np.quantile(history.times, 1 - share)] == item
+                ).sum()
+                for share in (1.0, 0.1, 0.05)
+            ]
+            same = category == category[item]
+            rows.append([*late, same[history.items].sum(), same[past].sum()])
+    scores = counts.scores_of(examples, found, category)
+    np.testing.assert_allclose(scores.numpy(), np.log1p(np.array(rows, dtype=float)))
+    without = counts.scores_of(examples, found, None)
+    np.testing.assert_array_equal(without.numpy(), scores[:, :3].numpy())
+
+
+def test_one_set_of_weights_scores_by_the_counts_that_it_is_told(log: BehaviorLog) -> None:
+    split = log.split(by="time")
+    task = SimpleNamespace(source=SimpleNamespace(log=log), split=split)
+    score = counts.fit_counts(task, split.redrawn(1, 0))
+
+    def rows(items: torch.Tensor, times: torch.Tensor) -> np.ndarray:
+        found = counts.counts_of(items, times, log.num_items)
+        scores = counts.scores_of(split.test, found, log.item_category).numpy()
+        return np.column_stack([scores, np.ones(len(scores))])
+
+    of_training = rows(split.history.items, split.history.times)
+    weights, *_ = np.linalg.lstsq(of_training, score(split.test, False).numpy())
+    np.testing.assert_allclose(of_training @ weights, score(split.test, False).numpy())
+    earlier = log.times < split.settings["test_from"]
+    later = rows(log.items[earlier], log.times[earlier])
+    assert (later != of_training).any()
+    np.testing.assert_allclose(later @ weights, score(split.test, True).numpy())

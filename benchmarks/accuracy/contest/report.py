@@ -14,6 +14,7 @@ import numpy as np
 from benchmarks.accuracy.contest.__main__ import RESULTS
 from benchmarks.accuracy.contest.draws import Draws, over_users, read_draws
 from benchmarks.accuracy.contest.rule import ARMS, BESIDE, FORMS, SEEDS, SETS
+from benchmarks.accuracy.contest.tuned import Runs, of_seeds, tuned_table
 from benchmarks.tables import mean_and_std, mean_of, points, section, table, write_between
 from resemb_gnn.experiment.results import read_results
 from resemb_gnn.experiment.run import Run
@@ -28,7 +29,6 @@ from resemb_gnn.io.atomic import write_atomically
 from resemb_gnn.io.json_text import read_json
 from resemb_gnn.io.text_tables import NONE
 
-Runs = dict[str, list[dict[str, Any]]]
 Simple = dict[str, dict[str, Any]]
 SIMPLE = {
     "popularity": "popularity",
@@ -74,11 +74,6 @@ def chosen_form(sets: dict[str, Runs]) -> str | None:
             [mean_of(of_seeds(runs, SEEDS)[form], "valid", "auc") for runs in sets.values()]
         ),
     )
-
-
-def of_seeds(runs: Runs, seeds: int) -> Runs:
-    """The runs of the first seeds."""
-    return {arm: [run for run in some if run["seed"] < seeds] for arm, some in runs.items()}
 
 
 def more_seeds(name: str, runs: Runs, draws: Draws) -> list[str]:
@@ -216,6 +211,14 @@ def beside_tables(results: Path, sets: dict[str, Runs], draws: dict[str, Draws])
             drawn |= {key: draws[beside.of][key] for key in tables if key in draws[beside.of]}
         sets[name], draws[name] = runs, drawn
         lines += section(beside.title, set_table(name, runs, {}, drawn, beside.seeds))
+    ways = {"none": "kuairand", "softmax": "kuairand-softmax"}
+    if all(name in sets for name in ways.values()):
+        runs_by = {way: sets[name] for way, name in ways.items()}
+        draws_by = {way: draws[name] for way, name in ways.items()}
+        lines += section(
+            "KuaiRand, each arm with the attention that its own validation prefers",
+            tuned_table(runs_by, draws_by, DEFAULT, "attention"),
+        )
     return lines
 
 

@@ -103,9 +103,9 @@ BESIDE = {
     "kuairand-softmax": _beside(
         "kuairand",
         "KuaiRand with softmax attention, as the library has it unless told otherwise",
-        ("plain", "mlp:held", "gcn"),
+        tuple(ARMS),
         {"attention": "softmax"},
-        seeds=8,
+        seeds=SEEDS,
     ),
     "beauty-attributes": _beside(
         "beauty",
