@@ -61,19 +61,27 @@ def simple_scores(folder: Path) -> Simple:
     return found
 
 
-def chosen_form(sets: dict[str, Runs]) -> str | None:
-    """The form with the best validation AUC over the sets, if all have run on all of them."""
-    have = [
-        form for form in FORMS if all(len(runs.get(form, [])) >= SEEDS for runs in sets.values())
+def validation_of_forms(sets: dict[str, Runs]) -> dict[str, list[float]]:
+    """Validation AUC of each form on each set, means over the rule's seeds; of the forms that have
+    run with all of them on all sets.
+    """
+    if len(sets) < len(SETS):
+        return {}
+    return {
+        form: [mean_of(of_seeds(runs, SEEDS)[form], "valid", "auc") for runs in sets.values()]
+        for form in FORMS
+        if all(len(runs.get(form, [])) >= SEEDS for runs in sets.values())
+    }
+
+
+def choice(sets: dict[str, Runs], found: dict[str, list[float]]) -> list[str]:
+    """What the rule chooses by: the forms from the best."""
+    means = {form: float(np.mean(values)) for form, values in found.items()}
+    rows = [
+        [f"`{form}`", *(f"{value:.4f}" for value in found[form]), f"{means[form]:.5f}"]
+        for form in sorted(means, key=lambda form: -means[form])
     ]
-    if len(sets) < len(SETS) or len(have) < len(FORMS):
-        return None
-    return max(
-        have,
-        key=lambda form: np.mean(
-            [mean_of(of_seeds(runs, SEEDS)[form], "valid", "auc") for runs in sets.values()]
-        ),
-    )
+    return table(["form", *(SETS[name].title for name in sets), "mean"], rows)
 
 
 def more_seeds(name: str, runs: Runs, draws: Draws) -> list[str]:
@@ -183,8 +191,9 @@ def page(
         " beside much other work and say little.",
         "",
     ]
-    form = chosen_form(sets)
-    for one in FORMS if form is None else (form,):
+    found = validation_of_forms(sets)
+    lines += section("Validation AUC of the forms, by which the rule chooses", choice(sets, found))
+    for one in FORMS:
         if all(one in runs for runs in sets.values()):
             title = f"`{one}` against every other arm"
             lines += section(title, verdicts(one, sets, draws))
