@@ -2,6 +2,8 @@
 
 import doctest
 import importlib
+import re
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +47,9 @@ def test_example(name: str) -> None:
 
 def test_what_is_met_first_has_an_example() -> None:
     assert {name.split(".")[-1] for name in EXAMPLES} >= SHOWN
+
+
+def test_docstrings_have_no_tables_of_equals_signs() -> None:
+    # The site reads them as Markdown, which has none.
+    files = Path(resemb_gnn.__file__).parent.rglob("*.py")
+    assert not [str(file) for file in files if re.search(r"^ *={4,}", file.read_text(), re.M)]

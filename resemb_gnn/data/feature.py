@@ -25,21 +25,20 @@ from resemb_gnn.errors import InputError, shown, unknown_choice
 class Feature:
     """One feature of ``n`` items, users or rows.
 
-    ============ ==================================== ================ =========================
-    kind         a row's value                        ``values``       missing
-    ============ ==================================== ================ =========================
-    ``category`` one value of a vocabulary            int64 ``[n]``    code 0
-    ``list``     several of them, or none             int64 ``[m]``    no value
-    ``numeric``  a number                             float32 ``[n]``  NaN
-    ``vector``   numbers, as many in every row        float32 ``[n, width]``  NaN throughout
-    ============ ==================================== ================ =========================
+    Of each row it has, by its kind, in ``values``:
+
+    - ``category``: one value of a vocabulary, int64 ``[n]``; code 0 where it is missing
+    - ``list``: several of them, int64 ``[m]``, or none
+    - ``numeric``: a number, float32 ``[n]``; NaN where it is missing
+    - ``vector``: numbers, as many in every row, float32 ``[n, width]``; NaN throughout where they
+      are missing
 
     Codes are 2 for the first value of the vocabulary, 3 for the next and so on; 1 stands for a
     value that is not in it.
 
     Args:
         name: its name, of the column that it was read from.
-        values: as the table says.
+        values: as told above.
         vocabulary: the values of a ``category`` or ``list``, in the order of their codes.
         ptr: the codes of row ``i`` of a ``list`` are ``values[ptr[i]:ptr[i + 1]]``, int64
             ``[n + 1]``.

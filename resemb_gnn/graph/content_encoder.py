@@ -23,15 +23,11 @@ _TINY = 1e-6
 class ContentEncoder:
     r"""Features of items as columns of numbers.
 
-    ============ ======================================================================
-    kind         columns of a feature
-    ============ ======================================================================
-    ``numeric``  the number, standardised; beyond the 1 % and 99 % quantiles it counts
-                 as these; 0 where it is missing
-    ``vector``   the same, number by number
-    ``category`` one a value, 1 where an item has it
-    ``list``     one a value, :math:`1/\sqrt m` in a row with :math:`m` of them
-    ============ ======================================================================
+    - ``numeric``: the number, standardised; beyond the 1 % and 99 % quantiles it counts as these; 0
+      where it is missing
+    - ``vector``: the same, number by number
+    - ``category``: a column a value, 1 where an item has it
+    - ``list``: a column a value, :math:`1/\sqrt m` in a row with :math:`m` of them
 
     A number or vector that some known item lacks gets one column more, 1 where it is missing. A
     value that no known item has gets none, nor do others than the most frequent ones of a feature,

@@ -51,20 +51,18 @@ _PART = 2**24  # numbers at a time
 def save(trained: "TrainedModel", folder: str | Path, *, replace: bool = False) -> None:
     """Writes a trained model as a folder, whole or not at all.
 
-    ======================= ======================================================================
-    ``weights.safetensors`` parameters and buffers by name
-    ``settings.json``       schema, settings, data, figures and package versions
-    ``items.parquet``       a row an item, in the order of their numbers: ``item_id``,
-                            ``behaviors`` (in training), ``category`` (a number), ``center`` (if
-                            each item belongs to one known beforehand), ``features`` (of the node)
-    ``categories.parquet``  ``category_id`` in the order of the numbers, if there are categories
-    ``centers.parquet``     centre weights, for reading: ``item_id``, ``center``, ``weight``; the
-                            16 largest of an item, zeros left out (a Res-embedding alone)
-    ``graph.parquet``       ``source`` < ``target`` (item numbers), ``weight`` (co-visits)
-    ``histories.parquet``   ``user_id`` and ``items``, the latest behaviours as item numbers
-    ``README.md``           the model card
-    ``model.sha256``        SHA-256 of the files that are read again, for ``sha256sum --check``
-    ======================= ======================================================================
+    - ``weights.safetensors``: parameters and buffers by name
+    - ``settings.json``: schema, settings, data, figures and package versions
+    - ``items.parquet``: a row an item, in the order of their numbers: ``item_id``, ``behaviors``
+      (in training), ``category`` (a number), ``center`` (if each item belongs to one known
+      beforehand), ``features`` (of the node)
+    - ``categories.parquet``: ``category_id`` in the order of the numbers, if there are categories
+    - ``centers.parquet``: centre weights, for reading: ``item_id``, ``center``, ``weight``; the 16
+      largest of an item, zeros left out (a Res-embedding alone)
+    - ``graph.parquet``: ``source`` < ``target`` (item numbers), ``weight`` (co-visits)
+    - ``histories.parquet``: ``user_id`` and ``items``, the latest behaviours as item numbers
+    - ``README.md``: the model card
+    - ``model.sha256``: SHA-256 of the files that are read again, for ``sha256sum --check``
 
     What a model knows of items and users stands in ``items.parquet`` and ``histories.parquet``, a
     column ``feature:NAME`` each: codes, lists of codes, numbers (NaN where missing) or vectors. Two

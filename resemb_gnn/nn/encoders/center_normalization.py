@@ -17,14 +17,12 @@ _STEPS = 100  # Newton's steps; about 8 are needed
 class CenterNormalization:
     r"""Turns logits :math:`z_i` into centre weights :math:`w_i`.
 
-    ==============  ====================================================================
-    ``softmax``     :math:`w_{ik} \propto \exp z_{ik}`
-    ``sparsemax``   the point of the simplex nearest to :math:`z_i`; most weights are zero
-                    (Martins and Astudillo, ICML 2016)
-    ``entmax``      between the two, with :math:`\alpha = 1.5` (Peters et al., ACL 2019)
-    ``relu``        :math:`w_i = \max(0, z_i)`: weights of any sum, as the hidden units of a network
-    ``signed``      :math:`w_i = z_i`: weights of either sign and any sum
-    ==============  ====================================================================
+    - ``softmax``: :math:`w_{ik} \propto \exp z_{ik}`
+    - ``sparsemax``: the point of the simplex nearest to :math:`z_i`; most weights are zero (Martins
+      and Astudillo, ICML 2016)
+    - ``entmax``: between the two, with :math:`\alpha = 1.5` (Peters et al., ACL 2019)
+    - ``relu``: :math:`w_i = \max(0, z_i)`: weights of any sum, as the hidden units of a network
+    - ``signed``: :math:`w_i = z_i`: weights of either sign and any sum
 
     With several heads, the centres fall into as many groups of ``num_centers / heads`` that
     follow each other, and each group gets weights of its own that sum to 1: an item is the sum of
