@@ -19,8 +19,8 @@ from resemb_gnn.io.frame import Frame, naming
 
 _TOLERANCE = 1e-2  # relative; features are stored in 32 bits
 _TINY = 1e-30
-# What features say of an item counts as so many co-visits. 3, 30 and any number of them were level
-# on cold items of Beauty (AUC .821 to .822, another draw than those of the benchmark).
+# What features say of an item counts as so many co-visits. It matters little: 3, 30 and any number
+# were level on cold items of Beauty, another draw than those of the benchmark.
 _COVISITS = 30.0
 
 

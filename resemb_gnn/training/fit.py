@@ -172,8 +172,8 @@ def fit(
 
 
 def usual(split: Split, train_negatives: int | None, lr: float | None) -> tuple[int | None, float]:
-    """``train_negatives`` and ``lr``, and where they are ``None`` what suits the split: both were
-    chosen on validation (benchmarks/accuracy/contest). Of a log with labels, no negatives.
+    """``train_negatives`` and ``lr``, and where they are ``None`` what suits the split: the rates
+    were chosen on validation (benchmarks/accuracy/contest). Of a log with labels, no negatives.
     """
     if train_negatives is None and split.sampler is not None:
         train_negatives = DRAWN_NEGATIVES

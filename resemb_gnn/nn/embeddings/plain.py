@@ -15,8 +15,8 @@ class PlainEmbedding(ItemEmbedding, nn.Embedding):  # type: ignore[misc]
     Args:
         num_embeddings: number of items.
         embedding_dim: width of the embeddings.
-        std: standard deviation of the rows at the start. Close to zero by default: the usual wide
-            start costs DIN points of AUC.
+        std: standard deviation of the rows at the start; close to zero by default, where
+            ``torch.nn.Embedding`` has 1.
         start: rows around which the table is started, ``[num_embeddings, embedding_dim]``, or
             ``None`` for zero.
         l2: :math:`\lambda` of :meth:`penalty`.

@@ -28,8 +28,8 @@ class _MeanLookUp(torch.autograd.Function):
 def look_up(table: nn.Embedding, index: Tensor) -> Tensor:
     """What ``table(index)`` returns.
 
-    The dense gradient of ``torch.nn.Embedding`` takes some 40 ns a row on a CPU, however short the
-    row, a sixth of which that of a selection takes.
+    The dense gradient of ``torch.nn.Embedding`` takes as long for a short row on a CPU as for a
+    longer one, several times as long as that of a selection.
 
     Args:
         table: the table.
