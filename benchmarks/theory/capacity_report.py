@@ -61,8 +61,8 @@ def capacity_section(out: Path) -> Iterator[str]:
         yield (
             "Cells are of an interest; distance is that of an item from its interest's centre, in"
             " spreads of the centres. Gap at equal fit: between the two epochs around the training"
-            " loss that the interests alone end with (before the first, both losses count as log 2);"
-            " in brackets the worlds where it is reached."
+            " loss that the interests alone end with (before the first, both losses count as log"
+            " 2); in brackets the worlds where it is reached."
             f" Mean over {len({run['seed'] for run in runs})} worlds."
         )
         yield text_table(
