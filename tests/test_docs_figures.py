@@ -209,3 +209,22 @@ def test_sentences_on_speed() -> None:
     assert sum(block["users"] for block in blocks) == every["users"]
     best = 100 * raw["recommend"]["agreement"]["recall"]
     check(shown("22,363: .*?%")[2:], every["cpu"], exact, best)
+
+
+def test_two_processes() -> None:
+    rows = told("docs/distributed.md", "what one process takes")
+    for name, (_, shown) in zip(("cores", "cores-8192", "cores-items"), rows, strict=True):
+        turns = read_json(RESULTS / f"speed/results/{name}.json")["turns"]
+        made = []
+        for clock in ("wall", "fit"):
+            for embedding in ("plain", "mlp"):
+                one, two = (
+                    [
+                        np.mean(turn[clock])
+                        for turn in turns
+                        if (turn["embedding"], turn["processes"]) == (embedding, number)
+                    ]
+                    for number in (1, 2)
+                )
+                made.append(np.median(np.divide(two, one)))
+        check(shown, made)
