@@ -212,7 +212,7 @@ def test_sentences_on_speed() -> None:
 
 
 def test_two_processes() -> None:
-    rows = told("docs/distributed.md", "what one process takes")
+    rows = told("docs/distributed.md", "times as long as one process")
     for name, (_, shown) in zip(("cores", "cores-8192", "cores-items"), rows, strict=True):
         turns = read_json(RESULTS / f"speed/results/{name}.json")["turns"]
         made = []
