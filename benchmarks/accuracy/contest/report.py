@@ -278,8 +278,11 @@ def readme_ranking(sets: dict[str, Runs]) -> list[str]:
             ours = [mean_of(own[arm], "ranking", key) for key in ("hr_10", "ndcg_10")]
             found.append(f"`{arm}` {ours[0]:.3f} / {ours[1]:.3f}")
         if found:
-            told = [f"{rival} {hr:.3f} / {ndcg:.3f}" for rival, (hr, ndcg) in rivals.items()]
-            found[-1] += f" ({SETS[name].title}; published: {', '.join(told)})"
+            others = (
+                ", ".join(f"{rival} {hr:.3f} / {ndcg:.3f}" for rival, (hr, ndcg) in some.items())
+                for some in (rivals, RERUN[name])
+            )
+            found[-1] += f" ({SETS[name].title}; published: {'; since: '.join(others)})"
     if not found:
         return []
     return ["", "Held-out item among 99, HR@10 / NDCG@10: " + ", ".join(found) + "."]
