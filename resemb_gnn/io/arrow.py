@@ -81,7 +81,9 @@ def _to_series(place: str, name: str, column: pa.ChunkedArray) -> pl.Series:
         kind = kind.value_type
     elif pa.types.is_fixed_size_list(kind):
         kind = kind.value_type
-    if pa.types.is_nested(kind) or pa.types.is_decimal256(kind):
+    # Whether run ends are nested types depends on Arrow's version.
+    none = (pa.types.is_nested, pa.types.is_run_end_encoded, pa.types.is_decimal256)
+    if any(is_such(kind) for is_such in none):
         raise InputError(
             f"{place}, column {name!r} holds {shown(str(column.type))}, which no log can use"
         )

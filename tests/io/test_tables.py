@@ -107,18 +107,13 @@ def test_frames_that_cannot_be_read_are_refused(tmp_path):
     lazy = pl.DataFrame({"a": ["x"]}).lazy().select(pl.col("a").cast(pl.Int64))
     with pytest.raises(InputError, match=r"the frame cannot be read: .*conversion"):
         read_columns(lazy, ["a"])
-    wide = pa.array([1]).cast(pa.decimal256(60, 2))
-    with pytest.raises(
-        InputError, match=r"the frame, column 'a' holds 'decimal256\(60, 2\)', which"
-    ):
-        read_columns(pa.table({"a": wide}), ["a"])
     with pytest.raises(InputError, match="the frame cannot be read"):
         read_columns(pl.Series([1]), ["a"])
+    wide = pa.array([1]).cast(pa.decimal256(60, 2))
     runs = pa.RunEndEncodedArray.from_arrays([2], ["x"])
-    with pytest.raises(
-        InputError, match=r"column 'a' holds 'run_end_encoded.*which no log can use"
-    ):
-        read_columns(pa.table({"a": runs}), ["a"])
+    for column in (wide, runs):  # what a type is called is Arrow's to say
+        with pytest.raises(InputError, match=r"the frame, column 'a' holds '.*', which no log can"):
+            read_columns(pa.table({"a": column}), ["a"])
     twice = pa.table([pa.array([1]), pa.array([2])], names=["a", "a"])
     with pytest.raises(InputError, match="the frame has more than one column 'a'"):
         read_columns(twice, ["a"])
