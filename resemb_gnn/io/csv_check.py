@@ -50,7 +50,7 @@ def check_csv(path: Path, separator: str = ",", row: int | None = None) -> CsvSh
     Raises:
         InputError: naming file and line, if a row has another number of fields than the header, is
             longer than ``files.LINE_LIMIT``, or has a quote where none can be; if a quote is
-            never closed; if the header is not UTF-8.
+            never closed; if the header is not UTF-8, or a name in it too long for one.
     """
     scan = _Scan(path, separator, row)
     with files.open_bytes(path) as file:
@@ -205,5 +205,8 @@ class _Scan:
             text = self.header.decode().lstrip("\r\n")
         except UnicodeDecodeError as error:
             raise InputError(f"{self.path}, header: {error}") from error
-        self.shape.names = next(csv.reader([text], delimiter=self.separator))
+        try:
+            self.shape.names = next(csv.reader([text], delimiter=self.separator))
+        except csv.Error as error:  # a name as long as a quote that is closed rows later makes it
+            raise InputError(f"{self.path}, header: {error}") from error
         self.header = b""

@@ -79,6 +79,15 @@ def test_refused(tmp_path, monkeypatch, text, message, chunk):
             check_csv(path, separator)
 
 
+def test_a_name_longer_than_any(tmp_path):
+    """As a quote in the header makes it, with all rows up to the next quote."""
+    path = tmp_path / "log.csv"
+    path.write_text('"a,b\n' + "1,2\n" * 50_000 + '",3\n')
+    for read in (check_csv, read_header):
+        with pytest.raises(InputError, match=r"log\.csv, header: field larger than field limit"):
+            read(path)
+
+
 @pytest.mark.parametrize("chunk", [1, 2, 3, 2**22])
 def test_empty_lines_are_told(tmp_path, monkeypatch, chunk):
     monkeypatch.setattr(csv_check, "_CHUNK", chunk)
