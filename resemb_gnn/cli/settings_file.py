@@ -64,30 +64,31 @@ def read_settings_file(path: str | Path, settings: type[Settings]) -> dict[str, 
         if name in found:
             _refuse(path, key, f"{name!r} comes twice")
         try:
-            found[name] = convert(known[name], _read(path, value, known[name]))
+            found[name] = convert(known[name], _read(value, known[name]))
         except InputError as error:
             _refuse(path, value, str(error))
     return found
 
 
-def _read(path: str | Path, node: yaml.Node, spec: "Field[Any]") -> Any:
+def _read(node: yaml.Node, spec: "Field[Any]") -> Any:
+    """What a node holds for a setting; errors are told without their place."""
     if isinstance(node, yaml.ScalarNode) and node.tag == _NULL and may_be_none(spec):
         return None
     if takes_several(spec) and not (takes_one(spec) and isinstance(node, yaml.ScalarNode)):
         if not isinstance(node, yaml.SequenceNode):
-            _refuse(path, node, f"{spec.name} must be a list, as [first, second]")
-        return tuple(_read_scalar(path, part, spec) for part in node.value)
+            raise InputError(f"{spec.name} must be a list, as [first, second]")
+        return tuple(_read_scalar(part, spec) for part in node.value)
     if isinstance(node, yaml.ScalarNode) and node.tag == _NULL:
-        _refuse(path, node, f"{spec.name} has no value")
-    return _read_scalar(path, node, spec)
+        raise InputError(f"{spec.name} has no value")
+    return _read_scalar(node, spec)
 
 
-def _read_scalar(path: str | Path, node: yaml.Node, spec: "Field[Any]") -> Any:
+def _read_scalar(node: yaml.Node, spec: "Field[Any]") -> Any:
     if not isinstance(node, yaml.ScalarNode) or node.tag == _NULL:
-        _refuse(path, node, f"{spec.name} must be a single value")
+        raise InputError(f"{spec.name} must be a single value")
     kind = value_type(spec)
     if kind is not str and node.style is not None:
-        _refuse(path, node, f"{spec.name}: {shown(node.value)} in quotes is text")
+        raise InputError(f"{spec.name}: {shown(node.value)} in quotes is text")
     return parse(spec, node.value)
 
 

@@ -72,8 +72,9 @@ def test_values_are_read_as_behind_a_flag(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as told:
         read(tmp_path, text)
+    assert str(told.value).count("settings.yaml") == 1
 
 
 def test_unreadable_files(tmp_path: Path) -> None:
