@@ -1,5 +1,6 @@
 """The files that a table is read from: paths, patterns, folders of parts, and several of these."""
 
+import fnmatch
 import glob
 import os
 from collections.abc import Sequence
@@ -78,9 +79,15 @@ def find_parts(paths: Paths) -> list[Path]:
 
 def fits_pattern(path: Path, paths: Paths) -> bool:
     """Whether a file of that name would be one of those that a pattern finds."""
-    patterns = [place for place in map(expanded, _each(paths)) if _is_pattern(place)]
     whole = Path(os.path.abspath(path))
-    return any(whole.match(os.path.abspath(pattern)) for pattern in patterns)
+    for pattern in filter(_is_pattern, map(expanded, _each(paths))):
+        above = _above(pattern)
+        folder = Path(os.path.abspath(above))
+        if whole.is_relative_to(folder):
+            names, words = whole.relative_to(folder), pattern.relative_to(above)
+            if _fits(names.parts, words.parts):
+                return True
+    return False
 
 
 def is_parquet(path: Path) -> bool:
@@ -116,13 +123,27 @@ def _matches(path: Path) -> list[Path]:
     """What a path names, itself if it is no pattern."""
     if not _is_pattern(path):
         return [path]
-    above = next(one for one in path.parents if one.is_dir())
+    above = _above(path)
     pattern = str(path.relative_to(above))
     names = glob.glob(pattern, root_dir=above, recursive=True)
     found = [above / name for name in names if not Path(name).name.startswith("_")]
     if not found:
         raise InputError(f"no file fits the pattern {path}")
     return found
+
+
+def _above(pattern: Path) -> Path:
+    """The folder below which a pattern looks: the signs of one in its own name are letters."""
+    return next(one for one in pattern.parents if one.is_dir())
+
+
+def _fits(names: tuple[str, ...], words: tuple[str, ...]) -> bool:
+    """Whether names, one below the other, fit the words of a pattern, as :mod:`glob` reads it."""
+    if not names or not words:
+        return not names and all(word == "**" for word in words)
+    if words[0] == "**":
+        return _fits(names, words[1:]) or _fits(names[1:], words)
+    return fnmatch.fnmatch(names[0], words[0]) and _fits(names[1:], words[1:])
 
 
 def _is_pattern(path: Path) -> bool:

@@ -158,3 +158,17 @@ def test_what_would_fit(logs: Path) -> None:
     assert find_places("logs") == [Path("logs")]
     assert shown_paths(["a", "b", "c"]) == "a, b, c"
     assert shown_paths(["a", "b", "c", "x/d"], folders=False) == "a, b and 2 more"
+
+
+@pytest.mark.parametrize("pattern", ["run[1]/**/*.csv", "run[1]/x-?.csv", "run[1]/[ab]/*", "*/x*"])
+def test_what_would_fit_is_what_is_found(logs: Path, pattern: str) -> None:
+    (logs / "run[1]/a/b").mkdir(parents=True)
+    (logs / "run[1]/x-0.csv").touch()
+    (logs / "run[1]/a/x").touch()
+    names = ("x-1.csv", "x-10.csv", "a/z.csv", "a/b/z.csv", "a/b/z.tsv")
+    places = [Path("run[1]", name) for name in names]
+    told = [fits_pattern(place, pattern) for place in places]
+    for place in places:
+        place.touch()
+    found = find_places(pattern)
+    assert told == [place in found for place in places]
