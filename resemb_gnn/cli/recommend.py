@@ -15,15 +15,17 @@ from resemb_gnn.io.ids import parse_ids
 from resemb_gnn.io.tables import write_table
 from resemb_gnn.pipeline.progress import Stages
 from resemb_gnn.saved.extended import with_history
-from resemb_gnn.saved.recommending import best_items, known_numbers
+from resemb_gnn.saved.recommending import best_items, check_counts, context_row, known_numbers
 
 
 def run_recommend(settings: RecommendSettings) -> None:
     """``resemb-gnn recommend``: the items that a model scores highest for each user."""
     out = new_table(settings.out, settings.replace)
     values = _values(settings.context_values or ())
+    check_counts(settings.k, settings.retrieve)
     with Stages(1, settings.quiet) as stages:
         trained = load_model(settings, stages)
+    context = context_row(trained, values)
     history, _ = read_history(settings, trained)
     user, item = (column_of(settings, trained, name) for name in ("user", "item"))
     users, items = _ids(settings.users, user), _ids(settings.candidates, item)
@@ -39,7 +41,7 @@ def run_recommend(settings: RecommendSettings) -> None:
             settings.k,
             include_seen=settings.include_seen,
             retrieve=settings.retrieve,
-            context=values,
+            context=context,
             progress=not settings.quiet,
         )
     write_table(table, out)

@@ -13,6 +13,7 @@ from resemb_gnn.data import BehaviorLog, FeatureTable
 from resemb_gnn.errors import InputError, RowError, did_you_mean, shown
 from resemb_gnn.io.ids import id_column
 from resemb_gnn.io.streams import progress_bar
+from resemb_gnn.nn.evaluating import evaluating
 from resemb_gnn.saved.extended import with_history
 from resemb_gnn.saved.ids import number_ids
 from resemb_gnn.saved.predicting import context_of
@@ -38,6 +39,8 @@ def recommend(
     progress: bool,
 ) -> pl.DataFrame:
     """What :meth:`~resemb_gnn.TrainedModel.recommend` says."""
+    check_counts(k, retrieve)
+    row = context_row(trained, context)
     if users is not None:
         users = id_column(users, "user")
     if history is not None:
@@ -49,9 +52,21 @@ def recommend(
         k,
         include_seen=include_seen,
         retrieve=retrieve,
-        context=context,
+        context=row,
         progress=progress,
     )
+
+
+def check_counts(k: int, retrieve: int | None) -> None:
+    """Refuses to look for less than one item, or for more than are to be scored.
+
+    Raises:
+        InputError: naming the number.
+    """
+    if k < 1:
+        raise InputError(f"k must be at least 1, not {k}")
+    if retrieve is not None and retrieve < k:
+        raise InputError(f"retrieve={retrieve}: of so few candidates there are no {k} best")
 
 
 @torch.no_grad()
@@ -63,24 +78,21 @@ def best_items(
     *,
     include_seen: bool,
     retrieve: int | None,
-    context: Mapping[str, Any] | None,
+    context: FeatureTable | None,
     progress: bool,
 ) -> pl.DataFrame:
     """What :func:`recommend` gives, of users and candidates by their numbers in the model, int64
-    ``[num_users]`` and ``[num_candidates]``.
+    ``[num_users]`` and ``[num_candidates]``, in the context of :func:`context_row`.
     """
-    if k < 1:
-        raise InputError(f"k must be at least 1, not {k}")
-    if retrieve is not None and retrieve < k:
-        raise InputError(f"retrieve={retrieve}: of so few candidates there are no {k} best")
     histories, device = trained.histories, trained.device
     ids = candidates.sort().values.to(device)
-    scores = _Scores(trained, ids, _one_row(trained, context))
-    anchors = None
-    if retrieve is not None and retrieve < ids.numel():
-        anchors = AnchorScores(scores.of_sample())
     best, logits = [], []
-    with progress_bar(total=user.numel(), desc="scoring", unit="user", disable=not progress) as bar:
+    bars = progress_bar(total=user.numel(), desc="scoring", unit="user", disable=not progress)
+    with evaluating(trained.model), bars as bar:
+        scores = _Scores(trained, ids, context)
+        anchors = None
+        if retrieve is not None and retrieve < ids.numel():
+            anchors = AnchorScores(scores.of_sample())
         for number in user.tolist():
             seen = None if include_seen else histories.of_user(number).to(device)
             if anchors is None:
@@ -168,7 +180,7 @@ def known_numbers(ids: pl.Series | list[Any] | None, name: str, vocabulary: pl.S
     return torch.from_numpy(number.unique(maintain_order=True).to_numpy().astype(np.int64))
 
 
-def _one_row(trained: "TrainedModel", values: Mapping[str, Any] | None) -> FeatureTable | None:
+def context_row(trained: "TrainedModel", values: Mapping[str, Any] | None) -> FeatureTable | None:
     """A value for each context feature, as a table of one row; ``None`` if there are none.
 
     Raises:

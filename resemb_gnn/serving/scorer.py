@@ -13,6 +13,7 @@ from resemb_gnn.data.features import Feature, FeatureTable
 from resemb_gnn.errors import InputError
 from resemb_gnn.models import DIEN, CTRModel
 from resemb_gnn.models.known_features import KnownFeatures
+from resemb_gnn.nn.evaluating import evaluating
 from resemb_gnn.serving.known_rows import KnownCodes, known_vectors, unchecked_table
 
 
@@ -51,7 +52,8 @@ class Scorer(nn.Module):
         size = model.items.num_embeddings
         if size is None:
             raise InputError(f"{type(model.embedding).__name__} has no num_embeddings")
-        self.table = nn.Embedding.from_pretrained(_features(model, size))
+        with evaluating(model):  # in training, some values of features are dropped
+            self.table = nn.Embedding.from_pretrained(_features(model, size))
         self.users: nn.Embedding | None = None
         if model.known_users is not None:
             self.users = known_vectors(copy.deepcopy(model.known_users).cpu().eval())

@@ -11,6 +11,7 @@ from torch import Tensor
 from resemb_gnn.data import Batch, Examples
 from resemb_gnn.errors import InputError
 from resemb_gnn.models import CTRModel
+from resemb_gnn.nn.evaluating import evaluating
 from resemb_gnn.theory.envelope_radius import envelope_balls
 
 
@@ -259,12 +260,8 @@ def _features(model: CTRModel, num_items: int) -> Tensor:
 def _moved_examples(
     model: CTRModel, batches: Iterator[Batch], vectors: Tensor, middles: Tensor, points: int
 ) -> Moved:
-    training = model.training
-    model.eval()
-    try:
+    with evaluating(model):
         rows = [move_to_middles(model, batch, vectors, middles, points) for batch in batches]
-    finally:
-        model.train(training)
     return Moved(*map(torch.cat, zip(*rows, strict=True)))
 
 

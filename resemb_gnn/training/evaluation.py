@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from resemb_gnn.data import Examples
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.streams import progress_bar
+from resemb_gnn.nn.evaluating import evaluating
 from resemb_gnn.training.checks import suited
 from resemb_gnn.training.metrics import auc, gauc, log_loss
 
@@ -41,14 +42,12 @@ def predict(
         raise InputError("there are no examples to score")
     if max_history is not None and max_history < 1:
         raise InputError(f"max_history must be at least 1, not {max_history}")
-    training = model.training
-    model.eval()
     parts = []
-    with progress_bar(total=len(examples), desc="scoring", unit="ex", disable=not progress) as bar:
+    bars = progress_bar(total=len(examples), desc="scoring", unit="ex", disable=not progress)
+    with evaluating(model), bars as bar:
         for batch in examples.batches(max(1, batch_size // examples.candidates), max_history):
             parts.append(model(suited(model, batch)))
             bar.update(len(batch) // examples.candidates)
-    model.train(training)
     return torch.cat(parts)
 
 

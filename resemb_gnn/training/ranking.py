@@ -9,6 +9,7 @@ from resemb_gnn.data import Examples
 from resemb_gnn.errors import InputError
 from resemb_gnn.io.streams import progress_bar
 from resemb_gnn.models import CTRModel
+from resemb_gnn.nn.evaluating import evaluating
 from resemb_gnn.training.catalogue import Catalogue
 from resemb_gnn.training.evaluation import predict
 
@@ -103,11 +104,10 @@ def rank_catalogue(
     """
     touched_items, ends = _by_user(touched, int(examples.user.max()) + 1)
     device = examples.target.device
-    training = model.training
-    model.eval()
-    catalogue = Catalogue(model)
     ranks = []
-    with progress_bar(total=len(examples), desc="ranking", unit="ex", disable=not progress) as bar:
+    bars = progress_bar(total=len(examples), desc="ranking", unit="ex", disable=not progress)
+    with evaluating(model), bars as bar:
+        catalogue = Catalogue(model)
         for index in torch.arange(len(examples), device=device):
             batch = examples.batch(index[None], max_history)
             logit = catalogue.logits(batch)[0]
@@ -117,7 +117,6 @@ def rank_catalogue(
             logit[batch.target] = -torch.inf
             ranks.append(rank_of_first(torch.cat([own, logit])[None]))
             bar.update()
-    model.train(training)
     return torch.cat(ranks)
 
 

@@ -98,9 +98,17 @@ def test_a_history_is_read_once(
     [
         ([], f"trained with the context {CONTEXT}"),
         (["--context-values", "position=a", "position=b"], "'position' comes twice"),
-        (["--context-values", "coupons=c1", "delay=soon", "position=a"], "'soon' is"),
+        (["--context-values", "positoin=a"], "resemb-gnn: 'positoin' is no context feature"),
+        (
+            ["--context-values", *VALUES, "--k", "5", "--retrieve", "4"],
+            "gnn: retrieve=4: of",
+        ),
+        (
+            ["--context-values", "coupons=c1", "delay=soon", "position=a"],
+            "gnn: the context, col",
+        ),
         (["--context-values", "coupons=", "delay=1=2", "position=a"], "'1=2' is"),
-        (["--users", "candidates.csv"], "has no column 'shopper'"),
+        (["--users", "candidates.csv", "--context-values", *VALUES], "has no column 'shopper'"),
         (["--users", "top.csv"], "top.csv"),
     ],
 )

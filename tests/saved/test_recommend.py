@@ -91,6 +91,14 @@ def test_equal_scores_stand_in_the_order_of_the_items(trained: rg.TrainedModel) 
     assert found["score"].n_unique() == 1
 
 
+def test_a_model_that_was_left_training(trained: rg.TrainedModel) -> None:
+    other = replace(trained, model=copy.deepcopy(trained.model).train())
+    users = trained.histories.user_ids[:3]
+    assert_frame_equal(other.recommend(users, 4), trained.recommend(users, 4))
+    assert_frame_equal(other.similar(trained.item_ids[3]), trained.similar(trained.item_ids[3]))
+    assert other.model.training
+
+
 def test_a_user_without_a_history(trained: rg.TrainedModel) -> None:
     old = trained.histories
     histories = replace(

@@ -152,6 +152,17 @@ def test_without_some_tables(parts: dict[str, bool], tmp_path: Path) -> None:
     torch.testing.assert_close(program(*first, **more), expected)
 
 
+def test_a_model_that_was_left_training_is_scored_as_it_is_in_evaluation() -> None:
+    model = make_model(DIN, make_features(users=False, context=False))
+    assert model.known_items is not None
+    model.known_items.embedding.drop = 0.9  # of the values of features, in training
+    expected = Scorer(model).table.weight
+    before = copy.deepcopy(model.train().state_dict())
+    assert torch.equal(Scorer(model).table.weight, expected)
+    assert model.training
+    assert all(torch.equal(part, before[name]) for name, part in model.state_dict().items())
+
+
 def test_an_unknown_user_is_one_without_values() -> None:
     features = make_features(context=False)
     model = make_model(DIN, features)
