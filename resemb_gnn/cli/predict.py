@@ -61,9 +61,11 @@ def _check_writable(place: str, table: pl.DataFrame, out: Path) -> None:
             f"the scores are written to a column {SCORE!r}: column {SCORE!r} of {place}"
             " cannot be kept; give it another name"
         )
-    nested = [one.name for one in table if one.dtype.is_nested()]
-    if nested and out.suffix == ".csv":
-        raise InputError(
-            f"column {nested[0]!r} of {place} holds {table[nested[0]].dtype}, which no CSV"
-            " file can: name a .parquet by --out"
-        )
+    for column in table if out.suffix == ".csv" else ():
+        try:
+            column.head(1).to_frame().write_csv()
+        except pl.exceptions.ComputeError as error:  # such as lists, bytes and durations
+            raise InputError(
+                f"column {column.name!r} of {place} holds {column.dtype}, which no CSV file can:"
+                " name a .parquet by --out"
+            ) from error

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -167,6 +168,19 @@ def test_predict_with_unknown_ids(
     assert run(place, "predict", *words, "--unknown", "skip") == 0
     assert pl.read_csv(out)["score"].is_null().to_list() == [False, True]
     assert run(place, "predict", *words[:-1], "scores.txt") == 2
+
+
+@pytest.mark.parametrize("kind", [pl.Binary, pl.Duration, pl.List(pl.String)])
+def test_predict_tells_what_no_csv_can_hold_before_it_scores(
+    kind: Any, place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = pl.Series("more", [None], dtype=kind)
+    pairs = pl.DataFrame({"user_id": ["nobody"], "item_id": ["P-100"], "more": more})
+    pairs.write_parquet(tmp_path / "pairs.parquet")
+    words = ["--data", str(tmp_path / "pairs.parquet"), "--out", str(tmp_path / "scores.csv")]
+    assert run(place, "predict", *words) == 2
+    assert "column 'more' of" in (told := capsys.readouterr().err)
+    assert "name a .parquet by --out" in told
 
 
 def test_similar_prints_the_nearest(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
