@@ -3,7 +3,7 @@
 import contextlib
 import math
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from resemb_gnn.experiment.results import (
     refuse_other_settings,
     write_results,
 )
-from resemb_gnn.experiment.run import Run, geometry_path, make_run
+from resemb_gnn.experiment.run import Run, file_name, geometry_path, make_run
 from resemb_gnn.experiment.user_intervals import user_intervals
 from resemb_gnn.experiment.workers import Workers
 from resemb_gnn.io.atomic import write_atomically
@@ -64,6 +64,7 @@ def compare(
         TrainingError: if a run's process was killed, when the others have ended.
     """
     check_device(settings.device)
+    _refuse_one_file_name(settings.arms)
     folder = shared_folder(settings.out)
     path = folder / "results.json"
     _refuse_taken(folder, settings)
@@ -120,6 +121,22 @@ def compare(
         page = stages.run("report", lambda: html(results, _geometries(folder, settings)))
     write_atomically(folder / "report.html", page)
     return results
+
+
+def _refuse_one_file_name(arms: Iterable[str]) -> None:
+    """Refuses arms whose predictions, checkpoints and pictures would be taken for each other's.
+
+    Raises:
+        InputError: naming two of them.
+    """
+    known: dict[str, str] = {}
+    for arm in arms:
+        other = known.setdefault(file_name(arm), arm)
+        if other != arm:
+            raise InputError(
+                f"{other} and {arm} would write the same files, {file_name(arm)}: give what is"
+                " your own another name"
+            )
 
 
 def _refuse_taken(folder: Path, settings: CompareSettings) -> None:

@@ -177,3 +177,13 @@ def test_a_split_of_one_s_own_is_taken_as_it_is(log: rg.BehaviorLog, tmp_path: P
     model = rg.DIN(PlainEmbedding(log.num_items, 4), item_category=log.item_category)
     expected = rg.fit(model, split, epochs=1, progress=False)
     assert results["runs"][0]["test"]["auc"] == expected.test.auc
+
+
+def test_names_whose_files_would_be_the_same_are_refused(
+    log: rg.BehaviorLog, tmp_path: Path
+) -> None:
+    """Else the predictions of one would be taken for the other's, and its interval be wrong."""
+    arms = {"plain": None, "gcn:none": None, "gcn-none": table}
+    with pytest.raises(InputError, match="gcn:none and gcn-none would write the same files"):
+        rg.compare(log, arms, out=tmp_path / "out", **SMALL)
+    assert not (tmp_path / "out").exists()
