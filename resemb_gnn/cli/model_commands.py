@@ -15,6 +15,7 @@ from resemb_gnn.io.atomic import whole_folder
 from resemb_gnn.io.outputs import lies_in, new_folder
 from resemb_gnn.io.paths import expanded
 from resemb_gnn.io.text_tables import aligned
+from resemb_gnn.optional import require
 from resemb_gnn.pipeline.facts import shown_figure, why_undefined
 from resemb_gnn.pipeline.progress import Stages
 from resemb_gnn.saved import TrainedModel, load, train
@@ -70,12 +71,12 @@ def run_export(settings: ExportSettings) -> None:
     out = new_folder(
         settings.out, settings.replace, (item_index.TABLE,), files, what="exported model"
     )
+    if settings.index:  # told before the scorer is made
+        require("usearch.index", "index=True", "serve")
     with Stages(2 + settings.scorer, settings.quiet) as stages:
         trained = load_model(settings, stages)
         with whole_folder(out, replace=True) as new:
-            vectors = trained.embedding, trained.item_ids, new
-            stages.run("item vectors", lambda: export_embeddings(*vectors, index=settings.index))
-            if settings.scorer:
+            if settings.scorer:  # first: some models have none, and an index may take minutes
                 stages.run(
                     "scorer",
                     lambda: export_scorer(
@@ -87,6 +88,8 @@ def run_export(settings: ExportSettings) -> None:
                         candidates=settings.candidates,
                     ),
                 )
+            vectors = trained.embedding, trained.item_ids, new
+            stages.run("item vectors", lambda: export_embeddings(*vectors, index=settings.index))
     sizes = [[file.name, f"{file.stat().st_size:,}"] for file in sorted(out.iterdir())]
     print(aligned([["file", "bytes"], *sizes]))
 

@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -79,6 +79,21 @@ def whole_folder(folder: Path, replace: bool) -> Iterator[Path]:
             if old.exists():
                 old.rename(folder)
             raise
+
+
+@contextmanager
+def whole_files(folder: Path, names: Iterable[str]) -> Iterator[Path]:
+    """A temporary folder in ``folder``: when the block ends well its files of these ``names`` take
+    their places in ``folder``, one after the other, and those that it has none of are removed,
+    which were of what stood there before. A block that fails leaves all of them.
+    """
+    with temporary_folder(folder, "new") as new:
+        yield new
+        for name in names:
+            if (new / name).exists():
+                (new / name).replace(folder / name)
+            else:
+                (folder / name).unlink(missing_ok=True)
 
 
 def _prefix(name: str) -> str:

@@ -14,6 +14,7 @@ import torch
 from resemb_gnn.data import Features
 from resemb_gnn.data.feature_rows import code_table
 from resemb_gnn.data.features import Feature
+from resemb_gnn.io.atomic import whole_files
 from resemb_gnn.io.outputs import shared_folder
 from resemb_gnn.io.saved_table import write_saved
 from resemb_gnn.models import CTRModel
@@ -49,7 +50,8 @@ def export_scorer(
     ``context.NAME``. With ``candidates``, ``candidates.pt2`` and ``candidates.onnx`` score many
     candidates of one history, as :class:`CandidateScorer` does. ``vocabularies.parquet`` holds the
     codes of the context's values, and ``users.parquet`` the ids of the users whose features are
-    known, in the order of their numbers.
+    known, in the order of their numbers. All take the place of what was exported to the folder
+    before when they are written, also of forms that are not asked for now; if that fails, it stays.
 
     Args:
         model: a trained model.
@@ -76,17 +78,6 @@ def export_scorer(
     named |= {
         f"context.{name}": text for one in scorer.features for name, text in _meaning(one).items()
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    words = ["history", "ptr", "target", *named]
-    _write(scorer_program(scorer), folder / PROGRAM, folder / ONNX if onnx else None, words)
-    if candidates:
-        program, words = candidate_program(scorer), ["history", "target", *named]
-        place = folder / CANDIDATES_ONNX if onnx else None
-        _write(program, folder / CANDIDATES, place, words)
-    if scorer.users is not None and user_ids is not None:
-        write_saved(pl.DataFrame({"user_id": user_ids}), folder / USERS)
-    if scorer.features:
-        write_saved(code_table(scorer.features), folder / VOCABULARIES)
     card: dict[str, Any] = {
         "model": type(model).__name__,
         "num_items": scorer.table.num_embeddings,
@@ -101,7 +92,17 @@ def export_scorer(
     }
     if candidates:
         card["candidates"] = _one_history(named)
-    (folder / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    with whole_files(folder, FILES) as new:
+        words = ["history", "ptr", "target", *named]
+        _write(scorer_program(scorer), new / PROGRAM, new / ONNX if onnx else None, words)
+        if candidates:
+            program, words = candidate_program(scorer), ["history", "target", *named]
+            _write(program, new / CANDIDATES, new / CANDIDATES_ONNX if onnx else None, words)
+        if scorer.users is not None and user_ids is not None:
+            write_saved(pl.DataFrame({"user_id": user_ids}), new / USERS)
+        if scorer.features:
+            write_saved(code_table(scorer.features), new / VOCABULARIES)
+        (new / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     return scorer
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from resemb_gnn.errors import InputError, shown
+from resemb_gnn.io.atomic import whole_files
 from resemb_gnn.io.digests import changed_file, write_digests
 from resemb_gnn.io.ids import find_ids, id_column, parse_ids
 from resemb_gnn.io.outputs import shared_folder
@@ -20,6 +21,7 @@ from resemb_gnn.io.saved_table import (
     refuse_other_table,
     write_saved,
 )
+from resemb_gnn.nn.evaluating import evaluating
 from resemb_gnn.optional import require
 
 TABLE, INDEX, DIGESTS = "items.parquet", "items.usearch", "items.sha256"
@@ -108,6 +110,7 @@ class ItemIndex:
         Raises:
             InputError: if the id is unknown or ``k`` below 1.
         """
+        _check_number(k)
         found = find_ids(id_column([item_id], "item"), self.item_ids)[0]
         if found is None:
             raise InputError(f"item {shown(item_id)} is unknown")
@@ -120,14 +123,16 @@ class ItemIndex:
         :meth:`similar` does.
 
         Raises:
-            InputError: if the vector has another width or ``k`` is below 1.
+            InputError: if the vector has another width or holds a value that is not finite, or
+                ``k`` is below 1.
         """
-        if k < 1:
-            raise InputError(f"k must be at least 1, not {k}")
+        _check_number(k)
         if vector.shape != self.vectors.shape[1:]:
             raise InputError(
                 f"the vector has shape {list(vector.shape)}, not {list(self.vectors.shape[1:])}"
             )
+        if not np.isfinite(vector).all():
+            raise InputError("the vector holds a value that is not finite")
         query = _unit(np.asarray(vector, dtype=np.float32)[None])[0]
         k = min(k, len(self.item_ids))
         rows = np.empty(0, dtype=np.int64)
@@ -151,7 +156,8 @@ def export_embeddings(
 
     ``items.parquet`` has a row an item: ``item_id`` and ``vector`` (a fixed-size list of float32).
     ``items.usearch`` is an index of the vectors, divided by their norms, under their row numbers;
-    ``items.sha256`` holds the SHA-256 of both, for ``sha256sum -c``.
+    ``items.sha256`` holds the SHA-256 of both, for ``sha256sum -c``. They take the place of what
+    was exported to the folder before when all are written; if that fails, it stays.
 
     Args:
         embedding: :class:`~resemb_gnn.ResEmbedding`, ``torch.nn.Embedding``, or any module with
@@ -174,20 +180,23 @@ def export_embeddings(
     refuse_other_table(folder / TABLE, {"item_id", "vector"})
     vectors = _rows(embedding)
     found = ItemIndex(item_ids, vectors)
-    folder.mkdir(parents=True, exist_ok=True)
     table = pl.DataFrame(
         {"item_id": found.item_ids},
     ).with_columns(vector=pl.Series(vectors, dtype=pl.Array(pl.Float32, vectors.shape[1])))
-    for name in (INDEX, DIGESTS):
-        (folder / name).unlink(missing_ok=True)  # never an old index beside a new table
-    write_saved(table, folder / TABLE)
-    if usearch is not None:
-        # Inner products of unit vectors are cosines, and zeros stay zeros.
-        found.index = usearch.Index(ndim=vectors.shape[1], metric="ip", dtype="f32")
-        found.index.add(np.arange(len(vectors)), found._unit)
-        found.index.save(str(folder / INDEX))
-        write_digests(folder / DIGESTS, (TABLE, INDEX))
+    with whole_files(folder, FILES) as new:
+        write_saved(table, new / TABLE)
+        if usearch is not None:
+            # Inner products of unit vectors are cosines, and zeros stay zeros.
+            found.index = usearch.Index(ndim=vectors.shape[1], metric="ip", dtype="f32")
+            found.index.add(np.arange(len(vectors)), found._unit)
+            found.index.save(str(new / INDEX))
+            write_digests(new / DIGESTS, (TABLE, INDEX))
     return found
+
+
+def _check_number(k: int) -> None:
+    if k < 1:
+        raise InputError(f"k must be at least 1, not {k}")
 
 
 def _are_those_exported(folder: Path) -> bool:
@@ -201,7 +210,8 @@ def _are_those_exported(folder: Path) -> bool:
 def _rows(embedding: nn.Module) -> "np.ndarray":
     ids = torch.arange(int(embedding.num_embeddings))  # type: ignore[arg-type]
     ids = ids.to(next(embedding.parameters()).device)
-    return torch.cat([embedding(part) for part in ids.split(8192)]).float().cpu().numpy()
+    with evaluating(embedding):
+        return torch.cat([embedding(part) for part in ids.split(8192)]).float().cpu().numpy()
 
 
 def _unit(vectors: "np.ndarray") -> "np.ndarray":

@@ -129,8 +129,11 @@ def test_bad_questions(tmp_path: Path) -> None:
     found = export_embeddings(table, ids, tmp_path, index=False)
     with pytest.raises(InputError, match="item 'nobody' is unknown"):
         found.similar("nobody")
-    with pytest.raises(InputError, match="k must be at least 1, not 0"):
-        found.search(found.vectors[0], 0)
+    for ask in (lambda: found.search(found.vectors[0], 0), lambda: found.similar(ids[0], 0)):
+        with pytest.raises(InputError, match="k must be at least 1, not 0"):
+            ask()
+    with pytest.raises(InputError, match="the vector holds a value that is not finite"):
+        found.search(np.full(8, np.nan, dtype=np.float32))
     with pytest.raises(InputError, match=r"the vector has shape \[3\], not \[8\]"):
         found.search(np.zeros(3))
 

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -190,3 +191,24 @@ def test_without_onnxscript(
     with pytest.raises(ImportError, match=r"onnx=True needs onnxscript: pip install .*serve"):
         export_scorer(make_model(log, "DIN"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_an_export_takes_the_place_of_the_one_before_or_leaves_it(
+    log: BehaviorLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("scorer.pt2", "scorer.onnx", "candidates.pt2", "other.txt"):
+        (tmp_path / name).write_text("of another model")
+
+    def full(*_: Any) -> None:
+        raise OSError("No space left on device")
+
+    model = make_model(log, "WideDeep")
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.export, "save", full)
+        with pytest.raises(OSError, match="No space left"):
+            export_scorer(model, tmp_path, onnx=False)
+    assert all(path.read_text() == "of another model" for path in tmp_path.iterdir())
+    assert len(list(tmp_path.iterdir())) == 4
+    export_scorer(model, tmp_path, onnx=False)
+    assert {path.name for path in tmp_path.iterdir()} == {"scorer.pt2", "scorer.json", "other.txt"}
+    assert (tmp_path / "scorer.pt2").stat().st_size > 1000
