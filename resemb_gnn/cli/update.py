@@ -24,9 +24,7 @@ _CHANGES = ("negatives", "lr", "batch_size", "patience", "seed", "threads")
 
 
 def run_update(settings: UpdateSettings) -> None:
-    """Updates a model and writes it, whole or not at all; the old one stays unless it is the one to
-    be replaced.
-    """
+    """Updates a model and writes it, whole or not at all, as another one: the old one stays."""
     out = model_place(settings.out, settings.replace)
     say = note(settings.quiet)
     with Stages(2, settings.quiet) as stages:

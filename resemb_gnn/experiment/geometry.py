@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from resemb_gnn.errors import InputError, brief
+from resemb_gnn.io.atomic import publish, temporary_file
 from resemb_gnn.io.paths import expanded
 from resemb_gnn.nn import ResEmbedding
 from resemb_gnn.theory import center_usage, effective_centers, main_centers
@@ -55,9 +56,11 @@ class ItemGeometry:
         return effective_centers(torch.from_numpy(self.usage))
 
     def save(self, path: str | Path) -> None:
-        """Writes a NumPy archive (``.npz``)."""
-        with expanded(path).open("wb") as file:
+        """Writes a NumPy archive (``.npz``), whole or not at all."""
+        place = expanded(path)
+        with temporary_file(place.parent, place.name) as file:
             np.savez_compressed(file, allow_pickle=False, **vars(self))
+            publish(file, place)
 
     @classmethod
     def load(cls, path: str | Path) -> "ItemGeometry":

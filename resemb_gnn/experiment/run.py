@@ -78,7 +78,7 @@ def make_run(task: Task, run: Run) -> dict[str, Any]:
     items = getattr(model, "embedding", None)  # a click model of one's own may have none
     if run.seed == 0 and _has_geometry(items):
         (folder / "geometry").mkdir(parents=True, exist_ok=True)
-        item_geometry(items.cpu(), count=task.graph.count).save(geometry_path(folder, run.arm))
+        item_geometry(items, count=task.graph.count).save(geometry_path(folder, run.arm))
     if settings.save_predictions:
         path = predictions_path(folder, run.file_name)
         logit = predict(result.model, split.test.to(device), max_history=settings.max_history)

@@ -3,7 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from resemb_gnn.experiment.report.columns import Cell, Column, difference_cell, stat_cell
+from resemb_gnn.experiment.report.columns import (
+    Cell,
+    Column,
+    difference_cell,
+    format_number,
+    stat_cell,
+)
 from resemb_gnn.experiment.summary import (
     RANKING,
     Contrast,
@@ -12,6 +18,7 @@ from resemb_gnn.experiment.summary import (
     baseline_of,
     contrasts,
     has_intervals,
+    number,
     rankings,
 )
 from resemb_gnn.experiment.user_intervals import DRAWS
@@ -102,9 +109,9 @@ def _rankings(results: Results) -> list[Table]:
     columns += [Column(f"{_NAMES[key]}, difference", less(key), "") for key in ("hr_10", "ndcg_10")]
     meaning = (
         f"Each positive test example's item ranked among {others} that its user never acted on, of"
-        f" {figures.get('examples')} examples: HR@k is the share of ranks up to k, NDCG@k the mean"
-        " of 1 / log₂(rank + 1) up to rank k, MRR that of 1 / rank; a tie counts half. Difference:"
-        f" less {baseline_of(results)} with the same seed"
+        f" {format_number(number(figures, 'examples'), ',.0f')} examples: HR@k is the share of"
+        " ranks up to k, NDCG@k the mean of 1 / log₂(rank + 1) up to rank k, MRR that of 1 / rank;"
+        f" a tie counts half. Difference: less {baseline_of(results)} with the same seed"
     )
     differences = [one for row in found for one in row.differences.values()]
     spread = any(one.num_pairs > 1 for one in differences)

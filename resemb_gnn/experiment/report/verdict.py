@@ -74,7 +74,12 @@ def _over_users(found: list[Contrast]) -> list[Line]:
     if not known:
         return []
     crossing = [name for name, one in known.items() if one.low <= 0 <= one.high]
+    unknown = [name for name, one in known.items() if math.isnan(one.low)]
     says = f"zero lies in that of {', '.join(crossing)}" if crossing else "zero lies in none"
+    if unknown:  # some draw of few users has one label alone
+        says = f"too few users for one of {', '.join(unknown)}" + (
+            "" if len(unknown) == len(known) else f"; of the others, {says}"
+        )
     return [("Intervals of these over users", says)]
 
 

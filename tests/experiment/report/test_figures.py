@@ -38,6 +38,8 @@ from resemb_gnn.experiment.report.item_figures import (
     largest_groups,
 )
 from resemb_gnn.experiment.report.plotting import INK, PALETTE, new_figure, shorten, to_svg
+from resemb_gnn.settings.embedding import SHARED
+from resemb_gnn.settings.names import MODELS
 
 LONG = "an encoder with a name far too long for any label of a figure"
 
@@ -336,7 +338,18 @@ def test_same_geometry_same_bytes(make_geometry: Callable) -> None:
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("gcn", "gcn"), ("a\nb\x00c", "a b c"), ("x" * 20, "x" * 20), ("x" * 21, "x" * 19 + "…")],
+    [
+        ("gcn", "gcn"),
+        ("a\nb\x00c", "a b c"),
+        ("x" * 20, "x" * 20),
+        ("x" * 21, "x" * 10 + "…" + "x" * 9),
+    ],
 )
 def test_shorten(name: str, expected: str) -> None:
     assert shorten(name) == expected
+
+
+def test_labels_of_one_embedding_in_several_models_differ() -> None:
+    every = [f"{one} in {model}" for one in SHARED for model in MODELS]
+    assert len({shorten(name) for name in every}) == len(every)
+    assert max(map(len, every)) > 20

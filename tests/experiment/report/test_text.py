@@ -193,6 +193,13 @@ def test_verdict_without_a_baseline_or_runs(make_results: Callable) -> None:
     assert "one seed" in verdict(single)[0][0]
     single["over_users"] = {"gcn": {"auc": {"mean": 0.1, "low": -0.1, "high": 0.3, "seeds": 1}}}
     assert ("Intervals of these over users", "zero lies in that of gcn") in verdict(single)
+    none = {"auc": {"mean": 0.1, "low": math.nan, "high": math.nan, "seeds": 1}}
+    title, says = "Intervals of these over users", "too few users for one of average"
+    several = make_results(("plain", "gcn", "average"), seeds=1)
+    several["over_users"] = {"average": none}
+    assert (title, says) in verdict(several)
+    several["over_users"] |= single["over_users"]
+    assert (title, f"{says}; of the others, zero lies in that of gcn") in verdict(several)
     assert verdict(alone | {"runs": []}) == []
 
 
