@@ -208,6 +208,20 @@ def test_export_writes_what_serving_reads(
     assert run(place, "export", "--out", str(place / "model"), "--replace") == 2
 
 
+def test_a_model_without_a_scorer_is_told_before_its_vectors_are_made(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small: dict[str, Any] = {"epochs": 1, "quiet": True, "embedding_dim": 4, "embedding": "plain"}
+    small |= {"data": str(place / "log.csv"), "model": "dien"}
+    rg.train(user="user_id", item="item_id", time="ts", **small).save(tmp_path / "dien")
+    words = ["--model", str(tmp_path / "dien"), "--out", str(tmp_path / "served")]
+    assert cli.main(["export", *words, "--no-index", "--no-onnx"]) == 2
+    told = capsys.readouterr().err
+    assert "no export" in told
+    assert "item vectors" not in told
+    assert not (tmp_path / "served").exists()
+
+
 def test_a_quiet_export_has_an_empty_standard_error(place: Path, tmp_path: Path) -> None:
     """In a process of its own: PyTorch's log handlers write past pytest's capture."""
     for extra in ("onnxscript", "usearch"):

@@ -1,3 +1,7 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
 import numpy as np
 import pytest
 import torch
@@ -128,3 +132,21 @@ def test_refuses_bad_input(log: BehaviorLog) -> None:
         embedding.centers[0, 0] = torch.nan
     with pytest.raises(InputError, match="not finite"):
         item_geometry(embedding)
+
+
+def test_a_picture_is_written_whole_or_not_at_all(
+    make_geometry: Callable[..., ItemGeometry], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "gcn.npz"
+    make_geometry().save(path)
+    before = path.read_bytes()
+
+    def full(file: BinaryIO, **_: Any) -> None:
+        file.write(b"PK")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", full)
+    with pytest.raises(OSError, match="No space left"):
+        make_geometry().save(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

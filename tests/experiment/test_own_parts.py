@@ -187,3 +187,18 @@ def test_names_whose_files_would_be_the_same_are_refused(
     with pytest.raises(InputError, match="gcn:none and gcn-none would write the same files"):
         rg.compare(log, arms, out=tmp_path / "out", **SMALL)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_run_leaves_its_model_where_it_is(
+    log: rg.BehaviorLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU, what comes after the picture of the items would have half of it on the CPU."""
+
+    def moved(module: nn.Module) -> None:
+        raise AssertionError(f"{type(module).__name__} is moved")
+
+    monkeypatch.setattr(nn.Module, "cpu", moved)
+    out = tmp_path / "out"
+    rg.compare(log, {"gcn": None}, out=out, seeds=1, baseline="gcn", num_centers=8, **SMALL)
+    assert (out / "geometry" / "gcn.npz").is_file()
