@@ -24,6 +24,9 @@ from resemb_gnn.settings.names import SPLITS
 from resemb_gnn.settings.shared import FEATURE_SETTINGS
 
 
+_CUTS = ("by", "valid_from", "test_from")  # what decides which rows test
+
+
 def run_evaluate(settings: EvaluateSettings) -> None:
     """Scores the test part of the training's data, or every row of another log."""
     with Stages(2, settings.quiet) as stages:
@@ -54,13 +57,19 @@ def _evaluate_held_out(
     settings: EvaluateSettings, trained: TrainedModel, data: DataSettings, source: DataSource
 ) -> None:
     split = make_split(source, data)
+    trained_on = trained.facts["data"]["split"]
+    if any(split.settings.get(name) != trained_on.get(name) for name in _CUTS):
+        note(settings.quiet)(
+            "the log is cut otherwise than in training: the model may have been trained on some of"
+            " the test rows"
+        )
     found = asdict(trained.evaluate(split.test, progress=not settings.quiet))
     if settings.json:
         _print_json(settings, source, True, len(split.test), split.settings, {"test": found})
         return
     rows = [["test examples", "number", *FIGURES.values()]]
     rows.append([source.name, f"{len(split.test):,}", *figure_cells(found)])
-    if split.settings == trained.facts["data"]["split"]:
+    if split.settings == trained_on:
         saved = trained.facts["figures"]["test"]
         rows.append(["as fit measured", f"{len(split.test):,}", *figure_cells(saved)])
     print(aligned(rows), *why_undefined([found]), sep="\n")

@@ -100,6 +100,15 @@ def test_evaluate_gives_what_fit_measured(place: Path, capsys: pytest.CaptureFix
     ]  # fmt: skip
 
 
+def test_evaluate_tells_where_the_test_rows_may_be_those_of_training(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", "--model", str(place / "model")]
+    for more, told in ((["--split", "time"], True), (["--negatives", "popularity"], False)):
+        assert cli.main([*words, *more]) == 0
+        assert ("may have been trained on some of the test" in capsys.readouterr().err) == told
+
+
 def test_evaluate_on_another_log(
     place: Path, log: rg.BehaviorLog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -128,7 +128,7 @@ def test_further_tables(make_results: Callable) -> None:
     results = make_results(("plain", "gcn"))
     figures = {"mean": 0.1, "low": 0.05, "high": 0.2, "seeds": 3}
     for place, run in enumerate(results["runs"]):
-        run["ranking"] = {"among": 99, "examples": 7, "hr_10": 0.5 + place / 10}
+        run["ranking"] = {"among": 99, "examples": 22_363, "hr_10": 0.5 + place / 10}
     results["over_users"] = {"gcn": dict.fromkeys(("auc", "gauc", "logloss"), figures)}
     for text in (text_table(results), markdown(results), Page(html(results, {})).text):
         assert "Differences to plain" in text
@@ -138,6 +138,7 @@ def test_further_tables(make_results: Callable) -> None:
         assert "0.7000 ± 0.2000" in text  # of HR@10 of plain
         assert not re.search(r"\bnan\b", text)
     for text in (markdown(results), Page(html(results, {})).text):
+        assert "of 22,363 examples:" in text
         assert "what another sample of users would change" in text
 
 
