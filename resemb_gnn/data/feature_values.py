@@ -51,7 +51,6 @@ def kind_of(column: pl.Series) -> str:
 def read_codes(
     column: pl.Series,
     vocabulary: pl.Series | None = None,
-    row: pl.Series | None = None,
     grow: bool = False,
 ) -> tuple[Tensor, pl.Series]:
     """Codes of a column's values, int64 ``[n]``, and the vocabulary.
@@ -59,7 +58,6 @@ def read_codes(
     Args:
         column: the values, ``[n]``.
         vocabulary: the known ones; ``None`` to take them from the column.
-        row: of which row of a table each value is, for messages; ``None`` if of its own.
         grow: number values that are not known behind those that are.
 
     Raises:
@@ -76,7 +74,7 @@ def read_codes(
             at = bad.arg_true()[0]
             raise RowError(
                 f"column {column.name!r}",
-                at if row is None else row[at],
+                at,
                 f"{shown(words[at])} is of another type than the feature's values, which are"
                 f" {vocabulary.dtype}, such as {shown(vocabulary[0])}",
             )
@@ -103,12 +101,14 @@ def read_lists(
         raise another_kind(column, "list")
     lists = column.cast(pl.List(column.dtype.inner))
     row = pl.int_range(len(lists), eager=True)
-    table = pl.DataFrame({"row": row, "value": lists}).explode("value").drop_nulls()
-    if table["value"].dtype == pl.String:
-        table = table.filter(pl.col("value") != "")
-    codes, words = read_codes(table["value"].alias(column.name), vocabulary, table["row"], grow)
-    length = torch.from_numpy(np.bincount(table["row"].to_numpy(), minlength=len(lists)))
-    return codes, words, cumsum(length)
+    table = pl.DataFrame({"row": row, "value": lists}).explode("value")
+    try:
+        codes, words = read_codes(table["value"].alias(column.name), vocabulary, grow)
+    except RowError as error:  # its row is among the values
+        raise RowError(error.where, table["row"][error.row], error.what) from None
+    there = codes != MISSING
+    length = table["row"].to_torch()[there].bincount(minlength=len(lists))
+    return codes[there], words, cumsum(length)
 
 
 def read_numbers(column: pl.Series) -> Tensor:
@@ -149,7 +149,7 @@ def read_vectors(column: pl.Series, width: int | None = None) -> Tensor:
         width = dtype.size
     length = _lengths(column)
     there = length.is_not_null()
-    if width is None and not there.any():
+    if not width and not there.any():
         raise InputError(f"column {column.name!r} holds no vector: each of its lists is empty")
     width = int(length.drop_nulls()[0]) if width is None else width
     refuse(column, (length != width).fill_null(False), f"no vector of {width} numbers, as others")
@@ -202,9 +202,9 @@ def another_kind(column: pl.Series, kind: str) -> InputError:
 def _lengths(column: pl.Series) -> pl.Series:
     """Length of each list; null for an empty one, which is none."""
     if isinstance(column.dtype, pl.Array):
-        size = pl.repeat(column.dtype.size, len(column), eager=True)
-        return size.set(column.is_null(), None)
-    length = column.list.len().cast(pl.Int64)
+        length = pl.repeat(column.dtype.size, len(column), eager=True).set(column.is_null(), None)
+    else:
+        length = column.list.len().cast(pl.Int64)
     return length.set(length == 0, None)
 
 
@@ -265,20 +265,19 @@ def _grown(vocabulary: pl.Series, words: pl.Series) -> pl.Series:
 
 
 def _seconds(column: pl.Series) -> pl.Series:
-    """The column as Float64, null where it holds no number; dates as seconds since 1970."""
+    """The column as Float64, null where it holds no number; dates as seconds since 1970, null
+    where microseconds do not reach that far.
+    """
     dtype = column.dtype
     if dtype in (pl.Date, pl.Datetime):
-        return column.cast(pl.Datetime("us")).to_physical() / 1e6
+        return column.cast(pl.Datetime("us"), strict=False).to_physical() / 1e6
     if dtype == pl.Duration:
-        return column.cast(pl.Duration("us")).to_physical() / 1e6
+        return column.cast(pl.Duration("us"), strict=False).to_physical() / 1e6
     if dtype == pl.Time:
         return column.to_physical() / 1e9
     numbers = column.cast(pl.Float64, strict=False)
-    if dtype == pl.String and numbers.null_count() > column.null_count():
-        words = column.drop_nulls()
-        if words.str.contains(MOMENT).all():
-            there = column.is_not_null()
-            seconds = np.full(len(column), np.nan)
-            seconds[there.to_numpy()] = parse_times(words).to_numpy() / 1e6
-            return pl.Series(column.name, seconds, nan_to_null=True)
+    none = numbers.is_null() & column.is_not_null()
+    if dtype == pl.String and none.any() and column.str.contains(MOMENT).all():
+        moments = parse_times(column.fill_null("1970-01-01"))  # so that an error names the row
+        return (moments / 1e6).set(column.is_null(), None)
     return numbers

@@ -107,6 +107,19 @@ def test_lists():
     assert one([None, None], pl.List(pl.Int64)).ptr.tolist() == [0, 0, 0]
 
 
+@pytest.mark.parametrize(
+    ("values", "dtype", "words"),
+    [
+        ([[2.5, math.nan], [1.5, None, 2.5], [math.nan]], None, [[2.5], [1.5, 2.5], None]),
+        ([["b", ""], ["a"], [""]], pl.List(pl.Categorical), [["b"], ["a"], None]),
+    ],
+)
+def test_a_missing_value_of_a_list_is_left_out_in_any_type(values, dtype, words):
+    found = one(values, dtype).check()
+    assert found.kind == "list"
+    assert found.decode().to_list() == words
+
+
 def test_vectors():
     rows = [[1.5, 2.0], None, [], [math.nan, 1.0], [3.0, None], [math.inf, 1.0], [0.0, -1.0]]
     found = one(rows)
@@ -134,11 +147,33 @@ def test_vectors():
         ([b"a"], None, r"holds Binary, which cannot be a feature"),
         ([datetime.timedelta(1)], "category", "holds Duration.*'category'"),
         ([[[1]]], None, r"column 'x' holds List\(Int64\), which cannot"),
+        (
+            ["", None, "2024-02-30"],
+            None,
+            r"row 2 \(from 0\): '2024-02-30' is not a time",
+        ),
+        (
+            [[1.5], [], [2.5, 1.5, math.inf]],
+            None,
+            r"row 2 \(from 0\): inf is not an id",
+        ),
     ],
 )
 def test_what_cannot_be_a_feature_is_refused(values, kind, message):
     with pytest.raises(InputError, match=message):
         one(values, kind=kind)
+
+
+@pytest.mark.parametrize("dtype", [pl.Date, pl.Datetime("ms"), pl.Duration("ms")])
+def test_a_date_that_microseconds_do_not_reach_is_refused(dtype):
+    days = pl.Series("x", [1, 2**31 - 1 if dtype == pl.Date else 2**62]).cast(dtype)
+    with pytest.raises(InputError, match=r"column 'x', row 1 .* as D.* is no number"):
+        read_feature(days, "numeric")
+
+
+def test_vectors_without_a_number_are_refused():
+    with pytest.raises(InputError, match="column 'x' holds no vector: each of its lists is empty"):
+        one([[], []], pl.Array(pl.Float32, 0))
 
 
 def test_a_missing_column_is_named():
@@ -233,6 +268,10 @@ def test_the_row_of_a_value_in_a_list_is_named():
     trained = read_features(pl.DataFrame({"x": [[1], [2]]}), ["x"])
     other = pl.DataFrame({"x": [["1", "2"], [], ["1"], ["2", "b"]]})
     with pytest.raises(InputError, match=r"column 'x', row 3 \(from 0\): 'b' is of another type"):
+        trained.encode(other)
+    trained = read_features(pl.DataFrame({"x": [[True], [False]]}), ["x"])
+    other = pl.DataFrame({"x": [["true"], [], ["maybe"]]})
+    with pytest.raises(InputError, match=r"row 2 \(from 0\): 'maybe' is no truth value"):
         trained.encode(other)
 
 
