@@ -42,7 +42,7 @@ def rows_of(
     parts = [table, missing_rows(table)]
     if other is not None and other_ids is not None:
         try:
-            parts.append(table.encode(other.decode(), grow=grow))
+            parts.append(table.recode(other, grow=grow))
         except RowError as error:  # the file's rows are not known any more
             raise error.at(f"of {shown(other_ids[error.row])}") from None
         at = find_ids(ids, other_ids)

@@ -88,6 +88,27 @@ class FeatureTable:
             {one.name: read_feature(table[one.name], like=one, grow=grow) for one in self}
         )
 
+    def recode(self, other: "FeatureTable", *, grow: bool = False) -> "FeatureTable":
+        """Rows of a table that was read by itself, with the same features and any others, numbered
+        as :meth:`encode` does.
+
+        Raises:
+            InputError: as :meth:`encode`, or if what was read as numbers, of which a table keeps 32
+                bits, stands for values of a vocabulary that are no whole ones.
+        """
+        for own in self:
+            one, known = other.features.get(own.name), own.vocabulary
+            if one is None or one.vocabulary is not None or known is None or not len(known):
+                continue
+            whole = known.dtype.is_integer() or known.dtype == pl.Boolean
+            if not whole and not bool(one.missing().all()):
+                raise InputError(
+                    f"column {own.name!r} was read as {one.kind}, but the feature is a {own.kind}"
+                    f" of values such as {shown(known[0])}: read it with"
+                    f" kinds={shown({own.name: own.kind})}"
+                )
+        return self.encode(other.decode(), grow=grow)
+
     def summary(self) -> list[dict[str, Any]]:
         """Name, kind, number of values and share of rows without one, of each feature, and where
         values came since a model was fitted, the number of those before.

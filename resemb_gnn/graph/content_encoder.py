@@ -103,7 +103,7 @@ class ContentEncoder:
                 and, of values, the row.
         """
         if isinstance(features, FeatureTable):
-            return self.table.encode(features.decode())
+            return self.table.recode(features)
         return self.table.encode(read_columns(features, None))
 
     def __call__(self, table: FeatureTable) -> Tensor:

@@ -107,7 +107,7 @@ def features_over(
                 " trained with"
             )
         try:
-            tables["context"] = own.context.encode(context.decode(), grow=grow)
+            tables["context"] = own.context.recode(context, grow=grow)
         except RowError as error:  # of the table that the log was read from
             row = error.row if asked.rows is None else int(asked.rows[error.row])
             raise RowError(f"{name}, {error.where}", row, error.what) from None

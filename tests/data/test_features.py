@@ -275,6 +275,40 @@ def test_the_row_of_a_value_in_a_list_is_named():
         trained.encode(other)
 
 
+def test_what_was_read_by_itself_is_renumbered():
+    frame = TRAINED.with_columns(code=pl.Series([5.0, None, 9.0]))
+    other = read_features(frame, frame.columns, {"at": "category"})
+    assert other.features["code"].kind == "numeric"
+    found = table().recode(other).features
+    assert found["code"].values.tolist() == [FIRST, MISSING, UNKNOWN]
+    assert found["brand"].values.tolist() == table().features["brand"].values.tolist()
+    grown = table().recode(other, grow=True).features["code"]
+    assert grown.vocabulary.to_list() == [5, 7, 9]
+
+
+@pytest.mark.parametrize(
+    ("values", "later", "kind", "first"),
+    [
+        (["0.1", "x"], ["0.1", "0.2"], "category", r"'0\.1'"),  # .1 in 32 bits is another number
+        ([0.1, 0.2], [0.1, None], "category", r"0\.1"),
+        ([[0.1], [0.2, 0.1]], [[0.1], [0.2]], "list", r"0\.1"),
+        ([DAY], [DAY], "category", "datetime.date"),
+    ],
+)
+def test_decimal_numbers_that_were_read_as_such_are_no_values_of_a_vocabulary(
+    values, later, kind, first
+):
+    trained = FeatureTable({"x": one(values, kind=kind)})
+    message = rf"column 'x' was read as .* a {kind} .* as {first}.*kinds=\{{'x': '{kind}'\}}"
+    with pytest.raises(InputError, match=message):
+        trained.recode(FeatureTable({"x": one(later)}))
+    found = trained.recode(FeatureTable({"x": one(later, kind=kind)})).features["x"]
+    assert FIRST in found.values.tolist()
+    nothing = FeatureTable({"x": one(later)[torch.tensor([0])]})
+    nothing.features["x"].values[:] = math.nan
+    assert trained.recode(nothing).features["x"].missing().tolist() == [True]
+
+
 def test_a_column_that_is_missing_is_named():
     with pytest.raises(InputError, match=r"the column 'price' is missing.*did you mean Price\?"):
         table().encode(TRAINED.rename({"price": "Price"}))

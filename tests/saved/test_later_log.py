@@ -73,6 +73,21 @@ def test_it_scores_what_the_model_does_row_by_row(
     assert found["all"].auc == rg.training.metrics.auc(expected.to_torch(), later.examples.label)
 
 
+def test_values_that_were_read_as_numbers_are_refused(
+    later_shop: Path, shop_model: rg.TrainedModel
+) -> None:
+    """Else each of them would be an unknown value, and nothing would say so."""
+    items = pl.read_csv(later_shop / "items.csv").with_columns(brand=pl.lit(1.5))
+    new = items[:1].with_columns(article=pl.lit("B-1"))
+    log = read(later_shop / "later.csv", items=pl.concat([items, new]))
+    with pytest.raises(InputError, match="the table of items, column 'brand' was read as numeric"):
+        LaterLog.of(shop_model, log)
+    rows = pl.read_csv(later_shop / "later.csv").with_columns(position=pl.lit(1.5))
+    log = rg.BehaviorLog.from_frame(rows, **COLUMNS, context=CONTEXT, list_separator="|")
+    with pytest.raises(InputError, match=r"column 'position' was read as numeric, .* a category"):
+        LaterLog.of(shop_model, log)
+
+
 def test_what_is_printed(later_shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [
         "evaluate",
