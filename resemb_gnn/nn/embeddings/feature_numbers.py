@@ -49,8 +49,7 @@ class NumberEmbeddings(FeaturePart):
             numbers = values[~values.isnan()].double().sort().values
             edges.copy_(torch.linspace(0, 1, BINS + 1))
             if numbers.numel():
-                place = torch.linspace(0, numbers.numel() - 1, BINS + 1).round().long()
-                edges.copy_(numbers[place.to(numbers.device)])
+                edges.copy_(numbers[quantile_places(numbers.numel()).to(numbers.device)])
 
     def encode(self, table: FeatureTable) -> Rows:
         x = torch.stack(values_of(table, self.names), dim=1)
@@ -68,6 +67,12 @@ class NumberEmbeddings(FeaturePart):
             x = torch.where(dropped, -1.0, x)
         z = (x.t().unsqueeze(2) - self.floors).clamp(0, 1)  # [num_features, n, BINS + 1]
         return torch.baddbmm(self.bias, z, self.weight).transpose(0, 1).flatten(1)
+
+
+def quantile_places(size: int) -> Tensor:
+    """Where the edges of the bins stand among so many sorted numbers, int64 ``[BINS + 1]``."""
+    # In 64 bits: in 32, the last of more than 2**24 numbers may come out behind all.
+    return torch.linspace(0, size - 1, BINS + 1, dtype=torch.float64).round().long()
 
 
 class VectorEmbedding(FeaturePart):

@@ -16,6 +16,7 @@ from resemb_gnn import InputError
 from resemb_gnn.data import FeatureTable
 from resemb_gnn.data.features import MISSING, UNKNOWN, read_features
 from resemb_gnn.nn import TableEmbedding, width_of
+from resemb_gnn.nn.embeddings.feature_numbers import BINS, quantile_places
 from tests.dense_features import dense_rows, part_of, vector_of
 
 FRAME = pl.DataFrame(
@@ -92,6 +93,14 @@ def test_numbers_are_linear_between_the_quantiles() -> None:
     ).fit(knots[:, None])
     basis = spline.transform(np.asarray(at.features["price"].values, dtype=float)[:, None])
     np.testing.assert_allclose(found, basis @ values, atol=1e-6)
+
+
+@given(st.integers(1, 2**40))
+def test_edges_stand_at_even_places_of_any_number_of_rows(size: int) -> None:
+    place = quantile_places(size).tolist()
+    assert (place[0], place[-1]) == (0, size - 1)
+    for number, at in enumerate(place):
+        assert abs(2 * BINS * at - 2 * number * (size - 1)) <= BINS  # to the nearest
 
 
 @settings(max_examples=20, deadline=None)
