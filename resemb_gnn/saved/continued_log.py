@@ -97,20 +97,32 @@ class ContinuedLog:
         """The features of items and users, and those of the context without rows."""
         return without_rows(self.log.features)
 
-    def near(self, rows: Tensor, window: int) -> BehaviorLog:
+    def near(
+        self, rows: Tensor, window: int, feature: str | None = None
+    ) -> tuple[BehaviorLog, Tensor]:
         """The log of new rows and of the last ``window`` behaviours that their users had before:
         all that is joined to them.
 
         Args:
             rows: which of the rows, bool ``[num_behaviors]``; of them, the new ones count.
             window: how many places apart two behaviours are joined.
+            feature: the items' feature whose values take the place of the items, if one is named.
+
+        Returns:
+            The log, and the row of :attr:`log` of each of its behaviours, int64 ``[n]``.
         """
-        log, users, rows = self.log, self.log.users, rows & self.is_new
-        num_old = users[~self.is_new].bincount(minlength=log.num_users)
+        log, at = self.log, torch.arange(self.log.num_behaviors)
+        if feature is not None:  # behaviours without a value do not count as places
+            log = log.of(feature)
+            assert log.rows is not None
+            at = log.rows
+        users, is_new = log.users, self.is_new[at]
+        rows = rows[at] & is_new
+        num_old = users[~is_new].bincount(minlength=log.num_users)
         place = torch.arange(log.num_behaviors) - log.ptr[users]
         joined = users[rows].bincount(minlength=log.num_users) > 0
-        tail = (place >= num_old[users] - window) & joined[users] & ~self.is_new
-        return log.select(rows | tail)
+        kept = rows | ((place >= num_old[users] - window) & joined[users] & ~is_new)
+        return log.select(kept), at[kept]
 
 
 def _times_before(own: Histories, times: Tensor) -> Tensor:

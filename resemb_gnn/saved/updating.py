@@ -191,9 +191,8 @@ def _grown(
     ``[num_behaviors]``.
     """
     window, features = trained.settings.window, joined.features or Features()
-    log = joined.near(rows, window)
+    log, at = joined.near(rows, window)
     known = ~joined.is_new if held is None else held | ~joined.is_new
-    assert log.rows is not None
     model = copy.deepcopy(trained.model)
     embedding = _res(model.embedding)
     new = None
@@ -201,11 +200,10 @@ def _grown(
         new = joined.content[torch.arange(embedding.num_embeddings, log.num_items)]
     # First those of features' values: the features of all items are over what these hold.
     for one in () if model.known_items is None else model.known_items.with_own:
-        values = log.of(one.name)
-        assert values.rows is not None
-        one.embedding = _res(one.embedding).update(values, window, known=known[values.rows])
+        values, place = joined.near(rows, window, one.name)
+        one.embedding = _res(one.embedding).update(values, window, known=known[place])
     model.replace_embedding(
-        embedding.update(log, window, new, known[log.rows]),
+        embedding.update(log, window, new, known[at]),
         None if model.category is None else log.item_category,
         features.items,
     )

@@ -79,6 +79,41 @@ def test_the_graph_holds_every_covisit_with_a_new_row_by_a_loop(
     assert count == {item: counts.get(item, 0) for item in updated.item_ids}
 
 
+def test_the_graph_of_values_holds_every_covisit_with_a_new_row_by_a_loop(
+    later_shop: Path, tmp_path: Path
+) -> None:
+    """Items without a value stand between others, and count as no places."""
+    for path in later_shop.glob("*.csv"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    add_makers(tmp_path)
+    trained = rg.train(**shop_settings(tmp_path) | SMALL | {"embed": ["maker=gcn"]})
+    rows = one_by_one(tmp_path).filter(pl.col("article") != "B-1")
+    updated = trained.update(read(rows), epochs=0)
+    values = updated.features.items.features["maker"].decode()
+    maker = dict(zip(updated.item_ids, values, strict=True))
+    place = {word: at for at, word in enumerate(values.drop_nulls().unique().sort())}
+    size = len(place)
+    before, after = (
+        torch.sparse_coo_tensor(torch.stack([source, target]), weight, (size, size)).to_dense()
+        for source, target, weight in (
+            edge_list(one.feature_graphs["maker"]) for one in (trained, updated)
+        )
+    )
+    expected = torch.zeros_like(before)
+    clicks = rows.filter(click=1)
+    for user in updated.histories.user_ids:
+        known = trained.histories.user_ids.index_of(user)
+        own = [] if known is None else trained.histories.of_user(known).tolist()
+        old = [word for item in own if (word := maker[trained.item_ids[item]]) is not None]
+        new = clicks.filter(shopper=user).sort("ts")["article"]
+        every = old + [word for item in new if (word := maker[item]) is not None]
+        for one in range(len(old), len(every)):
+            for other in range(max(0, one - 5), one):
+                source, target = sorted([place[every[one]], place[every[other]]])
+                expected[source, target] += source != target
+    assert torch.equal(after - before, expected)
+
+
 def test_what_was_known_scores_as_before_where_nothing_touches_it(
     later_shop: Path, shop_model: rg.TrainedModel
 ) -> None:
