@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from resemb_gnn.data import BehaviorLog, Features, FeatureTable
 from resemb_gnn.data.feature_rows import joined_rows, missing_rows, rows_of
 from resemb_gnn.data.vocabulary import number_and_extend
 from resemb_gnn.errors import InputError
+from resemb_gnn.io.ids import id_texts
 from resemb_gnn.saved.extended import features_over, without_rows
 from resemb_gnn.saved.histories import Histories
 
@@ -128,7 +130,10 @@ class ContinuedLog:
 def _times_before(own: Histories, times: Tensor) -> Tensor:
     """A time for each behaviour of histories: in their order, and before all others."""
     from_end = own.ptr[1:][own.users] - torch.arange(own.items.numel())
-    return times.min() - from_end.to(times.dtype)
+    first = times.min()
+    # The nearest float number may be more than 1 away: of nanoseconds since 1970, 256.
+    step = max(1, np.spacing(abs(first.item()))) if first.is_floating_point() else 1
+    return first - step * from_end.to(times.dtype)
 
 
 def _categories(
@@ -144,7 +149,7 @@ def _categories(
         raise InputError(f"{name} lacks the categories of items that the model was trained with")
     theirs = log.category_ids
     if theirs.dtype != known.dtype:
-        theirs, known = theirs.cast(pl.String), known.cast(pl.String)
+        theirs, known = id_texts(theirs), id_texts(known)
     place = pl.DataFrame({"id": known}).with_row_index("place")
     # A missing category is one of its own.
     found = pl.DataFrame({"id": theirs}).join(

@@ -1,6 +1,7 @@
 """A trained model goes on with the rows of a later log."""
 
 import copy
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -108,8 +109,8 @@ def update(
                 f"{did_you_mean(change, CHANGEABLE)}"
             )
     for what, value in (("epochs", epochs), ("replay", replay or 0)):
-        if not value >= 0:
-            raise InputError(f"{what} must be at least 0, not {value}")
+        if not 0 <= value < math.inf:
+            raise InputError(f"{what} must be finite and at least 0, not {value}")
     if replay and log.labels is not None:
         raise InputError(
             f"replay={replay}: the model keeps clicks and no impressions that were not clicked, so"
@@ -131,7 +132,7 @@ def update(
         _res(each)._extension = None  # of the graph before: a loaded model has none of it either
     every = joined.log
     source = DataSource(name, f"An update of a model of {trained.facts['data']['name']}.", every)
-    facts = describe_data(source, split) | {"log_until": log.times.max().item()}
+    facts = describe_data(source, split) | {"log_until": _until(trained, log)}
     return replace(
         trained,
         model=model.eval(),
@@ -213,6 +214,13 @@ def _grown(
         if _res(each).options.staged:
             _res(each).residual.requires_grad_(True)
     return model
+
+
+def _until(trained: "TrainedModel", log: "BehaviorLog") -> float:
+    """Time of the last row that the model has been trained on."""
+    last: float = log.times.max().item()
+    before = trained.facts["data"].get("log_until")  # older models do not tell it
+    return last if before is None else max(before, last)
 
 
 def _res(embedding: torch.nn.Module) -> ResEmbedding:

@@ -1,5 +1,6 @@
 """A model goes on with later rows: what is kept, what is new, and what is refused."""
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -294,7 +295,8 @@ def test_the_command_writes_what_the_method_returns(
     [
         ({"embedding": "gat"}, "an update cannot change 'embedding'"),
         ({"replay": 1.0}, "keeps clicks and no impressions"),
-        ({"epochs": -1}, "epochs must be at least 0, not -1"),
+        ({"epochs": -1}, "epochs must be finite and at least 0, not -1"),
+        ({"replay": math.inf}, "replay must be finite and at least 0, not inf"),
         ({"lr": 0.0}, "lr must be above 0"),
     ],
 )
@@ -303,6 +305,16 @@ def test_an_option_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         shop_model.update(read(later_shop / "later.csv"), **options)
+
+
+def test_the_last_time_that_a_model_knows_does_not_go_back(
+    later_shop: Path, shop_model: rg.TrainedModel
+) -> None:
+    rows = one_by_one(later_shop)
+    assert shop_model.facts["data"]["log_until"] == 1499
+    for shift, until in ((0, 2199), (-1000, 1499)):
+        log = read(rows.with_columns(pl.col("ts") + shift))
+        assert shop_model.update(log, epochs=0).facts["data"]["log_until"] == until
 
 
 def test_a_log_of_another_kind_is_refused(later_shop: Path, shop_model: rg.TrainedModel) -> None:
