@@ -39,7 +39,9 @@ class NegativeSampler:
         key, order = (users * self.num_items + items).sort(stable=True)
         first = torch.ones_like(key, dtype=torch.bool)
         first[1:] = key[1:] != key[:-1]
-        self.key, self.first_position = key[first].numpy(), order[first].numpy()
+        # Behind all of them one that no pair has, so that every key has a place among them.
+        self.key = np.append(key[first].numpy(), np.iinfo(np.int64).max)
+        self.first_position = np.append(order[first].numpy(), 0)
 
     def uniform(self) -> "NegativeSampler":
         """The same, but every item is drawn equally often."""
@@ -80,7 +82,7 @@ class NegativeSampler:
             open_rows = open_rows[bad]
         for row in open_rows:
             drawn[row] = self._enumerate(users[row], ends[row], targets[row], rng)
-        return torch.from_numpy(drawn.reshape(-1, num))
+        return torch.from_numpy(drawn.reshape(len(target), num))
 
     def _candidates(self, size: int, rng: np.random.Generator) -> "np.ndarray":
         ticket = rng.integers(self.cumulative[-1], size=size)
@@ -88,7 +90,7 @@ class NegativeSampler:
 
     def _seen(self, user: "np.ndarray", item: "np.ndarray", end: "np.ndarray") -> "np.ndarray":
         key = user * self.num_items + item
-        at = np.minimum(np.searchsorted(self.key, key), self.key.size - 1)
+        at = np.searchsorted(self.key, key)
         return np.asarray((self.key[at] == key) & (self.first_position[at] < end))
 
     def _enumerate(self, user: int, end: int, target: int, rng: np.random.Generator) -> int:

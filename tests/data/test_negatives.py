@@ -63,6 +63,12 @@ def test_what_is_acted_on_later_may_be_drawn(make_log):
         _draw(sampler, user=0, end=2, target=2)
 
 
+def test_without_behaviours_all_but_the_target_may_be_drawn(make_log):
+    sampler = _sampler(make_log([[]], num_items=4))
+    assert set(_draw(sampler, user=0, end=0, target=2, num=60)) == {0, 1, 3}
+    assert _draw(sampler, user=0, end=0, target=2, num=0) == []
+
+
 def test_other_users_do_not_matter(make_log):
     log = make_log([[0, 1, 2], [3], [0, 1, 2]])
     assert set(_draw(_sampler(log), user=1, end=4, target=3, num=60)) == {0, 1, 2}
