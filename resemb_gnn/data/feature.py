@@ -73,8 +73,8 @@ class Feature:
             if int(low) < (MISSING if self.ptr is None else UNKNOWN) or int(high) >= self.num_codes:
                 raise self._misfit()
         if self.ptr is not None:
-            ends = int(self.ptr[0]) == 0 and int(self.ptr[-1]) == self.values.numel()
-            if not ends or bool((self.ptr.diff() < 0).any()):
+            ends = self.ptr[[0, -1]].tolist() if self.ptr.numel() else None
+            if ends != [0, self.values.numel()] or bool((self.ptr.diff() < 0).any()):
                 raise self._misfit()
         return self
 

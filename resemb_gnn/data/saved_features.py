@@ -15,7 +15,7 @@ from torch_geometric.utils import cumsum
 
 from resemb_gnn.data.feature import Feature
 from resemb_gnn.data.features import Features, FeatureTable
-from resemb_gnn.errors import InputError
+from resemb_gnn.errors import InputError, shown
 from resemb_gnn.io.saved_table import read_saved
 
 PREFIX = "feature:"
@@ -93,7 +93,8 @@ def with_num_fitted(features: Features | None, summaries: Any) -> Features | Non
             size = 0 if words is None else len(words)
             if type(known[name]) is not int or not 0 <= known[name] < size:
                 raise InputError(
-                    f"num_fitted of the feature {name!r} does not fit its {size} values"
+                    f"num_fitted of the feature {name!r} does not fit its {size} values:"
+                    f" {shown(known[name])}"
                 )
             found[name] = replace(found[name], num_fitted=known[name])
         tables[place] = FeatureTable(found)

@@ -63,6 +63,7 @@ class CategoryEmbedding(nn.Module):
         weight.copy_(own.mean(dim=0, keepdim=True).expand_as(weight))
         shared = min(len(own), len(weight))
         weight[:shared] = own[:shared]
+        weight.requires_grad_(own.requires_grad)
         return found.train(self.training)
 
     def forward(self, ids: Tensor) -> Tensor:

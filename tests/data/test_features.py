@@ -379,6 +379,7 @@ def test_unknown_values_are_none_when_decoded():
         {"values": torch.tensor([0]), "vocabulary": pl.Series(["a"]), "ptr": torch.tensor([0, 1])},
         {"values": torch.tensor([2]), "vocabulary": pl.Series(["a"]), "ptr": torch.tensor([0, 2])},
         {"values": torch.tensor([2]), "vocabulary": pl.Series(["a"]), "ptr": torch.tensor([1, 1])},
+        {"values": torch.zeros(0), "vocabulary": pl.Series(["a"]), "ptr": torch.tensor([])},
         {
             "values": torch.tensor([2]),
             "vocabulary": pl.Series(["a"]),

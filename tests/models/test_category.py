@@ -68,6 +68,14 @@ def test_another_embedding_may_take_its_place() -> None:
     assert torch.equal(model.item_features(ids)[:, :4], other(ids))
 
 
+@pytest.mark.parametrize("trained", [True, False])
+def test_over_other_items_it_stays_as_trainable_as_it_was(trained: bool) -> None:
+    feature = CategoryEmbedding(CATEGORY, 3, 6).requires_grad_(trained)
+    found = feature.over(torch.cat([CATEGORY, torch.tensor([3])]), 7)
+    assert found.embedding.weight.requires_grad == trained
+    assert torch.equal(found.embedding.weight[:3], feature.embedding.weight)
+
+
 @pytest.mark.parametrize("category", [CATEGORY[:5], CATEGORY[:, None], torch.zeros(7).long()])
 def test_one_category_an_item(category: Tensor) -> None:
     with pytest.raises(InputError, match=r"item_category has shape .* 6 items"):

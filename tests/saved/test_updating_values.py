@@ -122,8 +122,8 @@ def test_what_a_folder_says_of_new_values_is_checked(
     numbers = {name: one["num_fitted"] for name, one in found.items() if "num_fitted" in one}
     assert numbers == {"brand": 2, "position": 3, "coupons": 3}
     for number, message in (
-        (5, r"settings\.json, num_fitted of the feature 'position' does not fit its 5 values"),
-        ("3", "does not fit its 5 values"),
+        (5, r"settings\.json, num_fitted of the feature 'position' does not fit its 5 values: 5"),
+        ("3", "does not fit its 5 values: '3'"),
         (2, "belong to features of other names, kinds or values"),
     ):
         found["position"]["num_fitted"] = number

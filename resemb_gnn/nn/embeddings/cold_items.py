@@ -178,11 +178,13 @@ def update(
     )
     if old.count is not None:
         graph.count = count + nn.functional.pad(old.count.cpu(), (0, log.num_items - size))
-    other = embedding.over(graph)
+    centers = _grown_centers(embedding, rows)
+    given = embedding.fixed_centers is not None and len(centers) > embedding.num_centers
+    other = embedding.over(graph, centers if given else None)
     more_rows = (0, 0, 0, log.num_items - size)
     state = embedding.state_dict() | {
         "graph_hash": other.graph_hash,
-        "centers": _grown_centers(embedding, rows),
+        "centers": centers,
         "residual": nn.functional.pad(embedding.residual, more_rows),
     }
     other.load_state_dict(state)

@@ -273,8 +273,13 @@ class ResEmbedding(ItemEmbedding):
         rows = nn.functional.embedding(ids, self.residual, sparse=self.sparse)
         return self.residual_penalty * mean_square(rows)
 
-    def over(self, graph: Data) -> "ResEmbedding":
-        """An embedding over another graph with the settings of this one, drawn anew."""
+    def over(self, graph: Data, fixed_centers: Tensor | None = None) -> "ResEmbedding":
+        """An embedding over another graph with the settings of this one, drawn anew.
+
+        Args:
+            graph: the graph.
+            fixed_centers: centres in place of those that are given, where these are one an item.
+        """
         other = ResEmbedding(
             graph,
             self.embedding_dim,
@@ -285,7 +290,7 @@ class ResEmbedding(ItemEmbedding):
             shrinkage=None if self.shrinkage is None else self.shrinkage.start,
             residual_penalty=self.residual_penalty,
             residual_options=self.options,
-            fixed_centers=self.fixed_centers,
+            fixed_centers=self.fixed_centers if fixed_centers is None else fixed_centers,
         )
         other.sparse = self.sparse
         return other.to(self.residual)

@@ -383,6 +383,19 @@ def test_update(log: BehaviorLog, encoder: str, num_centers: int | None) -> None
     assert_close(dense_counts(again.encoder.graph, size), expected + dense_counts(more, size))
 
 
+def test_update_of_given_centres_keeps_them_and_gives_new_items_means(log: BehaviorLog) -> None:
+    old_log, new_log = two_logs(log)
+    given = torch.randn(30, 5, generator=torch.Generator().manual_seed(1))
+    emb = make("average", None, graph=covisit_graph(old_log), fixed_centers=given)
+    grown = emb.update(new_log)
+    assert torch.equal(grown.centers[:30], given)
+    assert torch.equal(grown.fixed_centers, grown.centers)
+    assert not grown.centers.requires_grad
+    free = make("average", None, graph=covisit_graph(old_log))
+    free.centers.data.copy_(given)
+    assert torch.equal(grown.centers, free.update(new_log).centers)
+
+
 def test_update_by_nothing_changes_nothing(log: BehaviorLog) -> None:
     emb = make("gcn", graph=covisit_graph(log), feature_dim=4)
     emb.residual.requires_grad_(False)
