@@ -19,6 +19,7 @@ from resemb_gnn.data.feature_values import (
     read_vectors,
 )
 from resemb_gnn.errors import InputError, shown, unknown_choice
+from resemb_gnn.io.lists import to_lists
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,11 +137,8 @@ class Feature:
         words = self.vocabulary.gather(codes.set(codes < 0, None)).alias(self.name)
         if self.ptr is None:
             return words
-        rows = torch.arange(len(self)).repeat_interleave(self.ptr.cpu().diff())
-        table = pl.DataFrame({"row": pl.Series(rows.numpy()), self.name: words})
-        lists = table.drop_nulls().group_by("row", maintain_order=True).agg(self.name)
-        every = pl.DataFrame({"row": pl.int_range(len(self), eager=True)})
-        return every.join(lists, on="row", how="left", maintain_order="left")[self.name]
+        lists = to_lists(words, self.ptr).list.drop_nulls()
+        return pl.select(pl.when(lists.list.len() > 0).then(lists).alias(self.name))[self.name]
 
 
 def jagged_rows(ptr: Tensor, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -11,11 +11,11 @@ from typing import Any
 
 import polars as pl
 import torch
-from torch_geometric.utils import cumsum
 
 from resemb_gnn.data.feature import Feature
 from resemb_gnn.data.features import Features, FeatureTable
 from resemb_gnn.errors import InputError, shown
+from resemb_gnn.io.lists import from_lists, to_lists
 from resemb_gnn.io.saved_table import read_saved
 
 PREFIX = "feature:"
@@ -107,13 +107,7 @@ def _column(feature: Feature) -> pl.Series:
         return pl.Series(name, values, pl.Array(pl.Float32, values.shape[1]))
     if feature.ptr is None:
         return pl.Series(name, values)
-    length = pl.Series(feature.ptr.diff().cpu().numpy())
-    rows = pl.select(pl.int_range(len(length)).repeat_by(length).explode(empty_as_null=False))
-    codes = pl.DataFrame({"row": rows.to_series(), name: values})
-    lists = codes.group_by("row", maintain_order=True).agg(name)
-    every = pl.DataFrame({"row": pl.int_range(len(length), eager=True)})
-    found = every.join(lists, on="row", how="left", maintain_order="left")[name]
-    return found.fill_null(pl.Series([[]], dtype=pl.List(pl.Int64)))
+    return to_lists(pl.Series(name, values), feature.ptr)
 
 
 def _kind(column: pl.Series) -> str:
@@ -130,8 +124,7 @@ def _kind(column: pl.Series) -> str:
 def _feature(name: str, column: pl.Series, vocabulary: pl.Series | None) -> Feature:
     ptr = None
     if isinstance(column.dtype, pl.List):
-        ptr = cumsum(torch.from_numpy(column.list.len().cast(pl.Int64).to_numpy().copy()))
-        column = column.explode(empty_as_null=False)
+        column, ptr = from_lists(column)
     if column.null_count():
         raise InputError(f"column {PREFIX + name!r} holds no feature")
     words = None if vocabulary is None else vocabulary.alias(name)

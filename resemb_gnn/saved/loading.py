@@ -10,7 +10,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, load_model
 from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.utils import cumsum
 
 from resemb_gnn.data import Features
 from resemb_gnn.data.saved_features import read_feature_columns, with_num_fitted
@@ -19,6 +18,7 @@ from resemb_gnn.graph import ContentEncoder
 from resemb_gnn.io.digests import changed_file
 from resemb_gnn.io.frame import naming
 from resemb_gnn.io.json_text import map_numbers, read_json
+from resemb_gnn.io.lists import from_lists
 from resemb_gnn.io.paths import expanded
 from resemb_gnn.io.saved_table import distinct_ids, read_saved
 from resemb_gnn.models import CTRModel
@@ -225,13 +225,9 @@ def _settings(path: Path, values: dict[str, Any]) -> FitSettings:
 
 
 def _histories(path: Path, table: pl.DataFrame, num_items: int) -> Histories:
-    lengths = table["items"].list.len().to_torch().long()
-    behaviors = table["items"].explode(empty_as_null=False)
-    return Histories(
-        distinct_ids(path, table["user_id"]),
-        numbers(path, behaviors, num_items),
-        cumsum(lengths),
-    )
+    behaviors, ptr = from_lists(table["items"])
+    ids = distinct_ids(path, table["user_id"])
+    return Histories(ids, numbers(path, behaviors, num_items), ptr)
 
 
 def _features(folder: Path, items: pl.DataFrame, users: pl.DataFrame) -> Features | None:

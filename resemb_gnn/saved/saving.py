@@ -17,6 +17,7 @@ from resemb_gnn.graph import edge_list
 from resemb_gnn.io.atomic import whole_folder
 from resemb_gnn.io.digests import write_digests
 from resemb_gnn.io.json_text import map_numbers
+from resemb_gnn.io.lists import to_lists
 from resemb_gnn.io.saved_table import write_saved
 from resemb_gnn.nn import ResEmbedding, as_item_embedding
 from resemb_gnn.saved.card import model_card
@@ -199,11 +200,7 @@ def _items(trained: "TrainedModel") -> pl.DataFrame:
 
 def _histories(trained: "TrainedModel") -> pl.DataFrame:
     own = trained.histories
-    user = torch.arange(len(own.user_ids)).repeat_interleave(own.ptr.diff())
-    behaviors = pl.DataFrame({"user": user.numpy(), "items": own.items.numpy()})
-    lists = behaviors.group_by("user", maintain_order=True).agg("items")
-    users = pl.DataFrame({"user_id": own.user_ids, "user": range(len(own.user_ids))})
-    users = users.cast({"user": pl.Int64}).join(lists, on="user", how="left", maintain_order="left")
-    users = users.select("user_id", pl.col("items").fill_null([]))
+    items = to_lists(pl.Series(own.items.numpy()), own.ptr)
+    users = pl.DataFrame({"user_id": own.user_ids, "items": items})
     known = None if trained.features is None else trained.features.users
     return users.with_columns(*feature_columns(known))

@@ -314,14 +314,15 @@ def test_a_column_that_is_missing_is_named():
         table().encode(TRAINED.rename({"price": "Price"}))
 
 
-# Texts of one letter are no numbers, truth values or dates, so that text stays a category.
+# Texts of one letter are no numbers, truth values or dates, so that text stays a category. Names
+# are what tables of the code's own might have.
 _NUMBER = st.floats(width=32, allow_nan=False, allow_infinity=False)
 _COLUMNS = {
     "text": (st.none() | st.text("abcxyz", max_size=1), pl.String),
     "whole": (st.none() | st.integers(-(2**40), 2**40), pl.Int64),
     "truth": (st.none() | st.booleans(), pl.Boolean),
     "number": (st.none() | _NUMBER, pl.Float32),
-    "words": (st.none() | st.lists(st.none() | st.sampled_from("abc")), pl.List(pl.String)),
+    "row": (st.none() | st.lists(st.none() | st.sampled_from("abc")), pl.List(pl.String)),
     "codes": (st.none() | st.lists(st.integers(0, 5)), pl.List(pl.Int64)),
     "vector": (st.none() | st.lists(_NUMBER, min_size=3, max_size=3), pl.Array(pl.Float32, 3)),
 }
