@@ -102,7 +102,9 @@ class VectorEmbedding(FeaturePart):
         nn.init.ones_(self.scale)
         if rows.size(0) > 1:
             self.mean.copy_(rows.mean(dim=0))
-            self.scale.copy_(rows.std(dim=0).clamp(min=1e-6))
+            # What varies by no more than 32 bits can tell is a constant, however small it is.
+            constant = (1e-7 * rows.abs().amax(dim=0)).clamp(1e-30, 1e-6)
+            self.scale.copy_(torch.maximum(rows.std(dim=0), constant))
 
     def encode(self, table: FeatureTable) -> Rows:
         return tuple(values_of(table, self.names))

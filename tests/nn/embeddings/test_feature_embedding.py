@@ -170,6 +170,17 @@ def test_an_outlier_or_a_constant_column_stays_finite() -> None:
     assert bool(embedding(table, torch.arange(4)).isfinite().all())
 
 
+def test_numbers_and_vectors_are_embedded_alike_in_any_unit() -> None:
+    outs = []
+    for unit in (1.0, 2.0**-40, 2.0**40):
+        vectors = pl.Series((FRAME["vector"].to_numpy() * unit), dtype=pl.Array(float, 2))
+        frame = pl.DataFrame({"price": FRAME["price"] * unit, "vector": vectors})
+        table, embedding = make(frame)
+        outs.append(embedding.eval()(table, KEYS))
+    assert torch.equal(outs[1], outs[0])
+    assert torch.equal(outs[2], outs[0])
+
+
 def test_gradients() -> None:
     table, embedding = make(widths=2)
     embedding.eval()
