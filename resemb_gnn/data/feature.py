@@ -181,6 +181,8 @@ def read_feature(
     """
     vocabulary = None if like is None else like.vocabulary
     kind = like.kind if like is not None else kind or kind_of(column)
+    if like is not None and column.null_count() == len(column):
+        column = column.cast(pl.Null)  # nothing is there that could be of another kind
     if kind not in KINDS:
         raise unknown_choice(f"the kind {shown(kind)} of the feature {column.name!r}", kind, KINDS)
     if kind in ("category", "list"):

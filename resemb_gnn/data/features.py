@@ -90,14 +90,18 @@ class FeatureTable:
 
     def recode(self, other: "FeatureTable", *, grow: bool = False) -> "FeatureTable":
         """Rows of a table that was read by itself, with the same features and any others, numbered
-        as :meth:`encode` does.
+        as :meth:`encode` does. Values of a category stand for lists of one, as in a text column in
+        which no separator occurs.
 
         Raises:
             InputError: as :meth:`encode`, or if what was read as numbers, of which a table keeps 32
                 bits, stands for values of a vocabulary that are no whole ones.
         """
+        frame = other.decode()
         for own in self:
             one, known = other.features.get(own.name), own.vocabulary
+            if one is not None and (own.kind, one.kind) == ("list", "category"):
+                frame = frame.with_columns(pl.concat_list(own.name))
             if one is None or one.vocabulary is not None or known is None or not len(known):
                 continue
             whole = known.dtype.is_integer() or known.dtype == pl.Boolean
@@ -107,7 +111,7 @@ class FeatureTable:
                     f" of values such as {shown(known[0])}: read it with"
                     f" kinds={shown({own.name: own.kind})}"
                 )
-        return self.encode(other.decode(), grow=grow)
+        return self.encode(frame, grow=grow)
 
     def summary(self) -> list[dict[str, Any]]:
         """Name, kind, number of values and share of rows without one, of each feature, and where

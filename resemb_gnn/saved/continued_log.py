@@ -53,10 +53,12 @@ class ContinuedLog:
             name: how messages name it.
 
         Raises:
-            InputError: if the log has labels where the training's had none, or none where it had
-                some, or its ids are of another type; if it lacks a feature or the categories of the
-                model, or has a feature of another kind.
+            InputError: if the log has no rows; if it has labels where the training's had none, or
+                none where it had some, or its ids are of another type; if it lacks a feature or the
+                categories of the model, or has a feature of another kind.
         """
+        if not log.num_behaviors:
+            raise InputError(f"{name} holds no rows")
         logged = trained.facts["data"]["split"].get("negatives") == "logged"
         if logged != (log.labels is not None):
             has = "had labels, but {} has none" if logged else "had no labels, but {} has some"

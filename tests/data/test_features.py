@@ -286,6 +286,21 @@ def test_what_was_read_by_itself_is_renumbered():
     assert grown.vocabulary.to_list() == [5, 7, 9]
 
 
+def test_lists_of_one_that_were_read_as_a_category_are_lists():
+    frame = TRAINED.with_columns(tags=pl.Series(["q", "z", None]))
+    found = table().recode(read_features(frame, frame.columns, {"at": "category"}))
+    assert found.features["tags"].values.tolist() == [FIRST + 1, UNKNOWN]
+    assert found.features["tags"].ptr.tolist() == [0, 1, 2, 2]
+
+
+@pytest.mark.parametrize("dtype", [pl.String, pl.Int64, pl.Float32, pl.Date, pl.List(pl.Date)])
+def test_a_column_without_values_is_of_every_kind(dtype):
+    nothing = TRAINED.clear(2).cast(dict.fromkeys(TRAINED.columns, pl.Null))
+    nothing = nothing.with_columns(pl.all().cast(dtype))
+    for found in (table().encode(nothing), table().recode(read_features(nothing, TRAINED.columns))):
+        assert all(feature.missing().all() and len(feature) == 2 for feature in found)
+
+
 @pytest.mark.parametrize(
     ("values", "later", "kind", "first"),
     [

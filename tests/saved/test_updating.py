@@ -325,6 +325,9 @@ def test_a_log_of_another_kind_is_refused(later_shop: Path, shop_model: rg.Train
         shop_model.update(clicks, name="day.csv")
     with pytest.raises(InputError, match="the log lacks the context"):
         shop_model.update(read(rows, context=()))
+    log = read(rows)
+    with pytest.raises(InputError, match=r"day\.csv holds no rows"):
+        shop_model.update(log.select(log.items < 0), name="day.csv")
     with pytest.raises(InputError, match="leaves no training example"):
         shop_model.update(read(rows[:2]))
 
