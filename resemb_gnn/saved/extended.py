@@ -25,11 +25,14 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 def knowing(trained: "TrainedModel", features: Features | None) -> "TrainedModel":
-    """The model with other values of the features of items and users, embedded as before."""
+    """The model with other values of the features of items and users, embedded as before; a table
+    that it has is not encoded anew.
+    """
     if features is None:
         return trained
-    model = shallow(trained.model)
-    replace_features(model, features)
+    own, model = trained.features or Features(), shallow(trained.model)
+    other = {name: part for name, part in features.tables() if part is not getattr(own, name)}
+    replace_features(model, Features(**other))
     return replace(trained, model=model, features=features)
 
 

@@ -1,5 +1,6 @@
 """Predictions for anybody: behaviours since training, users and items that the model is new to."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from polars.testing import assert_series_equal
 
 import resemb_gnn as rg
 from resemb_gnn import InputError, cli
-from resemb_gnn.saved.extended import with_new_items
+from resemb_gnn.data.feature_rows import joined_rows, missing_rows
+from resemb_gnn.saved.extended import knowing, with_new_items
 from resemb_gnn.saved.new_log import LaterLog
 from tests.shop import COLUMNS, CONTEXT, shop_settings
 
@@ -149,6 +151,15 @@ def test_a_graph_with_features_makes_centres_of_them(later_shop: Path) -> None:
     torch.testing.assert_close(found[:30], trained.embedding(torch.arange(30)))
     scores = trained.predict(["s01"] * 2, brands["article"], unknown="score", item_features=brands)
     assert scores.n_unique() == 2
+
+
+def test_a_table_that_stays_is_not_encoded_anew(shop_model: rg.TrainedModel) -> None:
+    own, before = shop_model.features, shop_model.model
+    users = joined_rows([own.users, missing_rows(own.users)])
+    found = knowing(shop_model, replace(own, users=users)).model
+    assert found.known_users.size == before.known_users.size + 1
+    assert found.known_items is before.known_items
+    assert found.context is before.context
 
 
 def test_features_of_new_users(later_shop: Path, shop_model: rg.TrainedModel) -> None:

@@ -200,7 +200,7 @@ class TableEmbedding(nn.Module):
             return None, None
         # A hash of key and step; times an odd number it is another one (multiplicative hashing:
         # the upper of 32 bits count). Products wrap around at 64 bits.
-        mixed = mix_bits(key * 0x9E3779B1 + self.steps * 0x85EBCA77)
+        mixed = mixed_key(key, self.steps)
         own = (mixed.unsqueeze(1) * self.salt) & 0xFFFFFFFF
         return own < int(self.drop * 2**32), (mixed & 1).bool()
 
@@ -235,6 +235,11 @@ def features_digest(table: FeatureTable) -> Tensor:
         since = () if feature.num_fitted is None else (feature.num_fitted,)
         found.update(repr((feature.name, feature.kind, width, words, *since)).encode())
     return torch.tensor([int.from_bytes(found.digest(), signed=True)])
+
+
+def mixed_key(key: Tensor, step: Tensor) -> Tensor:
+    """32 bits that look drawn of each key, int64 ``[n]``, at a step."""
+    return mix_bits(key * 0x9E3779B1 + step * 0x85EBCA77)
 
 
 def mix_bits(number: Tensor) -> Tensor:

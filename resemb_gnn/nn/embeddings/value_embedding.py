@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from resemb_gnn.data.features import FIRST, MISSING, UNKNOWN, Feature, FeatureTable
 from resemb_gnn.errors import InputError
 from resemb_gnn.nn.embeddings.feature_codes import codes_taken
-from resemb_gnn.nn.embeddings.feature_embedding import features_digest, mix_bits
+from resemb_gnn.nn.embeddings.feature_embedding import features_digest, mix_bits, mixed_key
 from resemb_gnn.nn.embeddings.item_embedding import ItemEmbedding, as_item_embedding
 from resemb_gnn.nn.encoders.guarded_buffer import register_guarded_buffer
 from resemb_gnn.nn.layers.unique_ids import unique_ids
@@ -135,8 +135,8 @@ class ValueEmbedding(nn.Module):
         missing ones, every other time missing. Key and step alone decide: parts of a batch in
         several processes drop what the whole batch would.
         """
-        mixed = mix_bits(key * 0x9E3779B1 + self.steps * 0x85EBCA77)
-        mixed = mix_bits(mixed + zlib.crc32(self.name.encode()))  # features drop other rows each
+        # Features drop other rows each.
+        mixed = mix_bits(mixed_key(key, self.steps) + zlib.crc32(self.name.encode()))
         missing = (mixed & 1).bool() & ~self.has_missing
         instead = torch.where(missing, MISSING, UNKNOWN)
         return torch.where(mixed < self.drop * 2**32, instead, code)
