@@ -58,7 +58,8 @@ class NumberEmbeddings(FeaturePart):
         full = (x.unsqueeze(2) > self.edges[:, 1:-1]).sum(dim=2)  # bins that lie below the number
         place = full + torch.arange(len(self.names), device=x.device) * (BINS + 1)
         left, right = self.edges.flatten()[place], self.edges.flatten()[place + 1]
-        part = ((x - left) / (right - left).clamp(min=1e-30)).clamp(0, 1)
+        # Of halves: a bin from the lowest number to the highest is wider than any number.
+        part = ((x / 2 - left / 2) / (right / 2 - left / 2).clamp(min=5e-31)).clamp(0, 1)
         return (torch.where(missing, -1.0, full + part),)
 
     def forward(self, rows: Rows, dropped: Tensor | None, second: Tensor | None) -> Tensor:
@@ -104,7 +105,8 @@ class VectorEmbedding(FeaturePart):
             self.mean.copy_(rows.mean(dim=0))
             # What varies by no more than 32 bits can tell is a constant, however small it is.
             constant = (1e-7 * rows.abs().amax(dim=0)).clamp(1e-30, 1e-6)
-            self.scale.copy_(torch.maximum(rows.std(dim=0), constant))
+            spread = torch.maximum(rows.std(dim=0), constant)
+            self.scale.copy_(spread.clamp(max=torch.finfo(torch.float32).max))
 
     def encode(self, table: FeatureTable) -> Rows:
         return tuple(values_of(table, self.names))
