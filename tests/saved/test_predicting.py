@@ -155,6 +155,8 @@ def test_a_graph_with_features_makes_centres_of_them(later_shop: Path) -> None:
 
 def test_a_table_that_stays_is_not_encoded_anew(shop_model: rg.TrainedModel) -> None:
     own, before = shop_model.features, shop_model.model
+    assert own is not None
+    assert own.users is not None
     users = joined_rows([own.users, missing_rows(own.users)])
     found = knowing(shop_model, replace(own, users=users)).model
     assert found.known_users.size == before.known_users.size + 1

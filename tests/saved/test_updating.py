@@ -95,7 +95,7 @@ def test_the_graph_of_values_holds_every_covisit_with_a_new_row_by_a_loop(
     place = {word: at for at, word in enumerate(values.drop_nulls().unique().sort())}
     size = len(place)
     before, after = (
-        torch.sparse_coo_tensor(torch.stack([source, target]), weight, (size, size)).to_dense()
+        torch.zeros(size, size).index_put((source, target), weight.float())
         for source, target, weight in (
             edge_list(one.feature_graphs["maker"]) for one in (trained, updated)
         )
