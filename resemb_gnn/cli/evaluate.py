@@ -23,7 +23,6 @@ from resemb_gnn.settings import DataSettings
 from resemb_gnn.settings.names import SPLITS
 from resemb_gnn.settings.shared import FEATURE_SETTINGS
 
-
 _CUTS = ("by", "valid_from", "test_from")  # what decides which rows test
 
 
