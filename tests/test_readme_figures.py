@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import scipy.stats
 
+from benchmarks.accuracy.contest.draws import over_users, read_draws
 from benchmarks.tables import mean_of
 from resemb_gnn.experiment.results import read_results
 from resemb_gnn.experiment.summary import by_embedding
@@ -125,3 +126,26 @@ def test_sentences_on_the_contest() -> None:
         assert [same for same, _ in each] == [True] * 3
         gains.append(round(100 * float(np.mean([gain for _, gain in each])), 1))
     assert gains == told
+
+
+def test_what_is_level() -> None:
+    folder = RESULTS / "accuracy/results/contest"
+    drawn = read_draws(folder / "complete-journey")
+    found = over_users(drawn, "mlp:held", "counts", "gauc", seeds=3)
+    assert found is not None
+    assert found.low < 0 < found.high
+    sums, softmax = runs_of("kuairand"), runs_of("kuairand-softmax")
+    valid = {
+        (arm, way): mean_of(runs[arm], "valid", "auc")
+        for arm in ("plain", "mlp:held")
+        for way, runs in (("none", sums), ("softmax", softmax))
+    }
+    assert valid["plain", "none"] > valid["plain", "softmax"]
+    assert valid["mlp:held", "none"] < valid["mlp:held", "softmax"]
+    ours, table = (
+        np.array([run["test"]["gauc"] for run in runs])
+        for runs in (softmax["mlp:held"], sums["plain"])
+    )
+    assert len(ours) == 8
+    told = figures(r"level with the table \(\+([\d.]+), eight seeds\)")
+    assert told == [round(100 * float(np.mean(ours - table)), 2)]

@@ -70,27 +70,25 @@ def simple_scores(folder: Path) -> Simple:
     return found
 
 
-def validation_of_forms(sets: dict[str, Runs]) -> dict[str, list[float]]:
-    """Validation AUC of each form on each set, means over the rule's seeds; of the forms that have
-    run with all of them on all sets.
-    """
-    if len(sets) < len(SETS):
-        return {}
-    return {
-        form: [mean_of(of_seeds(runs, SEEDS)[form], "valid", "auc") for runs in sets.values()]
-        for form in FORMS
-        if all(len(runs.get(form, [])) >= SEEDS for runs in sets.values())
+def choice(sets: dict[str, Runs]) -> list[str]:
+    """What the rule chooses by: the forms from the best, over the seeds that all have of a set."""
+    shared = {
+        name: min(SEEDS, *(len(runs.get(form, [])) for form in FORMS))
+        for name, runs in sets.items()
     }
-
-
-def choice(sets: dict[str, Runs], found: dict[str, list[float]]) -> list[str]:
-    """What the rule chooses by: the forms from the best."""
+    if not shared or not all(shared.values()):
+        return ["Not all forms have been run on all sets."]
+    found = {
+        form: [mean_of(of_seeds(sets[name], shared[name])[form], "valid", "auc") for name in sets]
+        for form in FORMS
+    }
     means = {form: float(np.mean(values)) for form, values in found.items()}
     rows = [
         [f"`{form}`", *(f"{value:.4f}" for value in found[form]), f"{means[form]:.5f}"]
         for form in sorted(means, key=lambda form: -means[form])
     ]
-    return table(["form", *(SETS[name].title for name in sets), "mean"], rows)
+    titles = [f"{SETS[name].title} (seeds: {seeds})" for name, seeds in shared.items()]
+    return table(["form", *titles, "mean"], rows)
 
 
 def more_seeds(name: str, runs: Runs, draws: Draws) -> list[str]:
@@ -203,8 +201,7 @@ def page(
         " that say so do here.",
         "",
     ]
-    found = validation_of_forms(sets)
-    lines += section("Validation AUC of the forms, by which the rule chooses", choice(sets, found))
+    lines += section("Validation AUC of the forms, by which the rule chooses", choice(sets))
     for one in FORMS:
         if all(one in runs for runs in sets.values()):
             title = f"`{one}` against every other arm"
