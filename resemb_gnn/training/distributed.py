@@ -13,7 +13,8 @@ from resemb_gnn.nn.layers.process_sum import add_up, gather_all, take_largest
 from resemb_gnn.training.evaluation import Metrics, evaluate, metrics_of, predict
 
 _DENSE, _SPARSE = 1, 2  # layouts of gradients; 0 is none
-# Numbers in a table: the others go together, since each sum is a wait, and these without a copy.
+# Numbers in a parameter: of a table as large as the first, rows alone may be sent; one as large as
+# the second is added up where it lies, without a copy; the others go together, for one wait.
 _LARGE, _ALONE = 1 << 20, 1 << 16
 
 

@@ -28,7 +28,7 @@ from torch_geometric.data import Data
 from torch_geometric.utils import scatter
 
 from benchmarks.accuracy.contest.__main__ import RESULTS
-from benchmarks.accuracy.contest.counts import fit_counts
+from benchmarks.accuracy.contest.counts import SHARES, counts_of, fit_counts
 from benchmarks.accuracy.contest.draws import add_draws, simple_key
 from benchmarks.accuracy.contest.rule import SETS
 from benchmarks.runs import command
@@ -100,13 +100,6 @@ def scores_of(examples: Examples, views: list[View], user_fold: Tensor | None) -
     return found.flatten(0, 1)
 
 
-def recent_counts(task: Task) -> Tensor:
-    """Logarithm of each item's behaviours in the last tenth of training, ``[num_items]``."""
-    history = task.split.history
-    late = history.times >= history.times.double().quantile(0.9)
-    return history.items[late].bincount(minlength=history.num_items).double().log1p()
-
-
 def candidates_of(part: Examples) -> Tensor:
     """All candidates, int64 ``[num_examples * candidates]``."""
     if part.negatives is None:
@@ -172,13 +165,14 @@ def run(name: str, folder: Path, out: Path) -> dict[str, Any]:
 
     by_time = split.settings["by"] == "time"
     by_counts = fit_counts(task, train) if by_time and not labelled else None
-    recent = recent_counts(task)
+    history = split.history
+    recent = counts_of(history.items, history.times, history.num_items)[:, SHARES.index(0.1)]
     features = task.source.log.features
 
     def logits(rows: Tensor, part: Examples) -> dict[str, Tensor]:
         found = {"popularity": rows[:, 0]}
         if by_time:
-            found["recent"] = recent[candidates_of(part)]
+            found["recent"] = recent[candidates_of(part)].double().log1p()
         found["co-visits"] = rows[:, 1]
         if labelled:
             found["click rate"] = rows[:, len(NAMES)]

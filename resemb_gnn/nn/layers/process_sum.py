@@ -29,35 +29,40 @@ def add_in(memory: "SharedMemory | None") -> None:
 
 def add_up(x: Tensor) -> None:
     """Puts the sum over the processes in the place of ``x``: the same bits in each of them."""
-    if _memory is None or x.device.type != "cpu":
+    if (memory := _memory_of(x)) is None:
         dist.all_reduce(x)
     else:
-        for piece, values in _memory.exchange(x):
+        for piece, values in memory.exchange(x):
             torch.sum(values, dim=0, out=piece)
 
 
 def take_largest(x: Tensor) -> None:
     """Puts the largest values of the processes in the place of ``x``."""
-    if _memory is None or x.device.type != "cpu":
+    if (memory := _memory_of(x)) is None:
         dist.all_reduce(x, dist.ReduceOp.MAX)
     else:
-        for piece, values in _memory.exchange(x):
+        for piece, values in memory.exchange(x):
             torch.amax(values, dim=0, out=piece)
 
 
 def gather_all(x: Tensor) -> list[Tensor]:
     """The ``x`` of each process, of one shape in all."""
-    if _memory is None or x.device.type != "cpu":
+    if (memory := _memory_of(x)) is None:
         parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
         dist.all_gather(parts, x)
         return parts
-    pieces = [values.clone() for _, values in _memory.exchange(x)]
+    pieces = [values.clone() for _, values in memory.exchange(x)]
     return [part.view_as(x) for part in torch.cat(pieces, dim=1)]
+
+
+def _memory_of(x: Tensor) -> "SharedMemory | None":
+    """The memory to add up in, if there is one and ``x`` lies where it does."""
+    return _memory if x.device.type == "cpu" else None
 
 
 class SharedMemory:
     """Memory that the processes of one machine share, to add up in: gloo sends by sockets and
-    threads, and its waits, a dozen a step, take longer than half of a small step's work.
+    threads, and a step has many small sums, each of which is a wait.
 
     Each process has a place and a counter. It writes its numbers, then counts on; who sees that all
     have counted reads them. Places are used in turns of two, so that none is written before all
